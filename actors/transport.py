@@ -1,0 +1,52 @@
+"""How dispatched jobs reach workers: RabbitMQ, or memory when dispatcher and worker share a process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """One message: start attempt ``attempt`` of job ``job_id``. It means nothing alone, the job's row decides."""
+
+    job_id: UUID
+    attempt: int
+    type: str
+    queue: str
+    priority: int
+    """0 to 9, higher first."""
+
+
+class Transport(Protocol):
+    """Publishes messages. Used by one thread at a time; every call returns within a bound."""
+
+    def depths(self, queues: Sequence[str]) -> Mapping[str, int]:
+        """Return the number of messages that wait in each queue, not counting those a worker has already taken.
+
+        A queue that does not exist is declared and has 0.
+
+        Raises:
+            TransportError: the broker cannot be reached.
+        """
+        ...
+
+    def publish(self, dispatches: Sequence[Dispatch]) -> Sequence[Dispatch]:
+        """Publish all, and return those that the broker has confirmed (persisted and routed to a queue).
+
+        Those left out may or may not arrive; publishing them again is harmless.
+
+        Raises:
+            TransportError: the broker cannot be reached, and none is known to be confirmed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close connections. The transport is not used after it."""
+        ...
+
+
+class TransportError(Exception):
+    """The broker cannot be reached or does not answer; ``str`` says which address and why, without the password."""

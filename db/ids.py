@@ -1,0 +1,26 @@
+"""Job ids: UUIDv7 (RFC 9562), made in the application, ordered by time.
+
+A job's ``created_at`` is the id's own timestamp, so whoever has an id knows the partition that holds its history.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def new_id() -> UUID:
+    """Return a new UUIDv7; ids made in one process ascend."""
+    return uuid7()
+
+
+def created_at_of(job_id: UUID) -> datetime:
+    """Return the instant in a UUIDv7: UTC, whole milliseconds.
+
+    For a UUID of another version the answer is some instant that means nothing; no job is stored under it.
+    """
+    return _EPOCH + timedelta(milliseconds=job_id.int >> 80)

@@ -1,0 +1,155 @@
+"""Every setting of Callboard, as one frozen object.
+
+An entry point (the CLI, ``actors.worker``, an ASGI factory) builds it once with :func:`load_settings` and
+passes it on; no other module reads the environment. docs/settings.md is made from this file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from db.errors import ConfigurationError
+
+
+class Settings(BaseSettings):
+    """Read from ``CALLBOARD_*`` variables. Times are seconds, sizes are bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="CALLBOARD_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    # --- where things are -------------------------------------------------------------------------------------
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL 15 to 18, as `postgresql://user:password@host:port/name`. "
+        "`callboard up` starts a PostgreSQL of its own where this is not set.",
+    )
+    database_direct_url: SecretStr | None = Field(
+        None, description="The same database without a transaction-mode pooler in between, for LISTEN and migrations. "
+        "Default: `CALLBOARD_DATABASE_URL`.",
+    )
+    amqp_url: SecretStr | None = Field(
+        None, description="RabbitMQ 3.10 or later, as `amqp://user:password@host:port/vhost`; several, separated by `;`, "
+        "are tried in turn. `callboard up` hands messages over in memory where this is not set.",
+    )
+    files_url: str | None = Field(
+        None, description="Where uploaded files are kept: `file:///var/lib/callboard/files` or `s3://bucket/prefix` "
+        "(credentials from the usual AWS variables).",
+    )
+
+    # --- job types --------------------------------------------------------------------------------------------
+    job_modules: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Comma-separated Python modules that define job types, imported by api and worker.",
+    )
+    diagnostics: bool = Field(False, description="Offer the `diagnostics.*` job types. On in the embedded system.")
+
+    # --- database use -----------------------------------------------------------------------------------------
+    database_pool_size: int = Field(8, ge=2, le=200, description="Most connections one process holds.")
+    database_pgbouncer: bool = Field(
+        False, description="Set when `CALLBOARD_DATABASE_URL` goes through a transaction-mode pooler: "
+        "statements are then not prepared.",
+    )
+    connect_timeout: int = Field(5, ge=1, le=60, description="Longest wait for a database or broker connection.")
+    statement_timeout: float = Field(10.0, gt=0, le=600, description="Longest run of one ordinary SQL statement.")
+
+    # --- http -------------------------------------------------------------------------------------------------
+    max_body_bytes: int = Field(16 * 2**20, ge=2**10, description="Largest request body, file uploads apart.")
+    max_file_bytes: int = Field(10 * 2**30, ge=1, description="Largest uploaded file.")
+    max_payload_bytes: int = Field(2**20, ge=2**10, description="Largest payload of one job.")
+    max_batch_jobs: int = Field(10_000, ge=1, le=10_000, description="Most jobs in one batch.")
+    max_wait: float = Field(60.0, ge=0, le=600, description="Longest time a request may wait for a job.")
+
+    # --- dispatch ---------------------------------------------------------------------------------------------
+    dispatch_window: int = Field(
+        512, ge=1, le=100_000, description="Most messages of one queue in the broker at a time; the rest wait in "
+        "PostgreSQL, where priorities, pauses and cancels reach them. A queue may set its own.",
+    )
+    dispatch_poll_interval: float = Field(1.0, gt=0, le=60, description="Longest time between two looks for due jobs.")
+    queue_type: Literal["classic", "quorum"] = Field(
+        "classic", description="Kind of RabbitMQ queue. The same everywhere: RabbitMQ refuses a second declaration "
+        "that differs.",
+    )
+    confirm_timeout: float = Field(10.0, gt=0, le=300, description="Longest wait for the broker to confirm messages.")
+
+    # --- work -------------------------------------------------------------------------------------------------
+    worker_threads: int = Field(8, ge=1, le=1000, description="Jobs that one worker process runs at a time.")
+    worker_prefetch: int = Field(
+        0, ge=0, le=65_535, description="Messages a worker takes ahead per queue, those it runs included. "
+        "0: as many as it has threads.",
+    )
+    lease_ttl: float = Field(
+        30.0, ge=1, le=3600, description="A worker unseen for so long is lost and its jobs are taken back.",
+    )
+    heartbeat_interval: float = Field(3.0, gt=0, le=600, description="Time between two heartbeats of a worker.")
+    stop_check_interval: float = Field(0.5, gt=0, le=60, description="Time between two looks for cancel requests.")
+    progress_interval: float = Field(0.25, ge=0, le=60, description="Shortest time between two stored progress reports.")
+    shutdown_grace: float = Field(25.0, ge=0, le=86_400, description="Time that running jobs get to end at shutdown.")
+    max_result_bytes: int = Field(16 * 2**20, ge=2**10, description="Largest result of one job, as JSON.")
+
+    # --- upkeep -----------------------------------------------------------------------------------------------
+    maintenance_interval: float = Field(5.0, gt=0, le=3600, description="Time between two rounds of upkeep.")
+    reconcile_after: float = Field(
+        15.0, gt=0, le=86_400, description="A job sent to the broker that nobody took for so long is sent again, "
+        "if the broker's queue is empty.",
+    )
+    partitions_ahead: int = Field(3, ge=1, le=24, description="Months of partitions made ahead.")
+    idempotency_ttl: float = Field(86_400.0, ge=86_400, description="How long an idempotency key is kept.")
+
+    # --- logs -------------------------------------------------------------------------------------------------
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="`auto`: readable on a terminal, JSON lines otherwise.",
+    )
+
+    # --- client commands --------------------------------------------------------------------------------------
+    url: str = Field("http://127.0.0.1:8000", description="The API that client commands talk to.")
+    api_key: SecretStr | None = Field(None, description="The key that client commands send.")
+
+    # --- embedded ---------------------------------------------------------------------------------------------
+    data_dir: Path = Field(
+        Path(".callboard"), description="Where `callboard up` keeps its PostgreSQL and files.",
+    )
+
+    @field_validator("job_modules", mode="before")
+    @classmethod
+    def _split_modules(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    def require_database_url(self) -> str:
+        """Return the database URL in clear.
+
+        Raises:
+            ConfigurationError: none is set.
+        """
+        if self.database_url is None:
+            raise ConfigurationError(
+                "CALLBOARD_DATABASE_URL is not set. Set it to postgresql://user:password@host:port/name, "
+                "or run 'callboard up', which brings its own PostgreSQL."
+            )
+        return self.database_url.get_secret_value()
+
+    def direct_database_url(self) -> str:
+        """Return the URL for LISTEN and migrations: the direct one, else the ordinary one."""
+        if self.database_direct_url is not None:
+            return self.database_direct_url.get_secret_value()
+        return self.require_database_url()
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Build the settings from the environment; ``overrides`` (from command-line flags) win.
+
+    Raises:
+        ConfigurationError: a value is out of range or malformed; the message names the variable. The value itself is
+            left out, as it may be a secret.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = "; ".join(
+            f"CALLBOARD_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            for item in error.errors(include_input=False, include_url=False)
+        )
+        raise ConfigurationError(f"Settings do not fit: {problems}. docs/settings.md lists them all.") from None

@@ -1,0 +1,1 @@
+"""Bytes of uploaded files: a local directory or an S3-compatible bucket, through obstore."""
