@@ -1,0 +1,117 @@
+"""Group commit: many callers, one statement, one commit.
+
+While one batch is being written, callers queue up; the next batch takes all of them. So an idle system waits for
+nobody, and a busy one pays one round trip for hundreds of jobs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+from sqlalchemy.exc import DBAPIError, StatementError
+
+from db.errors import Unavailable
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
+
+
+class Batcher(Generic[Item, Result]):
+    """Collects items from any thread and has one thread write them together.
+
+    ``write`` gets up to ``max_size`` items and returns one result for each, in order; when it returns, they are
+    durable. It must be safe to repeat. If it raises:
+
+    - ``Unavailable`` (database away, deadlock): it is called again, for up to ``patience`` seconds per batch;
+    - an error of the data (one bad row): the batch is halved until the bad row fails alone;
+    - anything else: all callers of the batch get the error.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        write: Callable[[Sequence[Item]], Sequence[Result]],
+        *,
+        max_size: int = 500,
+        patience: float | None = 5.0,
+    ) -> None:
+        """``patience``: seconds that a batch is tried for while the database is away; None: until :meth:`close`."""
+        self._write = write
+        self._max_size = max_size
+        self._patience = patience
+        self._pending: deque[tuple[Item, Future[Result]]] = deque()
+        self._wakeup = threading.Condition(threading.Lock())
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name=f"batch-{name}", daemon=True)
+        self._thread.start()
+
+    def submit(self, item: Item) -> Future[Result]:
+        """Hand over one item; the future ends when it is durable, or with the error that it met.
+
+        Raises:
+            Unavailable: the batcher has been closed.
+        """
+        future: Future[Result] = Future()
+        with self._wakeup:
+            if self._closing:
+                raise Unavailable("This process is shutting down.")
+            self._pending.append((item, future))
+            # The writer looks for new items after each batch; it needs a call only when it sleeps on an empty queue.
+            if len(self._pending) == 1:
+                self._wakeup.notify()
+        return future
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Write what is pending and end the thread; waits at most ``timeout`` seconds. Later items are refused."""
+        with self._wakeup:
+            self._closing = True
+            self._wakeup.notify()
+        self._thread.join(timeout)
+
+    def _work(self) -> None:
+        while True:
+            with self._wakeup:
+                while not self._pending and not self._closing:
+                    self._wakeup.wait()
+                batch = [self._pending.popleft() for _ in range(min(len(self._pending), self._max_size))]
+            if not batch:
+                return
+            self._settle(batch)
+
+    def _settle(self, batch: Sequence[tuple[Item, Future[Result]]]) -> None:
+        try:
+            results = self._write_patiently([item for item, _ in batch])
+        except (DBAPIError, StatementError) as error:
+            if len(batch) == 1:
+                batch[0][1].set_exception(error)
+                return
+            middle = len(batch) // 2
+            self._settle(batch[:middle])
+            self._settle(batch[middle:])
+        except BaseException as error:  # noqa: BLE001 - the callers wait for it, whatever it is
+            for _, future in batch:
+                future.set_exception(error)
+        else:
+            for (_, future), result in zip(batch, results, strict=True):
+                future.set_result(result)
+
+    def _write_patiently(self, items: Sequence[Item]) -> Sequence[Result]:
+        give_up_at = None if self._patience is None else time.monotonic() + self._patience
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return self._write(items)
+            except Unavailable:
+                late = give_up_at is not None and time.monotonic() + pause > give_up_at
+                if late or self._closing:
+                    raise
+            time.sleep(pause)
+            pause = min(_LONGEST_PAUSE, pause * 2)

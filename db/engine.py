@@ -1,0 +1,114 @@
+"""Connections to PostgreSQL: one :class:`Database` a process, made at the entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import orjson
+from sqlalchemy import Connection, URL, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, TimeoutError as PoolTimeout
+
+from db.errors import ConfigurationError, Unavailable
+from db.settings import Settings
+
+
+class Database:
+    """A pool of connections with bounded waits everywhere.
+
+    Every statement runs under ``statement_timeout``; connecting, waiting for a free connection and a dead network are
+    bounded too, so no caller hangs. Safe to share between threads; not to be used across a fork.
+    """
+
+    def __init__(self, settings: Settings, *, role: str, pool_size: int | None = None) -> None:
+        """``role`` (api, worker…) becomes part of ``application_name``, which operators see in pg_stat_activity.
+
+        Raises:
+            ConfigurationError: the database URL is missing or malformed.
+        """
+        size = pool_size or settings.database_pool_size
+        self._engine = create_engine(
+            sqlalchemy_url(settings.require_database_url()),
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=settings.connect_timeout,
+            pool_use_lifo=True,
+            isolation_level="READ COMMITTED",
+            json_serializer=_dumps,
+            json_deserializer=orjson.loads,
+            connect_args=connect_args(settings, role),
+        )
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that commits at the end of the block.
+
+        Raises:
+            Unavailable: the database cannot be reached, or did not answer in time. After a lost COMMIT nobody knows
+                whether it happened; every writer here can be repeated safely.
+        """
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            raise Unavailable(f"The database does not answer: {reason_of(error)}.") from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise Unavailable(f"The database went away: {reason_of(error)}.") from error
+            raise
+
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        self._engine.dispose()
+
+
+def sqlalchemy_url(url: str) -> URL:
+    """Return ``url`` for SQLAlchemy with psycopg 3.
+
+    Raises:
+        ConfigurationError: it is not a PostgreSQL URL; the message does not repeat it, for it may hold a password.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        parsed = None
+    if parsed is None or parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise ConfigurationError(
+            "CALLBOARD_DATABASE_URL is not a PostgreSQL URL. Write postgresql://user:password@host:port/name."
+        )
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def connect_args(settings: Settings, role: str) -> dict[str, object]:
+    """Return what psycopg is told for each connection."""
+    arguments: dict[str, object] = {
+        "application_name": f"callboard {role}",
+        "connect_timeout": settings.connect_timeout,
+        # A half-open connection is noticed after about this long instead of after the kernel's two hours.
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": int(settings.statement_timeout * 1000),
+    }
+    if settings.database_pgbouncer:
+        # Transaction pooling keeps no prepared statements and takes no startup options: there, the timeouts below
+        # are set on the database role.
+        arguments["prepare_threshold"] = None
+    else:
+        timeout = int(settings.statement_timeout * 1000)
+        # JIT never pays for itself on statements of a few rows, and unnest() makes the planner think it might.
+        arguments["options"] = (
+            f"-c statement_timeout={timeout} -c lock_timeout={timeout} "
+            f"-c idle_in_transaction_session_timeout={timeout * 3} -c jit=off -c timezone=UTC"
+        )
+    return arguments
+
+
+def _dumps(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def reason_of(error: Exception) -> str:
+    """Return the first line of a driver's message, which names host and cause but never the password."""
+    origin = getattr(error, "orig", None) or error
+    return str(origin).strip().splitlines()[0].rstrip(".") if str(origin).strip() else type(origin).__name__

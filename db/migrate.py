@@ -1,0 +1,73 @@
+"""Bring a database to this version's schema. Safe to run from many processes at once, and again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, NullPool, create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from db.engine import reason_of, sqlalchemy_url
+from db.errors import Unavailable
+from db.models import SCHEMA
+from db.partitions import ensure_partitions
+from db.settings import Settings
+
+# Any number that no other advisory lock of the database uses; "callboard" in ASCII, cut to 63 bits.
+_MIGRATION_LOCK = 0x63616C6C626F6172
+
+# A migration waits at most so long for a table that others use, so that it never queues all of them behind itself.
+_LOCK_TIMEOUT = "5s"
+
+
+def migrate(settings: Settings) -> None:
+    """Create or upgrade the schema, then the partitions; returns when all is committed.
+
+    One process migrates, the others wait for it and then find nothing to do.
+
+    Raises:
+        Unavailable: the database cannot be reached.
+    """
+    engine = create_engine(
+        sqlalchemy_url(settings.direct_database_url()),
+        poolclass=NullPool,
+        connect_args={"connect_timeout": settings.connect_timeout, "application_name": "callboard migrate"},
+    )
+    try:
+        with migrating(engine) as connection:
+            config = Config()
+            config.set_main_option("script_location", str(migrations_path()).replace("%", "%%"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        with engine.begin() as connection:
+            ensure_partitions(connection, settings.partitions_ahead)
+    except OperationalError as error:
+        raise Unavailable(f"The database cannot be migrated: {reason_of(error)}.") from error
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def migrating(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection that holds the migration lock and has timeouts set; the schema exists."""
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
+        try:
+            connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+            connection.execute(text(f"SET lock_timeout = '{_LOCK_TIMEOUT}'"))
+            connection.commit()
+            yield connection
+        finally:
+            connection.rollback()
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
+            connection.commit()
+
+
+def migrations_path() -> Path:
+    """Return the folder of the migrations: beside this package in a checkout, inside it in a wheel."""
+    inside = Path(__file__).parent / "migrations"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "alembic"

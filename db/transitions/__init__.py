@@ -1,0 +1,49 @@
+"""The verbs that move a job from state to state. Nothing else writes ``jobs``, ``job_history`` or ``job_attempts``.
+
+Each verb takes a connection in a transaction and is fenced: it states from which state, and for which attempt, it may
+act, and rows that are elsewhere by now are left alone. What it returns is durable once the transaction commits.
+
+=============  ==============================================  ==========================================
+verb           from                                            to
+=============  ==============================================  ==========================================
+submit         nothing                                         scheduled or queued
+promote        scheduled, retrying                             queued
+mark_dispatched / undispatch   queued                          queued (in the broker / not)
+claim          queued                                          running
+finish         running, this attempt                           succeeded, failed, cancelled
+retry_later    running, this attempt                           retrying
+release        running, this attempt                           queued
+cancel         blocked, scheduled, queued, retrying            cancelled (running: the request is noted)
+expire         waiting and past ``expires_at``                 expired
+reopen         failed, cancelled, expired                      queued
+=============  ==============================================  ==========================================
+"""
+
+from db.transitions.finish import Ending, finish, record, release, retry_later
+from db.transitions.reopen import reopen
+from db.transitions.start import Claim, ClaimedJob, claim, mark_dispatched, promote, undispatch
+from db.transitions.stop import cancel, expire
+from db.transitions.submit import IdempotencyKey, NewJob, Request, Submission, SubmissionKind, submit
+
+__all__ = [
+    "Claim",
+    "ClaimedJob",
+    "Ending",
+    "IdempotencyKey",
+    "NewJob",
+    "Request",
+    "Submission",
+    "SubmissionKind",
+    "cancel",
+    "claim",
+    "expire",
+    "finish",
+    "mark_dispatched",
+    "promote",
+    "record",
+    "release",
+    "reopen",
+    "retry_later",
+    "submit",
+    "undispatch",
+]

@@ -1,0 +1,241 @@
+"""The end of an attempt: finish, retry_later, release. Fenced by the attempt's number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import orjson
+from sqlalchemy import (
+    CTE,
+    Connection,
+    Double,
+    FromClause,
+    Integer,
+    Text,
+    Uuid,
+    cast,
+    delete,
+    func,
+    insert,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from db.batch import arrays, batch
+from db.models import job_attempts, jobs
+from db.outcome import JobError, Outcome
+from db.states import TERMINAL, Status
+from db.transitions.history import into_history
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Attempt ``attempt`` of a job ended like this."""
+
+    job_id: UUID
+    attempt: int
+    outcome: Outcome
+
+
+_COLUMNS = {
+    "id": Uuid(),
+    "attempt": Integer(),
+    "status": Text(),
+    "outcome": Text(),
+    "result": Text(),
+    "error": Text(),
+    "reason": Text(),
+    "error_type": Text(),
+    "error_message": Text(),
+    "traceback": Text(),
+    "delay": Double(),
+}
+_endings = batch(**_COLUMNS)
+_OURS = (
+    jobs.c.id == _endings.c.id,
+    jobs.c.attempt == _endings.c.attempt,
+    jobs.c.status == Status.RUNNING,
+)
+
+
+def _attempt_ended(ended: FromClause) -> CTE:
+    """Return the INSERT into ``job_attempts`` for the rows of ``ended``."""
+    values = {
+        "job_id": ended.c.id,
+        "created_at": ended.c.created_at,
+        "attempt": ended.c.attempt,
+        "outcome": ended.c.outcome,
+        "reason": ended.c.reason,
+        "worker_id": ended.c.worker_id,
+        "worker": ended.c.worker,
+        "started_at": ended.c.attempt_started_at,
+        "finished_at": func.now(),
+        "error_type": ended.c.error_type,
+        "error_message": ended.c.error_message,
+        "traceback": ended.c.traceback,
+    }
+    source = select(*(value.label(name) for name, value in values.items()))
+    return insert(job_attempts).from_select(list(values), source).cte("attempt_ended")
+
+
+_ABOUT_ATTEMPT = (
+    _endings.c.outcome,
+    _endings.c.reason,
+    _endings.c.error_type,
+    _endings.c.error_message,
+    _endings.c.traceback,
+)
+
+_gone = (
+    delete(jobs)
+    .where(*_OURS)
+    .returning(
+        *jobs.c,
+        _endings.c.status.label("new_status"),
+        _endings.c.result.label("new_result"),
+        _endings.c.error.label("new_error"),
+        *_ABOUT_ATTEMPT,
+    )
+    .cte("gone")
+)
+_finish = (
+    select(_gone.c.id, _gone.c.attempt)
+    .add_cte(
+        into_history(
+            _gone,
+            status=_gone.c.new_status,
+            result=cast(_gone.c.new_result, JSONB),
+            error=cast(_gone.c.new_error, JSONB),
+        )
+    )
+    .add_cte(_attempt_ended(_gone))
+)
+
+
+def finish(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
+    """End attempts and with them their jobs: the row moves to ``job_history``, the attempt to ``job_attempts``.
+
+    From running, by the worker that ran the attempt or by rescue; to succeeded, failed or cancelled. Returns (id,
+    attempt) of those that were still theirs to end; the others have been fenced out and nothing changed.
+    """
+    return {(row.id, row.attempt) for row in connection.execute(_finish, _parameters(endings))}
+
+
+# UPDATE … RETURNING gives new values, but the attempt's row needs the old ones: who ran it, since when.
+_waiting = (
+    select(
+        jobs.c.id,
+        jobs.c.created_at,
+        jobs.c.attempt,
+        jobs.c.worker_id,
+        jobs.c.worker,
+        jobs.c.attempt_started_at,
+        *_ABOUT_ATTEMPT,
+        _endings.c.status,
+        _endings.c.error,
+        _endings.c.delay,
+    )
+    .select_from(_endings.join(jobs, jobs.c.id == _endings.c.id))
+    .where(*_OURS)
+    .order_by(jobs.c.id)
+    .with_for_update(of=jobs)
+    .cte("ended")
+)
+
+
+def _wait_again(values: dict[str, object]) -> CTE:
+    return (
+        update(jobs)
+        .where(jobs.c.id == _waiting.c.id)
+        .values(
+            status=_waiting.c.status,
+            worker_id=None,
+            attempt_started_at=None,
+            dispatched_at=None,
+            revision=jobs.c.revision + 1,
+            **values,
+        )
+        .returning(jobs.c.id)
+        .cte("waiting")
+    )
+
+
+_retry_later = (
+    select(_waiting.c.id, _waiting.c.attempt)
+    .add_cte(
+        _wait_again(
+            {
+                "due_at": func.now() + func.make_interval(0, 0, 0, 0, 0, 0, _waiting.c.delay),
+                "retries": jobs.c.retries + 1,
+                "error": cast(_waiting.c.error, JSONB),
+            }
+        )
+    )
+    .add_cte(_attempt_ended(_waiting))
+)
+_release = (
+    select(_waiting.c.id, _waiting.c.attempt)
+    .add_cte(_wait_again({"due_at": null()}))
+    .add_cte(_attempt_ended(_waiting))
+)
+
+
+def retry_later(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
+    """End failed attempts; the jobs wait for their backoff and then run again. One retry is spent.
+
+    From running, by the worker or by rescue; to retrying. Returns what was still theirs to end, as :func:`finish`.
+    """
+    return {(row.id, row.attempt) for row in connection.execute(_retry_later, _parameters(endings))}
+
+
+def release(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
+    """End attempts that were interrupted through no fault of the job: it is due at once, no retry is spent.
+
+    From running, by a worker that shuts down; to queued. Returns what was still theirs to end, as :func:`finish`.
+    """
+    return {(row.id, row.attempt) for row in connection.execute(_release, _parameters(endings))}
+
+
+def record(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
+    """Apply each ending with the verb that its outcome asks for; return what was still theirs to end."""
+    by_verb = {
+        finish: [ending for ending in endings if ending.outcome.status in TERMINAL],
+        retry_later: [ending for ending in endings if ending.outcome.status is Status.RETRYING],
+        release: [ending for ending in endings if ending.outcome.status is Status.QUEUED],
+    }
+    ended: set[tuple[UUID, int]] = set()
+    for verb, chosen in by_verb.items():
+        if chosen:
+            ended |= verb(connection, chosen)
+    return ended
+
+
+def _parameters(endings: Sequence[Ending]) -> dict[str, list[object]]:
+    return arrays(_COLUMNS, (_row(ending) for ending in sorted(endings, key=lambda ending: ending.job_id)))
+
+
+def _row(ending: Ending) -> tuple[object, ...]:
+    outcome, error = ending.outcome, ending.outcome.error
+    return (
+        ending.job_id,
+        ending.attempt,
+        outcome.status,
+        outcome.attempt,
+        outcome.result.decode() if outcome.result is not None else None,
+        error_json(error) if error is not None else None,
+        error.reason if error is not None else None,
+        error.type if error is not None else None,
+        error.message if error is not None else None,
+        error.traceback if error is not None else None,
+        outcome.delay,
+    )
+
+
+def error_json(error: JobError) -> str:
+    """Return the ``error`` that clients see: without the traceback."""
+    shown = {"reason": error.reason, "type": error.type, "message": error.message, "attempt": error.attempt}
+    return orjson.dumps(shown).decode()

@@ -1,0 +1,175 @@
+"""From waiting to running: promote, mark_dispatched, undispatch, claim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Double, Integer, Uuid, bindparam, func, or_, select, update
+
+from db.batch import arrays, batch
+from db.models import jobs, queues, workers
+from db.states import Status
+
+_NOW = func.now()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a message says: start attempt ``attempt`` of this job."""
+
+    job_id: UUID
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedJob:
+    """A job that now runs here, and all that its attempt needs."""
+
+    id: UUID
+    attempt: int
+    created_at: datetime
+    type: str
+    queue: str
+    owner: str
+    payload: Any
+    priority: int
+    retries: int
+    max_retries: int
+    time_limit: float
+    started_at: datetime
+    """Start of this attempt, by the database's clock."""
+
+
+_due = (
+    select(jobs.c.id)
+    .where(jobs.c.due_at <= _NOW)
+    .order_by(jobs.c.due_at)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+_promote = (
+    update(jobs)
+    .where(jobs.c.id.in_(_due))
+    .values(status=Status.QUEUED, due_at=None, revision=jobs.c.revision + 1)
+    .returning(jobs.c.id)
+)
+
+
+def promote(connection: Connection, *, limit: int = 1000) -> int:
+    """Queue the jobs whose ``due_at`` has come; return how many.
+
+    From scheduled or retrying, by the dispatcher. Rows that another dispatcher is promoting are skipped.
+    """
+    return len(connection.execute(_promote, {"limit": limit}).all())
+
+
+_claims = batch(id=Uuid(), attempt=Integer())
+_mark_dispatched = (
+    update(jobs)
+    .where(
+        jobs.c.id == _claims.c.id,
+        jobs.c.attempt == _claims.c.attempt - 1,
+        jobs.c.status == Status.QUEUED,
+        jobs.c.dispatched_at.is_(None),
+    )
+    .values(dispatched_at=_NOW)
+)
+
+
+def mark_dispatched(connection: Connection, claims: Sequence[Claim]) -> None:
+    """Note that the broker has confirmed these messages.
+
+    A job that was claimed, cancelled or expired since its message was published is left alone.
+    """
+    connection.execute(_mark_dispatched, _parameters(claims))
+
+
+_undispatch = (
+    update(jobs)
+    .where(
+        jobs.c.queue == bindparam("of_queue"),
+        jobs.c.dispatched_at < _NOW - func.make_interval(0, 0, 0, 0, 0, 0, bindparam("older_than", type_=Double)),
+        jobs.c.status == Status.QUEUED,
+    )
+    .values(dispatched_at=None)
+    .returning(jobs.c.id)
+)
+
+
+def undispatch(connection: Connection, queue: str, *, older_than: float) -> int:
+    """Give jobs back to the dispatcher whose message nobody took for ``older_than`` seconds; return how many.
+
+    For a queue that is empty in the broker (the messages are lost) or was paused (workers dropped them). A message
+    that exists after all is harmless: only one of two claims of one attempt succeeds.
+    """
+    return len(connection.execute(_undispatch, {"of_queue": queue, "older_than": older_than}).all())
+
+
+# The rows are locked in the order of their ids, so that two processes holding the same messages cannot deadlock.
+_claimable = (
+    select(jobs.c.id)
+    .select_from(_claims.join(jobs, jobs.c.id == _claims.c.id))
+    .where(
+        jobs.c.attempt == _claims.c.attempt - 1,
+        jobs.c.status == Status.QUEUED,
+        or_(jobs.c.expires_at.is_(None), jobs.c.expires_at > _NOW, jobs.c.started_at.is_not(None)),
+        jobs.c.queue.not_in(select(queues.c.name).where(queues.c.paused)),
+        select(workers.c.id)
+        .where(workers.c.id == bindparam("claimed_by", type_=Uuid), workers.c.state.in_(["running", "draining"]))
+        .exists(),
+    )
+    .order_by(jobs.c.id)
+    .with_for_update(of=jobs)
+    .cte("claimable")
+)
+_claim = (
+    update(jobs)
+    .where(jobs.c.id == _claimable.c.id)
+    .values(
+        status=Status.RUNNING,
+        attempt=jobs.c.attempt + 1,
+        worker_id=bindparam("claimed_by", type_=Uuid),
+        worker=bindparam("worker_name"),
+        started_at=func.coalesce(jobs.c.started_at, _NOW),
+        attempt_started_at=_NOW,
+        # Set by the dispatcher, unless this claim overtook it.
+        dispatched_at=func.coalesce(jobs.c.dispatched_at, _NOW),
+        progress=None,
+        revision=jobs.c.revision + 1,
+    )
+    .returning(
+        jobs.c.id,
+        jobs.c.attempt,
+        jobs.c.created_at,
+        jobs.c.type,
+        jobs.c.queue,
+        jobs.c.owner,
+        jobs.c.payload,
+        jobs.c.priority,
+        jobs.c.retries,
+        jobs.c.max_retries,
+        jobs.c.time_limit,
+        jobs.c.attempt_started_at.label("started_at"),
+    )
+)
+
+
+def claim(
+    connection: Connection, claims: Sequence[Claim], *, worker_id: UUID, worker: str
+) -> dict[Claim, ClaimedJob]:
+    """Start these attempts here, if their jobs still wait for them.
+
+    From queued, by the worker that holds the message. A claim that is missing from the answer is stale (the job is
+    elsewhere, past ``expires_at``, its queue is paused, or this worker was declared lost): forget the message.
+    """
+    rows = connection.execute(_claim, {**_parameters(claims), "claimed_by": worker_id, "worker_name": worker})
+    return {Claim(row.id, row.attempt): ClaimedJob(**row._mapping) for row in rows}  # noqa: SLF001 - its public name
+
+
+def _parameters(claims: Sequence[Claim]) -> dict[str, list[object]]:
+    unique = sorted({(claim.job_id, claim.attempt) for claim in claims})
+    return arrays(("id", "attempt"), unique)

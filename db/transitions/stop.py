@@ -1,0 +1,93 @@
+"""Ends that no attempt brings about: cancel and expire."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import Connection, Integer, Text, Uuid, bindparam, case, cast, delete, func, literal, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+
+from db.models import jobs
+from db.states import Reason, Status
+from db.transitions.history import into_history
+
+
+def _error(reason: Reason, type_: str, message: str) -> object:
+    return cast(
+        func.jsonb_build_object(
+            literal("reason"), cast(literal(reason), Text),
+            literal("type"), cast(literal(type_), Text),
+            literal("message"), cast(literal(message), Text),
+            literal("attempt"), jobs.c.attempt,
+        ),
+        JSONB,
+    )  # fmt: skip
+
+
+_cancelled = (
+    delete(jobs)
+    .where(jobs.c.id == bindparam("id", type_=Uuid), jobs.c.status != Status.RUNNING)
+    .returning(*jobs.c, _error(Reason.CANCELLED, "Cancelled", "Cancelled before it ran.").label("new_error"))
+    .cte("gone")
+)
+_cancel_waiting = select(_cancelled.c.id).add_cte(
+    into_history(
+        _cancelled,
+        status=literal(Status.CANCELLED.value),
+        error=_cancelled.c.new_error,
+        cancel_requested_at=func.now(),
+    )
+)
+_cancel_running = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job_id", type_=Uuid), jobs.c.status == Status.RUNNING)
+    .values(
+        cancel_requested_at=func.coalesce(jobs.c.cancel_requested_at, func.now()),
+        revision=jobs.c.revision + case((jobs.c.cancel_requested_at.is_(None), 1), else_=0),
+    )
+    .returning(jobs.c.id)
+)
+
+
+def cancel(connection: Connection, job_id: UUID) -> bool:
+    """Cancel a waiting job at once, or ask the worker of a running one to stop it.
+
+    From blocked, scheduled, queued or retrying to cancelled; running stays running, with ``cancel_requested_at`` set,
+    until its attempt ends. Asking twice changes nothing. Returns False when the job is not live: finished or unknown.
+    """
+    # A job that is claimed between the two statements is caught by the second, one that is released by the third.
+    for statement, parameters in (
+        (_cancel_waiting, {"id": job_id}),
+        (_cancel_running, {"job_id": job_id}),
+        (_cancel_waiting, {"id": job_id}),
+    ):
+        if connection.execute(statement, parameters).first() is not None:
+            return True
+    return False
+
+
+_overdue = (
+    select(jobs.c.id)
+    .where(jobs.c.expires_at <= func.now(), jobs.c.status != Status.RUNNING, jobs.c.started_at.is_(None))
+    .order_by(jobs.c.expires_at)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+_expired = (
+    delete(jobs)
+    .where(jobs.c.id.in_(_overdue))
+    .returning(*jobs.c, _error(Reason.EXPIRED, "Expired", "Not started before expires_at.").label("new_error"))
+    .cte("gone")
+)
+_expire = select(_expired.c.id).add_cte(
+    into_history(_expired, status=literal(Status.EXPIRED.value), error=_expired.c.new_error)
+)
+
+
+def expire(connection: Connection, *, limit: int = 1000) -> int:
+    """End the jobs that were not started before ``expires_at``; return how many.
+
+    From blocked, scheduled or queued, never started; by maintenance; to expired. A job that started once is not
+    expired any more, however long its retries wait.
+    """
+    return len(connection.execute(_expire, {"limit": limit}).all())

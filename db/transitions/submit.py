@@ -1,0 +1,296 @@
+"""New jobs: submit, with idempotency keys and unique keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    Double,
+    Integer,
+    LargeBinary,
+    RowMapping,
+    SmallInteger,
+    Text,
+    Uuid,
+    and_,
+    case,
+    cast,
+    func,
+    null,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB, insert
+
+from db.batch import arrays, batch
+from db.errors import Unavailable
+from db.ids import created_at_of
+from db.models import TIME, idempotency_keys, job_history, jobs
+from db.states import Status
+from db.views import live_columns, view_of
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job as it is submitted, already validated. Times are UTC, ``delay`` and ``time_limit`` seconds."""
+
+    id: UUID
+    type: str
+    queue: str
+    owner: str
+    payload: bytes
+    priority: int
+    max_retries: int
+    time_limit: float
+    tags: bytes = b"{}"
+    delay: float | None = None
+    scheduled_at: datetime | None = None
+    expires_at: datetime | None = None
+    unique_key: str | None = None
+    parent_id: UUID | None = None
+    batch_id: UUID | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A key of its owner, with the hash of the request that it stands for. ``ttl``: seconds that it is kept."""
+
+    owner: str
+    key: str
+    request_hash: bytes
+    ttl: float
+
+
+class SubmissionKind(StrEnum):
+    """What became of a submission."""
+
+    CREATED = "created"
+    REPLAYED = "replayed"
+    """The idempotency key had been used for the same request: these are its jobs."""
+    KEY_REUSED = "key_reused"
+    """The idempotency key had been used for another request; nothing was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Jobs that are submitted together, all or none, under at most one idempotency key."""
+
+    jobs: Sequence[NewJob]
+    key: IdempotencyKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """The answer to a :class:`Request`."""
+
+    kind: SubmissionKind
+    job_ids: Sequence[UUID]
+    """One for each job asked for, in order; another id than the one asked for is the live job of its unique key."""
+    rows: Mapping[UUID, RowMapping]
+    """Views (``db.views``) of these jobs by id; empty unless created."""
+
+
+_COLUMNS = {
+    "id": Uuid(),
+    "created_at": TIME,
+    "type": Text(),
+    "queue": Text(),
+    "owner": Text(),
+    "payload": Text(),
+    "priority": SmallInteger(),
+    "max_retries": Integer(),
+    "time_limit": Double(),
+    "tags": Text(),
+    "delay": Double(),
+    "scheduled_at": TIME,
+    "expires_at": TIME,
+    "unique_key": Text(),
+    "parent_id": Uuid(),
+    "batch_id": Uuid(),
+    "traceparent": Text(),
+}
+_new = batch(**_COLUMNS)
+_start_at = func.coalesce(_new.c.scheduled_at, func.now() + func.make_interval(0, 0, 0, 0, 0, 0, _new.c.delay))
+_later = func.coalesce(_start_at > func.now(), False)  # noqa: FBT003 - an SQL value
+_values = {name: _new.c[name] for name in _COLUMNS if name not in {"payload", "tags", "delay", "scheduled_at"}} | {
+    "payload": cast(_new.c.payload, JSONB),
+    "tags": cast(_new.c.tags, JSONB),
+    "scheduled_at": _start_at,
+    "status": case((_later, Status.SCHEDULED.value), else_=Status.QUEUED.value),
+    "due_at": case((_later, _start_at), else_=null()),
+}
+_insert = (
+    insert(jobs)
+    .from_select(list(_values), select(*(value.label(name) for name, value in _values.items())))
+    # The unique key is taken by a live job; or this very batch was committed and only the answer was lost.
+    .on_conflict_do_nothing()
+    .returning(*live_columns())
+)
+
+_asked = batch(id=Uuid(), created_at=TIME, owner=Text(), type=Text(), unique_key=Text())
+_same_key = and_(
+    jobs.c.owner == _asked.c.owner, jobs.c.type == _asked.c.type, jobs.c.unique_key == _asked.c.unique_key
+)
+_present = (
+    view_of(jobs)
+    .add_columns(_asked.c.id.label("asked_id"))
+    .select_from(_asked.join(jobs, or_(jobs.c.id == _asked.c.id, _same_key)))
+    .union_all(
+        view_of(job_history)
+        .add_columns(_asked.c.id.label("asked_id"))
+        .select_from(
+            _asked.join(
+                job_history, and_(job_history.c.id == _asked.c.id, job_history.c.created_at == _asked.c.created_at)
+            )
+        )
+    )
+)
+
+_keys = batch(owner=Text(), key=Text(), job_ids=Text(), request_hash=LargeBinary(), ttl=Double())
+_take_keys = (
+    insert(idempotency_keys)
+    .from_select(
+        ["owner", "key", "job_ids", "request_hash", "expires_at"],
+        select(
+            _keys.c.owner,
+            _keys.c.key,
+            cast(_keys.c.job_ids, ARRAY(Uuid)),
+            _keys.c.request_hash,
+            func.now() + func.make_interval(0, 0, 0, 0, 0, 0, _keys.c.ttl),
+        ),
+    )
+    .on_conflict_do_nothing()
+)
+_names = batch(owner=Text(), key=Text())
+_find_keys = (
+    select(
+        idempotency_keys.c.owner,
+        idempotency_keys.c.key,
+        idempotency_keys.c.job_ids,
+        idempotency_keys.c.request_hash,
+    )
+    .select_from(
+        _names.join(
+            idempotency_keys,
+            and_(idempotency_keys.c.owner == _names.c.owner, idempotency_keys.c.key == _names.c.key),
+        )
+    )
+)
+_point_key = (
+    update(idempotency_keys)
+    .where(idempotency_keys.c.owner == _keys.c.owner, idempotency_keys.c.key == _keys.c.key)
+    .values(job_ids=cast(_keys.c.job_ids, ARRAY(Uuid)))
+)
+
+# A unique key may become free between finding it taken and looking for its job; then the job is inserted after all.
+_ROUNDS = 5
+
+
+def submit(connection: Connection, requests: Sequence[Request]) -> list[Submission]:
+    """Make the jobs of all requests; return one answer for each, in order.
+
+    From nothing to scheduled (its time is ahead) or queued, by the api. Several requests with one key, or several
+    jobs with one unique key, may be in one call; the first wins. Safe to repeat with the same job ids.
+
+    Raises:
+        Unavailable: unique keys changed hands faster than this call could follow; try again.
+    """
+    replays = _take(connection, [request for request in requests if request.key is not None])
+    fresh = [request for request in requests if id(request) not in replays]
+    rows = _insert_jobs(connection, [job for request in fresh for job in request.jobs])
+    submissions = []
+    moved = []
+    for request in requests:
+        submission = replays.get(id(request))
+        if submission is None:
+            found = [rows[job.id] for job in request.jobs]
+            ids = [row["id"] for row in found]
+            submission = Submission(SubmissionKind.CREATED, ids, {row["id"]: row for row in found})
+            if request.key is not None and ids != [job.id for job in request.jobs]:
+                moved.append((request.key, ids))
+        submissions.append(submission)
+    if moved:
+        connection.execute(_point_key, _key_parameters(moved))
+    return submissions
+
+
+def _take(connection: Connection, keyed: Sequence[Request]) -> dict[int, Submission]:
+    """Take the idempotency keys; return the answers to requests (by ``id()``) that came too late for theirs."""
+    wanted = {id(request): request.key for request in keyed if request.key is not None}
+    if not wanted:
+        return {}
+    taking = [(request.key, [job.id for job in request.jobs]) for request in keyed if request.key is not None]
+    connection.execute(_take_keys, _key_parameters(taking))
+    names = sorted({(key.owner, key.key) for key in wanted.values()})
+    holders = {
+        (row.owner, row.key): row for row in connection.execute(_find_keys, arrays(("owner", "key"), names))
+    }
+    replays = {}
+    for request in keyed:
+        key = wanted[id(request)]
+        holder = holders.get((key.owner, key.key))
+        if holder is None:
+            raise Unavailable("An idempotency key expired while it was looked up. Try again.")
+        if holder.job_ids != [job.id for job in request.jobs]:
+            same = bytes(holder.request_hash) == key.request_hash
+            kind = SubmissionKind.REPLAYED if same else SubmissionKind.KEY_REUSED
+            replays[id(request)] = Submission(kind, holder.job_ids if same else [], {})
+    return replays
+
+
+def _insert_jobs(connection: Connection, new: Sequence[NewJob]) -> dict[UUID, RowMapping]:
+    """Insert the jobs; return for each id that was asked for the view of its job, or of the unique key's holder."""
+    rows: dict[UUID, RowMapping] = {}
+    # In one order everywhere, so that two processes with the same unique keys cannot deadlock.
+    missing = sorted(new, key=lambda job: (job.owner, job.type, job.unique_key or "", job.id))
+    for _ in range(_ROUNDS):
+        if not missing:
+            return rows
+        inserted = connection.execute(_insert, arrays(_COLUMNS, (_row(job) for job in missing)))
+        rows |= {row["id"]: row for row in inserted.mappings()}
+        missing = [job for job in missing if job.id not in rows]
+        if missing:
+            asked = [(job.id, created_at_of(job.id), job.owner, job.type, job.unique_key) for job in missing]
+            names = ("id", "created_at", "owner", "type", "unique_key")
+            present = connection.execute(_present, arrays(names, asked)).mappings().all()
+            rows |= {row["asked_id"]: row for row in present}
+            missing = [job for job in missing if job.id not in rows]
+    raise Unavailable("A unique key changed hands again and again while its job was looked up. Try again.")
+
+
+def _row(job: NewJob) -> tuple[object, ...]:
+    return (
+        job.id,
+        created_at_of(job.id),
+        job.type,
+        job.queue,
+        job.owner,
+        job.payload.decode(),
+        job.priority,
+        job.max_retries,
+        job.time_limit,
+        job.tags.decode(),
+        job.delay,
+        job.scheduled_at,
+        job.expires_at,
+        job.unique_key,
+        job.parent_id,
+        job.batch_id,
+        job.traceparent,
+    )
+
+
+def _key_parameters(keys: Sequence[tuple[IdempotencyKey, Sequence[UUID]]]) -> dict[str, list[object]]:
+    rows = [
+        (key.owner, key.key, "{" + ",".join(map(str, job_ids)) + "}", key.request_hash, key.ttl)
+        for key, job_ids in sorted(keys, key=lambda item: (item[0].owner, item[0].key))
+    ]
+    return arrays(("owner", "key", "job_ids", "request_hash", "ttl"), rows)
