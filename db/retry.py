@@ -35,7 +35,9 @@ def backoff_ceiling(policy: RetryPolicy, retries: int) -> float:
     return min(policy.max_backoff, policy.min_backoff * 2 ** min(retries, 63))
 
 
-def decide_retry(policy: RetryPolicy, retries: int, *, random: Callable[[], float], asked: float | None = None) -> RetryDecision:
+def decide_retry(
+    policy: RetryPolicy, retries: int, *, random: Callable[[], float], asked: float | None = None
+) -> RetryDecision:
     """Decide on the next attempt after a failure.
 
     The wait is "full jitter" (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015): uniform

@@ -22,32 +22,38 @@ class Settings(BaseSettings):
 
     # --- where things are -------------------------------------------------------------------------------------
     database_url: SecretStr | None = Field(
-        None, description="PostgreSQL 15 to 18, as `postgresql://user:password@host:port/name`. "
+        None,
+        description="PostgreSQL 15 to 18, as `postgresql://user:password@host:port/name`. "
         "`callboard up` starts a PostgreSQL of its own where this is not set.",
     )
     database_direct_url: SecretStr | None = Field(
-        None, description="The same database without a transaction-mode pooler in between, for LISTEN and migrations. "
+        None,
+        description="The same database without a transaction-mode pooler in between, for LISTEN and migrations. "
         "Default: `CALLBOARD_DATABASE_URL`.",
     )
     amqp_url: SecretStr | None = Field(
-        None, description="RabbitMQ 3.10 or later, as `amqp://user:password@host:port/vhost`; several, separated by `;`, "
+        None,
+        description="RabbitMQ 3.10 or later, as `amqp://user:password@host:port/vhost`; several, separated by `;`, "
         "are tried in turn. `callboard up` hands messages over in memory where this is not set.",
     )
     files_url: str | None = Field(
-        None, description="Where uploaded files are kept: `file:///var/lib/callboard/files` or `s3://bucket/prefix` "
+        None,
+        description="Where uploaded files are kept: `file:///var/lib/callboard/files` or `s3://bucket/prefix` "
         "(credentials from the usual AWS variables).",
     )
 
     # --- job types --------------------------------------------------------------------------------------------
     job_modules: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Comma-separated Python modules that define job types, imported by api and worker.",
+        (),
+        description="Comma-separated Python modules that define job types, imported by api and worker.",
     )
     diagnostics: bool = Field(False, description="Offer the `diagnostics.*` job types. On in the embedded system.")
 
     # --- database use -----------------------------------------------------------------------------------------
     database_pool_size: int = Field(8, ge=2, le=200, description="Most connections one process holds.")
     database_pgbouncer: bool = Field(
-        False, description="Set when `CALLBOARD_DATABASE_URL` goes through a transaction-mode pooler: "
+        False,
+        description="Set when `CALLBOARD_DATABASE_URL` goes through a transaction-mode pooler: "
         "statements are then not prepared.",
     )
     connect_timeout: int = Field(5, ge=1, le=60, description="Longest wait for a database or broker connection.")
@@ -62,35 +68,48 @@ class Settings(BaseSettings):
 
     # --- dispatch ---------------------------------------------------------------------------------------------
     dispatch_window: int = Field(
-        512, ge=1, le=100_000, description="Most messages of one queue in the broker at a time; the rest wait in "
+        512,
+        ge=1,
+        le=100_000,
+        description="Most messages of one queue in the broker at a time; the rest wait in "
         "PostgreSQL, where priorities, pauses and cancels reach them. A queue may set its own.",
     )
     dispatch_poll_interval: float = Field(1.0, gt=0, le=60, description="Longest time between two looks for due jobs.")
     queue_type: Literal["classic", "quorum"] = Field(
-        "classic", description="Kind of RabbitMQ queue. The same everywhere: RabbitMQ refuses a second declaration "
-        "that differs.",
+        "classic",
+        description="Kind of RabbitMQ queue. The same everywhere: RabbitMQ refuses a second declaration that differs.",
     )
     confirm_timeout: float = Field(10.0, gt=0, le=300, description="Longest wait for the broker to confirm messages.")
 
     # --- work -------------------------------------------------------------------------------------------------
     worker_threads: int = Field(8, ge=1, le=1000, description="Jobs that one worker process runs at a time.")
     worker_prefetch: int = Field(
-        0, ge=0, le=65_535, description="Messages a worker takes ahead per queue, those it runs included. "
-        "0: as many as it has threads.",
+        0,
+        ge=0,
+        le=65_535,
+        description="Messages a worker takes ahead per queue, those it runs included. 0: as many as it has threads.",
     )
     lease_ttl: float = Field(
-        30.0, ge=1, le=3600, description="A worker unseen for so long is lost and its jobs are taken back.",
+        30.0,
+        ge=1,
+        le=3600,
+        description="A worker unseen for so long is lost and its jobs are taken back.",
     )
     heartbeat_interval: float = Field(3.0, gt=0, le=600, description="Time between two heartbeats of a worker.")
     stop_check_interval: float = Field(0.5, gt=0, le=60, description="Time between two looks for cancel requests.")
-    progress_interval: float = Field(0.25, ge=0, le=60, description="Shortest time between two stored progress reports.")
+    progress_interval: float = Field(
+        0.25, ge=0, le=60, description="Shortest time between two stored progress reports."
+    )
     shutdown_grace: float = Field(25.0, ge=0, le=86_400, description="Time that running jobs get to end at shutdown.")
     max_result_bytes: int = Field(16 * 2**20, ge=2**10, description="Largest result of one job, as JSON.")
 
     # --- upkeep -----------------------------------------------------------------------------------------------
     maintenance_interval: float = Field(5.0, gt=0, le=3600, description="Time between two rounds of upkeep.")
     reconcile_after: float = Field(
-        15.0, gt=0, le=86_400, description="A job sent to the broker that nobody took for so long is sent again, "
+        15.0,
+        gt=0,
+        le=86_400,
+        description="A job sent to the broker that nobody took for so long is sent again, "
         "if the broker's queue is empty.",
     )
     partitions_ahead: int = Field(3, ge=1, le=24, description="Months of partitions made ahead.")
@@ -99,7 +118,8 @@ class Settings(BaseSettings):
     # --- logs -------------------------------------------------------------------------------------------------
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "console", "json"] = Field(
-        "auto", description="`auto`: readable on a terminal, JSON lines otherwise.",
+        "auto",
+        description="`auto`: readable on a terminal, JSON lines otherwise.",
     )
 
     # --- client commands --------------------------------------------------------------------------------------
@@ -108,7 +128,8 @@ class Settings(BaseSettings):
 
     # --- embedded ---------------------------------------------------------------------------------------------
     data_dir: Path = Field(
-        Path(".callboard"), description="Where `callboard up` keeps its PostgreSQL and files.",
+        Path(".callboard"),
+        description="Where `callboard up` keeps its PostgreSQL and files.",
     )
 
     @field_validator("job_modules", mode="before")

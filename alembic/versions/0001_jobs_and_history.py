@@ -101,6 +101,8 @@ HISTORY_INDEXES = (
     "CREATE INDEX job_history_type_idx ON callboard.job_history (type, id)",
     "CREATE INDEX job_history_parent_idx ON callboard.job_history (parent_id, id) WHERE parent_id IS NOT NULL",
     "CREATE INDEX job_history_unsuccessful_idx ON callboard.job_history (status, id) WHERE status <> 'succeeded'",
+    """CREATE INDEX job_history_finished_idx ON callboard.job_history USING brin (finished_at)
+       WITH (pages_per_range = 32, autosummarize = on)""",
 )
 
 ATTEMPTS = """

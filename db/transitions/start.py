@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Double, Integer, Uuid, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Double, Integer, Uuid, bindparam, func, null, or_, select, update
 
 from db.batch import arrays, batch
 from db.models import jobs, queues, workers
@@ -138,7 +138,7 @@ _claim = (
         attempt_started_at=_NOW,
         # Set by the dispatcher, unless this claim overtook it.
         dispatched_at=func.coalesce(jobs.c.dispatched_at, _NOW),
-        progress=None,
+        progress=null(),
         revision=jobs.c.revision + 1,
     )
     .returning(
@@ -158,9 +158,7 @@ _claim = (
 )
 
 
-def claim(
-    connection: Connection, claims: Sequence[Claim], *, worker_id: UUID, worker: str
-) -> dict[Claim, ClaimedJob]:
+def claim(connection: Connection, claims: Sequence[Claim], *, worker_id: UUID, worker: str) -> dict[Claim, ClaimedJob]:
     """Start these attempts here, if their jobs still wait for them.
 
     From queued, by the worker that holds the message. A claim that is missing from the answer is stale (the job is

@@ -136,9 +136,7 @@ _insert = (
 )
 
 _asked = batch(id=Uuid(), created_at=TIME, owner=Text(), type=Text(), unique_key=Text())
-_same_key = and_(
-    jobs.c.owner == _asked.c.owner, jobs.c.type == _asked.c.type, jobs.c.unique_key == _asked.c.unique_key
-)
+_same_key = and_(jobs.c.owner == _asked.c.owner, jobs.c.type == _asked.c.type, jobs.c.unique_key == _asked.c.unique_key)
 _present = (
     view_of(jobs)
     .add_columns(_asked.c.id.label("asked_id"))
@@ -170,18 +168,15 @@ _take_keys = (
     .on_conflict_do_nothing()
 )
 _names = batch(owner=Text(), key=Text())
-_find_keys = (
-    select(
-        idempotency_keys.c.owner,
-        idempotency_keys.c.key,
-        idempotency_keys.c.job_ids,
-        idempotency_keys.c.request_hash,
-    )
-    .select_from(
-        _names.join(
-            idempotency_keys,
-            and_(idempotency_keys.c.owner == _names.c.owner, idempotency_keys.c.key == _names.c.key),
-        )
+_find_keys = select(
+    idempotency_keys.c.owner,
+    idempotency_keys.c.key,
+    idempotency_keys.c.job_ids,
+    idempotency_keys.c.request_hash,
+).select_from(
+    _names.join(
+        idempotency_keys,
+        and_(idempotency_keys.c.owner == _names.c.owner, idempotency_keys.c.key == _names.c.key),
     )
 )
 _point_key = (
@@ -230,9 +225,7 @@ def _take(connection: Connection, keyed: Sequence[Request]) -> dict[int, Submiss
     taking = [(request.key, [job.id for job in request.jobs]) for request in keyed if request.key is not None]
     connection.execute(_take_keys, _key_parameters(taking))
     names = sorted({(key.owner, key.key) for key in wanted.values()})
-    holders = {
-        (row.owner, row.key): row for row in connection.execute(_find_keys, arrays(("owner", "key"), names))
-    }
+    holders = {(row.owner, row.key): row for row in connection.execute(_find_keys, arrays(("owner", "key"), names))}
     replays = {}
     for request in keyed:
         key = wanted[id(request)]

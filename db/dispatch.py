@@ -1,0 +1,69 @@
+"""What is due, for the dispatcher. Reads only; ``db.transitions`` has the verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, Integer, Row, Text, bindparam, func, literal, select, true
+
+from db.batch import arrays, batch
+from db.models import jobs, queues
+
+_waits = (jobs.c.due_at.is_(None), jobs.c.dispatched_at.is_(None))
+_lock_space = func.hashtext("callboard.dispatch")
+_with_jobs = (
+    select(queues.c.name, queues.c.dispatch_window)
+    .where(queues.c.paused.is_(False), select(jobs.c.id).where(jobs.c.queue == queues.c.name, *_waits).exists())
+    .cte("with_jobs")
+    .prefix_with("MATERIALIZED")
+)
+_take_queues = select(
+    _with_jobs.c.name, func.coalesce(_with_jobs.c.dispatch_window, bindparam("window", type_=Integer)).label("window")
+).where(func.pg_try_advisory_xact_lock(_lock_space, func.hashtext(_with_jobs.c.name)))
+
+
+def take_queues(connection: Connection, *, default_window: int) -> dict[str, int]:
+    """Return the queues that have jobs to dispatch, each with its window.
+
+    This transaction is their only dispatcher until it ends; queues that another one has are left out, as are paused
+    ones.
+    """
+    return {row.name: row.window for row in connection.execute(_take_queues, {"window": default_window})}
+
+
+_rooms = batch(queue=Text(), room=Integer())
+_next = (
+    select(jobs.c.id, (jobs.c.attempt + literal(1)).label("attempt"), jobs.c.type, jobs.c.queue, jobs.c.priority)
+    .where(jobs.c.queue == _rooms.c.queue, *_waits)
+    .order_by(jobs.c.priority.desc(), jobs.c.id)
+    .limit(_rooms.c.room)
+    .lateral("next_jobs")
+)
+_next_jobs = select(*_next.c).select_from(_rooms.join(_next, true()))
+
+
+def next_jobs(connection: Connection, rooms: Mapping[str, int]) -> Sequence[Row[tuple[object, ...]]]:
+    """Return up to ``rooms[queue]`` jobs of each queue, by priority (highest first), then by id (oldest first).
+
+    Columns: ``id``, ``attempt`` (the one to start), ``type``, ``queue``, ``priority``.
+    """
+    return connection.execute(_next_jobs, arrays(("queue", "room"), sorted(rooms.items()))).all()
+
+
+_until_due = select(func.extract("epoch", func.min(jobs.c.due_at) - func.now())).where(
+    jobs.c.due_at.is_not(None), jobs.c.due_at < literal("infinity", jobs.c.due_at.type)
+)
+
+
+def seconds_until_due(connection: Connection) -> float | None:
+    """Return when the next scheduled or retrying job is due: 0 or less for now, None when there is none."""
+    seconds = connection.execute(_until_due).scalar_one()
+    return None if seconds is None else float(seconds)
+
+
+_in_flight = select(jobs.c.queue).where(jobs.c.dispatched_at.is_not(None)).distinct()
+
+
+def queues_in_flight(connection: Connection) -> list[str]:
+    """Return the queues that have dispatched or running jobs."""
+    return list(connection.execute(_in_flight).scalars())

@@ -1,0 +1,105 @@
+"""Progress reports: the latest in the job's row, all of them in ``job_progress``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Connection, Double, Integer, Text, Uuid, cast, func, insert, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+
+from db.batch import arrays, batch
+from db.models import TIME, job_progress, jobs
+from db.states import Status
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressReport:
+    """How far an attempt is. ``seq`` counts the stored reports of the attempt; ``reported_at`` is set on writing."""
+
+    job_id: UUID
+    attempt: int
+    seq: int
+    current: float
+    total: float | None
+    step: str | None
+    message: str | None
+
+    @property
+    def percent(self) -> float | None:
+        """0 to 100, or None when the total is not known."""
+        if not self.total:
+            return None
+        return round(min(100.0, 100.0 * self.current / self.total), 2)
+
+
+_COLUMNS = {
+    "id": Uuid(),
+    "attempt": Integer(),
+    "seq": Integer(),
+    "current": Double(),
+    "total": Double(),
+    "step": Text(),
+    "message": Text(),
+    "progress": Text(),
+}
+_reports = batch(**_COLUMNS)
+# RFC 3339 with milliseconds, as the API writes every time.
+_now_text = func.to_char(func.timezone("UTC", func.now()), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+_shown = (
+    update(jobs)
+    .where(
+        jobs.c.id == _reports.c.id,
+        jobs.c.attempt == _reports.c.attempt,
+        jobs.c.status == Status.RUNNING,
+    )
+    .values(
+        progress=cast(_reports.c.progress, JSONB).op("||")(func.jsonb_build_object("updated_at", _now_text)),
+        revision=jobs.c.revision + 1,
+    )
+    .returning(jobs.c.id, jobs.c.created_at)
+    .cte("shown")
+)
+_kept = insert(job_progress).from_select(
+    ["job_id", "created_at", "attempt", "seq", "reported_at", "current", "total", "step", "message"],
+    select(
+        _shown.c.id,
+        _shown.c.created_at,
+        _reports.c.attempt,
+        _reports.c.seq,
+        cast(func.now(), TIME),
+        _reports.c.current,
+        _reports.c.total,
+        _reports.c.step,
+        _reports.c.message,
+    ).select_from(_shown.join(_reports, _reports.c.id == _shown.c.id)),
+)
+
+
+def report_progress(connection: Connection, reports: Sequence[ProgressReport]) -> None:
+    """Store reports, at most one a job, of attempts that still run; others are dropped."""
+    if reports:
+        rows = (_row(report) for report in sorted(reports, key=lambda report: report.job_id))
+        connection.execute(_kept, arrays(_COLUMNS, rows))
+
+
+def _row(report: ProgressReport) -> tuple[object, ...]:
+    shown = {
+        "percent": report.percent,
+        "current": report.current,
+        "total": report.total,
+        "step": report.step,
+        "message": report.message,
+    }
+    return (
+        report.job_id,
+        report.attempt,
+        report.seq,
+        report.current,
+        report.total,
+        report.step,
+        report.message,
+        orjson.dumps(shown).decode(),
+    )

@@ -1,0 +1,143 @@
+"""Reads of jobs for the api: by id, their attempts, lists across live and finished jobs, counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Select,
+    Table,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    cast,
+    func,
+    literal,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from db.batch import arrays, batch
+from db.ids import created_at_of
+from db.models import TIME, job_attempts, job_history, jobs
+from db.states import LIVE, TERMINAL, Status
+from db.views import view_of
+
+_ids = batch(id=Uuid(), created_at=TIME)
+_in_history = and_(
+    job_history.c.id == _ids.c.id,
+    job_history.c.created_at == _ids.c.created_at,
+    job_history.c.deleted.is_(False),
+)
+# One statement, one snapshot: a job that moves from one table to the other meanwhile is seen in exactly one.
+_by_id = union_all(
+    view_of(jobs).select_from(_ids.join(jobs, jobs.c.id == _ids.c.id)),
+    view_of(job_history).select_from(_ids.join(job_history, _in_history)),
+)
+
+
+def get_jobs(connection: Connection, job_ids: Sequence[UUID]) -> dict[UUID, RowMapping]:
+    """Return the views (`db.views`) of these jobs, live or finished; ids that are unknown are left out."""
+    rows = connection.execute(_by_id, _id_parameters(job_ids)).mappings()
+    return {row["id"]: row for row in rows}
+
+
+_payloads = union_all(
+    select(jobs.c.id, cast(jobs.c.payload, Text).label("payload")).select_from(_ids.join(jobs, jobs.c.id == _ids.c.id)),
+    select(job_history.c.id, cast(job_history.c.payload, Text)).select_from(_ids.join(job_history, _in_history)),
+)
+
+
+def get_payload(connection: Connection, job_id: UUID) -> str | None:
+    """Return a job's payload as JSON, or None when it is unknown or was erased."""
+    row = connection.execute(_payloads, _id_parameters([job_id])).first()
+    return None if row is None else row.payload
+
+
+def _id_parameters(job_ids: Sequence[UUID]) -> dict[str, list[object]]:
+    return arrays(("id", "created_at"), ((job_id, created_at_of(job_id)) for job_id in job_ids))
+
+
+_attempts = (
+    select(*job_attempts.c)
+    .where(
+        job_attempts.c.job_id == bindparam("job_id", type_=Uuid),
+        job_attempts.c.created_at == bindparam("created_at", type_=TIME),
+    )
+    .order_by(job_attempts.c.attempt)
+)
+
+
+def list_attempts(connection: Connection, job_id: UUID) -> Sequence[RowMapping]:
+    """Return the ended attempts of a job, oldest first: the columns of ``job_attempts``."""
+    parameters = {"job_id": job_id, "created_at": created_at_of(job_id)}
+    return connection.execute(_attempts, parameters).mappings().all()
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs a list shows; a field that is None or empty does not narrow it."""
+
+    statuses: frozenset[Status] = frozenset()
+    type: str | None = None
+    queue: str | None = None
+    owner: str | None = None
+    tags: Mapping[str, str] | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    parent_id: UUID | None = None
+
+
+def list_jobs(
+    connection: Connection, wanted: JobFilter, *, limit: int, before: UUID | None = None
+) -> Sequence[RowMapping]:
+    """Return up to ``limit`` job views without results, newest first; those older than the id ``before``.
+
+    Live and finished jobs are one list: each table gives its newest, in the order of its own index.
+    """
+    parts = []
+    if not wanted.statuses or wanted.statuses & LIVE:
+        parts.append(_page_of(jobs, wanted, limit, before))
+    if not wanted.statuses or wanted.statuses & TERMINAL:
+        parts.append(_page_of(job_history, wanted, limit, before).where(job_history.c.deleted.is_(False)))
+    pages = union_all(*(select(part.subquery()) for part in parts)).subquery("pages")
+    statement = select(pages).order_by(pages.c.id.desc()).limit(limit)
+    return connection.execute(statement).mappings().all()
+
+
+def _page_of(table: Table, wanted: JobFilter, limit: int, before: UUID | None) -> Select[Any]:
+    statement = view_of(table, result=False).order_by(table.c.id.desc()).limit(limit)
+    if before is not None:
+        # created_at says the same as the id, and lets the planner leave out later partitions.
+        statement = statement.where(table.c.id < before, table.c.created_at <= created_at_of(before))
+    if wanted.statuses:
+        statement = statement.where(table.c.status.in_(sorted(wanted.statuses)))
+    for name in ("type", "queue", "owner", "parent_id"):
+        value = getattr(wanted, name)
+        if value is not None:
+            statement = statement.where(table.c[name] == value)
+    if wanted.tags:
+        statement = statement.where(table.c.tags.contains(cast(literal(dict(wanted.tags), JSONB), JSONB)))
+    if wanted.created_after is not None:
+        statement = statement.where(table.c.created_at >= wanted.created_after)
+    if wanted.created_before is not None:
+        statement = statement.where(table.c.created_at < wanted.created_before)
+    return statement
+
+
+_counts = select(jobs.c.status, jobs.c.type, jobs.c.queue, func.count().label("jobs")).group_by(
+    jobs.c.status, jobs.c.type, jobs.c.queue
+)
+
+
+def count_live(connection: Connection) -> Sequence[RowMapping]:
+    """Return the number of live jobs by ``status``, ``type`` and ``queue``."""
+    return connection.execute(_counts).mappings().all()
