@@ -5,6 +5,7 @@ Imports no Dramatiq, so the api can describe and validate jobs without it.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 import re
@@ -32,6 +33,8 @@ LONGEST_TIME_LIMIT: Final = 7 * 86_400.0
 MOST_RETRIES: Final = 100
 ENTRY_POINT_GROUP: Final = "callboard.jobs"
 
+_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
+
 # A name goes into URLs, metric labels and log lines.
 _NAME = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./:-]{0,199}")
 _QUEUE_NAME = re.compile(r"(?!.*\.[DX]Q$)[A-Za-z_][A-Za-z0-9_.-]{0,99}")
@@ -57,8 +60,8 @@ class JobType:
     """Given the retries spent and the exception: try again? As in Dramatiq, it replaces the count."""
     throws: tuple[type[BaseException], ...] = ()
     """Exceptions that end the job at once: expected, not worth a retry."""
-    payload: TypeAdapter[Any] = TypeAdapter(Any)
-    result: TypeAdapter[Any] = TypeAdapter(Any)
+    payload: TypeAdapter[Any] = _ANYTHING
+    result: TypeAdapter[Any] = _ANYTHING
     description: str = ""
     example: Any = None
     passes_run: bool = True
@@ -72,6 +75,12 @@ class JobType:
     @property
     def retry_policy(self) -> RetryPolicy:
         return RetryPolicy(self.max_retries, self.min_backoff, self.max_backoff)
+
+    def call(self, payload: Any, run: Run) -> Any:
+        """Call the function with a validated payload; for an ``async def``, return its coroutine."""
+        if self.spreads_payload:
+            return self.function(*payload.args, **payload.kwargs)
+        return self.function(payload, run) if self.passes_run else self.function(payload)
 
     def validate_payload(self, payload: Any) -> Any:
         """Return the payload as the handler's own type.
@@ -119,10 +128,10 @@ class Registry:
         """
         job_type = self._types.get(name)
         if job_type is None:
-            import difflib
-
             near = difflib.get_close_matches(name, self._types, n=3)
-            hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else " GET /v1/job-types lists what there is."
+            hint = (
+                f" Did you mean {' or '.join(map(repr, near))}?" if near else " GET /v1/job-types lists what there is."
+            )
             raise UnknownJobType(
                 f"There is no job type {name!r}.{hint}", [FieldError(f"unknown job type {name!r}", "/type")]
             )
@@ -163,7 +172,11 @@ def _check(job_type: JobType) -> None:
     if not _NAME.fullmatch(job_type.name):
         refuse("its name", job_type.name, "1 to 200 letters, digits or any of _ . / : -")
     if not _QUEUE_NAME.fullmatch(job_type.queue):
-        refuse("queue", job_type.queue, "1 to 100 letters, digits or any of _ . -, beginning with a letter or _, not ending in .DQ or .XQ")
+        refuse(
+            "queue",
+            job_type.queue,
+            "1 to 100 letters, digits or any of _ . -, beginning with a letter or _, not ending in .DQ or .XQ",
+        )
     if not 0 <= job_type.priority <= 9:
         refuse("priority", job_type.priority, "0 to 9, higher first")
     if not 0 <= job_type.highest_max_retries <= MOST_RETRIES:
@@ -175,7 +188,9 @@ def _check(job_type: JobType) -> None:
     if not 0 < job_type.time_limit <= job_type.highest_time_limit:
         refuse("time_limit", job_type.time_limit, f"above 0 and up to {job_type.highest_time_limit:g} seconds")
     if not 0 <= job_type.min_backoff <= job_type.max_backoff <= DEFAULT_MAX_BACKOFF:
-        refuse("backoff", (job_type.min_backoff, job_type.max_backoff), "0 <= min_backoff <= max_backoff <= 604800 seconds")
+        refuse(
+            "backoff", (job_type.min_backoff, job_type.max_backoff), "0 <= min_backoff <= max_backoff <= 604800 seconds"
+        )
 
 
 #: What ``@job`` adds to. A process that serves loads it once, with :func:`load_job_types`.
@@ -223,7 +238,7 @@ def job(
     """
 
     def register(function: F) -> F:
-        source = _source_of(function)
+        source = source_of(function)
         parameters, hints = _signature_of(function, name, source)
         payload_type = hints.get(parameters[0].name, Any)
         into.add(
@@ -242,7 +257,7 @@ def job(
                 throws=(throws,) if isinstance(throws, type) else tuple(throws),
                 payload=_adapter(payload_type, "payload", name, source),
                 result=_adapter(hints.get("return", Any), "result", name, source),
-                description=description if description is not None else _first_paragraph(function),
+                description=description if description is not None else first_paragraph(function),
                 example=example,
                 passes_run=len(parameters) == 2,
                 is_async=inspect.iscoroutinefunction(function),
@@ -254,7 +269,7 @@ def job(
     return register
 
 
-def _source_of(function: Callable[..., Any]) -> str:
+def source_of(function: Callable[..., Any]) -> str:
     code = getattr(inspect.unwrap(function), "__code__", None)
     return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else repr(function)
 
@@ -295,7 +310,7 @@ def _adapter(annotation: Any, what: str, name: str, source: str) -> TypeAdapter[
     return adapter
 
 
-def _first_paragraph(function: Callable[..., Any]) -> str:
+def first_paragraph(function: Callable[..., Any]) -> str:
     doc = inspect.getdoc(function) or ""
     return " ".join(doc.split("\n\n", 1)[0].split())
 

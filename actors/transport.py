@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
+
+HIGHEST_PRIORITY: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,8 @@ class Transport(Protocol):
     def depths(self, queues: Sequence[str]) -> Mapping[str, int]:
         """Return the number of messages that wait in each queue, not counting those a worker has already taken.
 
-        A queue that does not exist is declared and has 0.
+        A queue that does not exist is declared and has 0. One that the broker refuses to declare, because it exists
+        with other arguments, is logged and left out: nobody could consume what is published to it.
 
         Raises:
             TransportError: the broker cannot be reached.

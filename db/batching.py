@@ -20,6 +20,9 @@ from db.errors import Unavailable
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# ValueError and TypeError: what a driver or a serializer raises for a value that it cannot send.
+_BAD_DATA = (DBAPIError, StatementError, ValueError, TypeError)
+
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 
@@ -31,7 +34,8 @@ class Batcher(Generic[Item, Result]):
     durable. It must be safe to repeat. If it raises:
 
     - ``Unavailable`` (database away, deadlock): it is called again, for up to ``patience`` seconds per batch;
-    - an error of the data (one bad row): the batch is halved until the bad row fails alone;
+    - an error of the data (one bad row, refused by the database or impossible to send): the batch is halved until
+      the bad row fails alone;
     - anything else: all callers of the batch get the error.
     """
 
@@ -55,6 +59,8 @@ class Batcher(Generic[Item, Result]):
 
     def submit(self, item: Item) -> Future[Result]:
         """Hand over one item; the future ends when it is durable, or with the error that it met.
+
+        A future that is cancelled before its batch begins is not written.
 
         Raises:
             Unavailable: the batcher has been closed.
@@ -81,15 +87,17 @@ class Batcher(Generic[Item, Result]):
             with self._wakeup:
                 while not self._pending and not self._closing:
                     self._wakeup.wait()
+                if not self._pending:
+                    return
                 batch = [self._pending.popleft() for _ in range(min(len(self._pending), self._max_size))]
-            if not batch:
-                return
-            self._settle(batch)
+            # From here on nobody can cancel them: a cancelled future accepts no result.
+            if wanted := [entry for entry in batch if entry[1].set_running_or_notify_cancel()]:
+                self._settle(wanted)
 
     def _settle(self, batch: Sequence[tuple[Item, Future[Result]]]) -> None:
         try:
             results = self._write_patiently([item for item, _ in batch])
-        except (DBAPIError, StatementError) as error:
+        except _BAD_DATA as error:
             if len(batch) == 1:
                 batch[0][1].set_exception(error)
                 return

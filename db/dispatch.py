@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, Integer, Row, Text, bindparam, func, literal, select, true
+from sqlalchemy import Connection, Integer, Row, Text, bindparam, func, literal, or_, select, true
 
 from db.batch import arrays, batch
 from db.models import jobs, queues
+from db.states import Status
+
+#: Wakes the dispatcher: sent after a commit that made jobs due. Only a hint, the dispatcher also looks by itself.
+DISPATCH_CHANNEL = "callboard_dispatch"
 
 _waits = (jobs.c.due_at.is_(None), jobs.c.dispatched_at.is_(None))
 _lock_space = func.hashtext("callboard.dispatch")
@@ -57,7 +61,7 @@ _until_due = select(func.extract("epoch", func.min(jobs.c.due_at) - func.now()))
 
 def seconds_until_due(connection: Connection) -> float | None:
     """Return when the next scheduled or retrying job is due: 0 or less for now, None when there is none."""
-    seconds = connection.execute(_until_due).scalar_one()
+    seconds = connection.execute(_until_due).scalar_one_or_none()
     return None if seconds is None else float(seconds)
 
 
@@ -67,3 +71,27 @@ _in_flight = select(jobs.c.queue).where(jobs.c.dispatched_at.is_not(None)).disti
 def queues_in_flight(connection: Connection) -> list[str]:
     """Return the queues that have dispatched or running jobs."""
     return list(connection.execute(_in_flight).scalars())
+
+
+def notify_dispatcher(connection: Connection) -> None:
+    """Wake the dispatcher when this transaction commits.
+
+    A transaction of its own, after the one that made the jobs: NOTIFY takes a lock that all its committers share.
+    """
+    connection.execute(select(func.pg_notify(DISPATCH_CHANNEL, "")))
+
+
+_due_in = (
+    select(jobs.c.id)
+    .where(
+        jobs.c.queue == bindparam("of_queue"),
+        or_(jobs.c.due_at.is_(None), jobs.c.due_at <= func.now()),
+        jobs.c.status != Status.RUNNING,
+    )
+    .limit(1)
+)
+
+
+def anything_due(connection: Connection, queue_names: Sequence[str]) -> bool:
+    """Whether a job in one of these queues could start now."""
+    return any(connection.execute(_due_in, {"of_queue": name}).first() is not None for name in queue_names)

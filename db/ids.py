@@ -11,6 +11,8 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# 48 bits of milliseconds reach beyond the year 9999, where datetime ends.
+_LAST_MILLISECOND = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def new_id() -> UUID:
@@ -23,4 +25,4 @@ def created_at_of(job_id: UUID) -> datetime:
 
     For a UUID of another version the answer is some instant that means nothing; no job is stored under it.
     """
-    return _EPOCH + timedelta(milliseconds=job_id.int >> 80)
+    return _EPOCH + timedelta(milliseconds=min(job_id.int >> 80, _LAST_MILLISECOND))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
 
+from alembic import command
 from db.engine import reason_of, sqlalchemy_url
 from db.errors import Unavailable
 from db.models import SCHEMA
@@ -19,6 +20,8 @@ from db.settings import Settings
 
 # Any number that no other advisory lock of the database uses; "callboard" in ASCII, cut to 63 bits.
 _MIGRATION_LOCK = 0x63616C6C626F6172
+
+_LOCK_POLL = 0.1
 
 # A migration waits at most so long for a table that others use, so that it never queues all of them behind itself.
 _LOCK_TIMEOUT = "5s"
@@ -55,7 +58,10 @@ def migrate(settings: Settings) -> None:
 def migrating(engine: Engine) -> Iterator[Connection]:
     """Yield a connection that holds the migration lock and has timeouts set; the schema exists."""
     with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
+        # Not by waiting in one statement: its snapshot would hold up CREATE INDEX CONCURRENTLY of whoever migrates.
+        while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _MIGRATION_LOCK}).scalar_one():
+            connection.rollback()
+            time.sleep(_LOCK_POLL)
         try:
             connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
             connection.execute(text(f"SET lock_timeout = '{_LOCK_TIMEOUT}'"))

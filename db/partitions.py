@@ -8,12 +8,20 @@ from sqlalchemy import Connection, Table, text
 
 from db.models import PARTITIONED, SCHEMA
 
+_LOCK_TIMEOUT = "1s"
+
 
 def ensure_partitions(connection: Connection, ahead: int) -> list[str]:
     """Make the partitions of this month and the next ``ahead``; return the names of those that were missing.
 
     Rows that arrived while a month had no partition lie in the default one; they are moved.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: a table is in long use, for example by a report. Trying again later is right:
+            nothing is missing until the months made ahead are over, and then the default partition takes the rows.
     """
+    # While this waits for a table, all who come after it wait, too.
+    connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
     made = []
     today: datetime = connection.execute(text("SELECT now() AT TIME ZONE 'UTC'")).scalar_one()
     for offset in range(ahead + 1):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Connection, Double, Integer, Text, Uuid, cast, func, insert, select, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Connection, Double, Integer, Text, Uuid, and_, cast, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.types import TypeEngine
 
 from db.batch import arrays, batch
 from db.models import TIME, job_progress, jobs
 from db.states import Status
+from db.text import storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class ProgressReport:
         return round(min(100.0, 100.0 * self.current / self.total), 2)
 
 
-_COLUMNS = {
+_COLUMNS: dict[str, TypeEngine[Any]] = {
     "id": Uuid(),
     "attempt": Integer(),
     "seq": Integer(),
@@ -59,22 +62,28 @@ _shown = (
         progress=cast(_reports.c.progress, JSONB).op("||")(func.jsonb_build_object("updated_at", _now_text)),
         revision=jobs.c.revision + 1,
     )
-    .returning(jobs.c.id, jobs.c.created_at)
+    .returning(jobs.c.id, jobs.c.created_at, jobs.c.attempt)
     .cte("shown")
 )
-_kept = insert(job_progress).from_select(
-    ["job_id", "created_at", "attempt", "seq", "reported_at", "current", "total", "step", "message"],
-    select(
-        _shown.c.id,
-        _shown.c.created_at,
-        _reports.c.attempt,
-        _reports.c.seq,
-        cast(func.now(), TIME),
-        _reports.c.current,
-        _reports.c.total,
-        _reports.c.step,
-        _reports.c.message,
-    ).select_from(_shown.join(_reports, _reports.c.id == _shown.c.id)),
+_same_attempt = and_(_reports.c.id == _shown.c.id, _reports.c.attempt == _shown.c.attempt)
+_kept = (
+    insert(job_progress)
+    .from_select(
+        ["job_id", "created_at", "attempt", "seq", "reported_at", "current", "total", "step", "message"],
+        select(
+            _shown.c.id,
+            _shown.c.created_at,
+            _reports.c.attempt,
+            _reports.c.seq,
+            cast(func.now(), TIME),
+            _reports.c.current,
+            _reports.c.total,
+            _reports.c.step,
+            _reports.c.message,
+        ).select_from(_shown.join(_reports, _same_attempt)),
+    )
+    # They may have been committed before, and only the answer was lost.
+    .on_conflict_do_nothing()
 )
 
 
@@ -86,12 +95,14 @@ def report_progress(connection: Connection, reports: Sequence[ProgressReport]) -
 
 
 def _row(report: ProgressReport) -> tuple[object, ...]:
+    step = None if report.step is None else storable(report.step)
+    message = None if report.message is None else storable(report.message)
     shown = {
         "percent": report.percent,
         "current": report.current,
         "total": report.total,
-        "step": report.step,
-        "message": report.message,
+        "step": step,
+        "message": message,
     }
     return (
         report.job_id,
@@ -99,7 +110,7 @@ def _row(report: ProgressReport) -> tuple[object, ...]:
         report.seq,
         report.current,
         report.total,
-        report.step,
-        report.message,
+        step,
+        message,
         orjson.dumps(shown).decode(),
     )

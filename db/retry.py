@@ -32,7 +32,7 @@ GIVE_UP = RetryDecision(None)
 def backoff_ceiling(policy: RetryPolicy, retries: int) -> float:
     """Return the longest wait before the retry that follows ``retries`` earlier ones: min x 2^retries, capped."""
     # 2**63 seconds is beyond any cap, and a float power would overflow long after it.
-    return min(policy.max_backoff, policy.min_backoff * 2 ** min(retries, 63))
+    return min(policy.max_backoff, policy.min_backoff * 2.0 ** min(retries, 63))
 
 
 def decide_retry(

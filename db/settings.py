@@ -47,12 +47,14 @@ class Settings(BaseSettings):
         (),
         description="Comma-separated Python modules that define job types, imported by api and worker.",
     )
-    diagnostics: bool = Field(False, description="Offer the `diagnostics.*` job types. On in the embedded system.")
+    diagnostics: bool = Field(
+        default=False, description="Offer the `diagnostics.*` job types. On in the embedded system."
+    )
 
     # --- database use -----------------------------------------------------------------------------------------
     database_pool_size: int = Field(8, ge=2, le=200, description="Most connections one process holds.")
     database_pgbouncer: bool = Field(
-        False,
+        default=False,
         description="Set when `CALLBOARD_DATABASE_URL` goes through a transaction-mode pooler: "
         "statements are then not prepared.",
     )

@@ -7,16 +7,16 @@ from typing import Final
 
 
 class Status(StrEnum):
-    """Where a job is. The first five are live (a row of ``jobs``), the last four terminal (a row of ``job_history``)."""
+    """Where a job is: five live states (a row of ``jobs``), four terminal ones (a row of ``job_history``)."""
 
     BLOCKED = "blocked"
     """Waits for other jobs. Entered by ``submit``; left when the last of them ends."""
 
     SCHEDULED = "scheduled"
-    """Waits for its ``scheduled_at``. Entered by ``submit``; left by ``promote`` (dispatcher), ``cancel``, ``expire``."""
+    """Waits for its ``scheduled_at``. Entered by ``submit``; left by ``promote``, ``cancel``, ``expire``."""
 
     QUEUED = "queued"
-    """Due. Entered by ``submit``, ``promote``, ``release`` and ``reopen``; left by ``claim``, ``cancel``, ``expire``."""
+    """Due. Entered by ``submit``, ``promote``, ``release``, ``reopen``; left by ``claim``, ``cancel``, ``expire``."""
 
     RUNNING = "running"
     """An attempt is under way. Entered by ``claim`` alone; left by the verbs that end an attempt."""

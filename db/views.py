@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Label, Select, Table, Text, cast, null, select
+from sqlalchemy import Column, ColumnElement, Label, Select, Table, Text, cast, func, literal, null, select
 
 from db.models import TIME, job_history, jobs
 
@@ -39,7 +39,8 @@ def live_columns() -> list[Label[Any] | Column[Any]]:
     return [
         *(jobs.c[name] for name in _SHARED),
         *(cast(jobs.c[name], Text).label(name) for name in _OPAQUE),
-        jobs.c.due_at.label("due_at"),
+        # A blocked job's is 'infinity', which Python's datetime cannot hold.
+        func.nullif(jobs.c.due_at, literal("infinity", TIME)).label("due_at"),
         cast(null(), TIME).label("finished_at"),
         cast(null(), Text).label("result"),
     ]

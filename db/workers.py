@@ -134,10 +134,12 @@ def declare_lost(connection: Connection, *, lease_ttl: float) -> list[tuple[UUID
     return [(row.id, row.name) for row in connection.execute(_declare_lost, {"ttl": lease_ttl})]
 
 
-def declare_dead(connection: Connection, worker_id: UUID) -> None:
-    """Declare one worker lost at once: whoever calls this has seen its process end."""
+def declare_dead(connection: Connection, *, host: str, pid: int) -> None:
+    """Declare a worker lost at once: whoever calls this has seen its process end, on this host."""
     connection.execute(
-        update(workers).where(workers.c.id == worker_id, workers.c.state.in_(ALIVE)).values(state=WorkerState.LOST)
+        update(workers)
+        .where(workers.c.host == host, workers.c.pid == pid, workers.c.state.in_(ALIVE))
+        .values(state=WorkerState.LOST)
     )
 
 

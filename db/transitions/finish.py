@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -24,11 +25,13 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeEngine
 
 from db.batch import arrays, batch
 from db.models import job_attempts, jobs
 from db.outcome import JobError, Outcome
-from db.states import TERMINAL, Status
+from db.states import TERMINAL, Reason, Status
+from db.text import storable
 from db.transitions.history import into_history
 
 
@@ -41,7 +44,7 @@ class Ending:
     outcome: Outcome
 
 
-_COLUMNS = {
+_COLUMNS: dict[str, TypeEngine[Any]] = {
     "id": Uuid(),
     "attempt": Integer(),
     "status": Text(),
@@ -140,7 +143,8 @@ _waiting = (
         _endings.c.delay,
     )
     .select_from(_endings.join(jobs, jobs.c.id == _endings.c.id))
-    .where(*_OURS)
+    # A job that is to be cancelled does not wait for another attempt.
+    .where(*_OURS, jobs.c.cancel_requested_at.is_(None))
     .order_by(jobs.c.id)
     .with_for_update(of=jobs)
     .cte("ended")
@@ -185,7 +189,8 @@ _release = (
 def retry_later(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
     """End failed attempts; the jobs wait for their backoff and then run again. One retry is spent.
 
-    From running, by the worker or by rescue; to retrying. Returns what was still theirs to end, as :func:`finish`.
+    From running, by the worker or by rescue; to retrying. Returns what was still theirs to end, as :func:`finish`. A
+    job with ``cancel_requested_at`` is left alone; :func:`record` cancels it.
     """
     return {(row.id, row.attempt) for row in connection.execute(_retry_later, _parameters(endings))}
 
@@ -193,23 +198,34 @@ def retry_later(connection: Connection, endings: Sequence[Ending]) -> set[tuple[
 def release(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
     """End attempts that were interrupted through no fault of the job: it is due at once, no retry is spent.
 
-    From running, by a worker that shuts down; to queued. Returns what was still theirs to end, as :func:`finish`.
+    From running, by a worker that shuts down; to queued. Returns what was still theirs to end, and leaves jobs with
+    ``cancel_requested_at`` alone, as :func:`retry_later`.
     """
     return {(row.id, row.attempt) for row in connection.execute(_release, _parameters(endings))}
 
 
 def record(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
-    """Apply each ending with the verb that its outcome asks for; return what was still theirs to end."""
-    by_verb = {
-        finish: [ending for ending in endings if ending.outcome.status in TERMINAL],
-        retry_later: [ending for ending in endings if ending.outcome.status is Status.RETRYING],
-        release: [ending for ending in endings if ending.outcome.status is Status.QUEUED],
-    }
-    ended: set[tuple[UUID, int]] = set()
-    for verb, chosen in by_verb.items():
-        if chosen:
-            ended |= verb(connection, chosen)
-    return ended
+    """Apply each ending with the verb that its outcome asks for; return what was still theirs to end.
+
+    A job that was asked to be cancelled and would wait for another attempt is cancelled instead.
+    """
+    retrying = [ending for ending in endings if ending.outcome.status is Status.RETRYING]
+    released = [ending for ending in endings if ending.outcome.status is Status.QUEUED]
+    waiting = (retry_later(connection, retrying) if retrying else set()) | (
+        release(connection, released) if released else set()
+    )
+    # What is left of those two has been fenced out, as finish will find, or is to be cancelled.
+    last = [
+        ending if ending.outcome.status in TERMINAL else replace(ending, outcome=_cancelled(ending))
+        for ending in endings
+        if (ending.job_id, ending.attempt) not in waiting
+    ]
+    return waiting | (finish(connection, last) if last else set())
+
+
+def _cancelled(ending: Ending) -> Outcome:
+    error = JobError(Reason.CANCELLED, "Cancelled", "Cancelled while it ran.", ending.attempt)
+    return replace(ending.outcome, status=Status.CANCELLED, error=ending.outcome.error or error, delay=None)
 
 
 def _parameters(endings: Sequence[Ending]) -> dict[str, list[object]]:
@@ -226,14 +242,15 @@ def _row(ending: Ending) -> tuple[object, ...]:
         outcome.result.decode() if outcome.result is not None else None,
         error_json(error) if error is not None else None,
         error.reason if error is not None else None,
-        error.type if error is not None else None,
-        error.message if error is not None else None,
-        error.traceback if error is not None else None,
+        storable(error.type) if error is not None else None,
+        storable(error.message) if error is not None else None,
+        storable(error.traceback) if error is not None and error.traceback is not None else None,
         outcome.delay,
     )
 
 
 def error_json(error: JobError) -> str:
     """Return the ``error`` that clients see: without the traceback."""
-    shown = {"reason": error.reason, "type": error.type, "message": error.message, "attempt": error.attempt}
+    type_, message = storable(error.type), storable(error.message)
+    shown = {"reason": error.reason, "type": type_, "message": message, "attempt": error.attempt}
     return orjson.dumps(shown).decode()

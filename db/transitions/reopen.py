@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Uuid, bindparam, delete, insert, literal, null, select
+from sqlalchemy import ColumnElement, Connection, Uuid, bindparam, delete, insert, literal, null, select
 
 from db.ids import created_at_of
 from db.models import TIME, job_history, jobs
@@ -23,8 +24,9 @@ _reopened = (
     .returning(*job_history.c)
     .cte("reopened")
 )
+_taken_over = {column.name: _reopened.c[column.name] for column in jobs.c if column.name in job_history.c}
 # Attempts go on counting, but all retries are there again: this is a new decision by a person.
-_values = {column.name: _reopened.c[column.name] for column in jobs.c if column.name in job_history.c} | {
+_values: dict[str, ColumnElement[Any]] = _taken_over | {
     "status": literal(Status.QUEUED.value),
     "retries": literal(0),
     "revision": _reopened.c.revision + 1,

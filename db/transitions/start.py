@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Double, Integer, Uuid, bindparam, func, null, or_, select, update
+from sqlalchemy import Connection, Double, Integer, Text, Uuid, bindparam, cast, func, null, or_, select, update
 
 from db.batch import arrays, batch
 from db.models import jobs, queues, workers
@@ -35,7 +34,8 @@ class ClaimedJob:
     type: str
     queue: str
     owner: str
-    payload: Any
+    payload: str
+    """JSON."""
     priority: int
     retries: int
     max_retries: int
@@ -148,7 +148,7 @@ _claim = (
         jobs.c.type,
         jobs.c.queue,
         jobs.c.owner,
-        jobs.c.payload,
+        cast(jobs.c.payload, Text).label("payload"),
         jobs.c.priority,
         jobs.c.retries,
         jobs.c.max_retries,

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Integer, Text, Uuid, bindparam, case, cast, delete, func, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Text,
+    Uuid,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from db.models import jobs
@@ -12,7 +27,7 @@ from db.states import Reason, Status
 from db.transitions.history import into_history
 
 
-def _error(reason: Reason, type_: str, message: str) -> object:
+def _error(reason: Reason, type_: str, message: str) -> ColumnElement[Any]:
     return cast(
         func.jsonb_build_object(
             literal("reason"), cast(literal(reason), Text),
@@ -38,32 +53,31 @@ _cancel_waiting = select(_cancelled.c.id).add_cte(
         cancel_requested_at=func.now(),
     )
 )
-_cancel_running = (
+_ask_running = (
     update(jobs)
     .where(jobs.c.id == bindparam("job_id", type_=Uuid), jobs.c.status == Status.RUNNING)
     .values(
         cancel_requested_at=func.coalesce(jobs.c.cancel_requested_at, func.now()),
         revision=jobs.c.revision + case((jobs.c.cancel_requested_at.is_(None), 1), else_=0),
     )
-    .returning(jobs.c.id)
 )
+_hold = select(jobs.c.status).where(jobs.c.id == bindparam("id", type_=Uuid)).with_for_update()
 
 
 def cancel(connection: Connection, job_id: UUID) -> bool:
     """Cancel a waiting job at once, or ask the worker of a running one to stop it.
 
     From blocked, scheduled, queued or retrying to cancelled; running stays running, with ``cancel_requested_at`` set,
-    until its attempt ends. Asking twice changes nothing. Returns False when the job is not live: finished or unknown.
+    until its attempt ends: then no other follows. Asking twice changes nothing. Returns False when the job is not
+    live: finished or unknown.
     """
-    # A job that is claimed between the two statements is caught by the second, one that is released by the third.
-    for statement, parameters in (
-        (_cancel_waiting, {"id": job_id}),
-        (_cancel_running, {"job_id": job_id}),
-        (_cancel_waiting, {"id": job_id}),
-    ):
-        if connection.execute(statement, parameters).first() is not None:
-            return True
-    return False
+    # The lock is waited for, and then tells the present state: what comes next meets no surprise.
+    status = connection.execute(_hold, {"id": job_id}).scalar_one_or_none()
+    if status == Status.RUNNING:
+        connection.execute(_ask_running, {"job_id": job_id})
+    elif status is not None:
+        connection.execute(_cancel_waiting, {"id": job_id})
+    return status is not None
 
 
 _overdue = (

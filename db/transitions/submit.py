@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -21,6 +22,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    delete,
     func,
     null,
     or_,
@@ -28,6 +30,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.types import TypeEngine
 
 from db.batch import arrays, batch
 from db.errors import Unavailable
@@ -98,7 +101,7 @@ class Submission:
     """Views (``db.views``) of these jobs by id; empty unless created."""
 
 
-_COLUMNS = {
+_COLUMNS: dict[str, TypeEngine[Any]] = {
     "id": Uuid(),
     "created_at": TIME,
     "type": Text(),
@@ -119,7 +122,7 @@ _COLUMNS = {
 }
 _new = batch(**_COLUMNS)
 _start_at = func.coalesce(_new.c.scheduled_at, func.now() + func.make_interval(0, 0, 0, 0, 0, 0, _new.c.delay))
-_later = func.coalesce(_start_at > func.now(), False)  # noqa: FBT003 - an SQL value
+_later = func.coalesce(_start_at > func.now(), False)
 _values = {name: _new.c[name] for name in _COLUMNS if name not in {"payload", "tags", "delay", "scheduled_at"}} | {
     "payload": cast(_new.c.payload, JSONB),
     "tags": cast(_new.c.tags, JSONB),
@@ -150,6 +153,13 @@ _present = (
             )
         )
     )
+)
+
+_put = batch(id=Uuid(), created_at=TIME)
+_take_back = (
+    delete(jobs)
+    .where(jobs.c.id == _put.c.id, job_history.c.id == _put.c.id, job_history.c.created_at == _put.c.created_at)
+    .returning(jobs.c.id)
 )
 
 _keys = batch(owner=Text(), key=Text(), job_ids=Text(), request_hash=LargeBinary(), ttl=Double())
@@ -189,20 +199,24 @@ _point_key = (
 _ROUNDS = 5
 
 
-def submit(connection: Connection, requests: Sequence[Request]) -> list[Submission]:
+def submit(connection: Connection, requests: Sequence[Request], *, repeated: bool = False) -> list[Submission]:
     """Make the jobs of all requests; return one answer for each, in order.
 
     From nothing to scheduled (its time is ahead) or queued, by the api. Several requests with one key, or several
-    jobs with one unique key, may be in one call; the first wins. Safe to repeat with the same job ids.
+    jobs with one unique key, may be in one call; the first wins.
+
+    Args:
+        repeated: these very requests may have been committed before, and only the answer was lost. Their jobs are then
+            found rather than made again, those that have finished meanwhile included.
 
     Raises:
         Unavailable: unique keys changed hands faster than this call could follow; try again.
     """
     replays = _take(connection, [request for request in requests if request.key is not None])
     fresh = [request for request in requests if id(request) not in replays]
-    rows = _insert_jobs(connection, [job for request in fresh for job in request.jobs])
+    rows = _insert_jobs(connection, [job for request in fresh for job in request.jobs], repeated=repeated)
     submissions = []
-    moved = []
+    moved: dict[tuple[str, str], tuple[IdempotencyKey, list[UUID]]] = {}
     for request in requests:
         submission = replays.get(id(request))
         if submission is None:
@@ -210,10 +224,14 @@ def submit(connection: Connection, requests: Sequence[Request]) -> list[Submissi
             ids = [row["id"] for row in found]
             submission = Submission(SubmissionKind.CREATED, ids, {row["id"]: row for row in found})
             if request.key is not None and ids != [job.id for job in request.jobs]:
-                moved.append((request.key, ids))
+                moved[request.key.owner, request.key.key] = (request.key, ids)
+        elif request.key is not None and submission.kind is SubmissionKind.REPLAYED:
+            # Its first use may be in this very call, and have met a unique key.
+            first_use = moved.get((request.key.owner, request.key.key))
+            submission = submission if first_use is None else replace(submission, job_ids=first_use[1])
         submissions.append(submission)
     if moved:
-        connection.execute(_point_key, _key_parameters(moved))
+        connection.execute(_point_key, _key_parameters(list(moved.values())))
     return submissions
 
 
@@ -239,7 +257,7 @@ def _take(connection: Connection, keyed: Sequence[Request]) -> dict[int, Submiss
     return replays
 
 
-def _insert_jobs(connection: Connection, new: Sequence[NewJob]) -> dict[UUID, RowMapping]:
+def _insert_jobs(connection: Connection, new: Sequence[NewJob], *, repeated: bool) -> dict[UUID, RowMapping]:
     """Insert the jobs; return for each id that was asked for the view of its job, or of the unique key's holder."""
     rows: dict[UUID, RowMapping] = {}
     # In one order everywhere, so that two processes with the same unique keys cannot deadlock.
@@ -248,7 +266,13 @@ def _insert_jobs(connection: Connection, new: Sequence[NewJob]) -> dict[UUID, Ro
         if not missing:
             return rows
         inserted = connection.execute(_insert, arrays(_COLUMNS, (_row(job) for job in missing)))
-        rows |= {row["id"]: row for row in inserted.mappings()}
+        made = {row["id"]: row for row in inserted.mappings()}
+        if repeated and made:
+            # Only now: a job that finished before its row went in again is in history for this later snapshot.
+            put = arrays(("id", "created_at"), [(job_id, created_at_of(job_id)) for job_id in made])
+            for finished in connection.execute(_take_back, put).scalars():
+                del made[finished]
+        rows |= made
         missing = [job for job in missing if job.id not in rows]
         if missing:
             asked = [(job.id, created_at_of(job.id), job.owner, job.type, job.unique_key) for job in missing]

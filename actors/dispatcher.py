@@ -1,0 +1,128 @@
+"""The dispatcher: publishes what is due, in priority order, and keeps only a short window in the broker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import structlog
+
+from actors.listener import Listener
+from actors.loop import Loop
+from actors.transport import Dispatch, Transport, TransportError
+from db.dispatch import next_jobs, queues_in_flight, seconds_until_due, take_queues
+from db.engine import Database
+from db.settings import Settings
+from db.transitions import Claim, mark_dispatched, promote, undispatch
+
+_log = structlog.get_logger(__name__)
+
+# While jobs wait for room in the window, the broker is looked at this often.
+_BACKLOG_PAUSE = 0.01
+_PROMOTE_AT_ONCE = 1000
+_BROKER_PAUSES = (0.5, 1.0, 2.0, 5.0)
+
+
+class Dispatcher:
+    """One dispatcher. Several may run: each queue has one at a time, whoever takes it first."""
+
+    def __init__(self, settings: Settings, database: Database, transport: Transport, *, owns_transport: bool) -> None:
+        """``owns_transport``: nobody else publishes there and it begins empty, so whatever the database believes to
+        be in it is lost (memory, after a restart).
+        """
+        self._settings = settings
+        self._database = database
+        self._transport = transport
+        self._next_due = 0.0
+        self._next_reconcile = 0.0
+        self._broker_failures = 0
+        self._lost_all = owns_transport
+        self._loop = Loop("dispatcher", self._step, interval=settings.dispatch_poll_interval)
+        self._listener = Listener(settings, self._loop.wake)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the dispatcher's thread runs."""
+        return self._loop.alive
+
+    def start(self) -> None:
+        self._listener.start()
+        self._loop.start()
+
+    def stop(self) -> None:
+        """Finish the step under way, then stop."""
+        self._listener.stop()
+        self._loop.stop(timeout=self._settings.confirm_timeout + 5)
+        self._transport.close()
+
+    def _step(self) -> float | None:
+        now = time.monotonic()
+        if now >= self._next_due:
+            self._promote()
+        try:
+            if now >= self._next_reconcile:
+                self._reconcile()
+                self._next_reconcile = now + self._settings.reconcile_after / 3
+            backlog = self._dispatch()
+        except TransportError as error:
+            return self._broker_away(error)
+        self._broker_failures = 0
+        if backlog:
+            return _BACKLOG_PAUSE
+        return max(0.0, min(self._next_due - time.monotonic(), self._settings.dispatch_poll_interval))
+
+    def _promote(self) -> None:
+        with self._database.begin() as connection:
+            full = promote(connection, limit=_PROMOTE_AT_ONCE) == _PROMOTE_AT_ONCE
+            until_due = seconds_until_due(connection)
+        # Without a notice of a newly scheduled job, it is found at the next poll.
+        pause = self._settings.dispatch_poll_interval if until_due is None else until_due
+        self._next_due = time.monotonic() + (0 if full else min(pause, self._settings.dispatch_poll_interval))
+
+    def _dispatch(self) -> bool:
+        """Publish what fits into the windows; return whether jobs are left that did not fit."""
+        with self._database.begin() as connection:
+            windows = take_queues(connection, default_window=self._settings.dispatch_window)
+            if not windows:
+                return False
+            depths = self._transport.depths(sorted(windows))
+            rooms = {queue: room for queue, window in windows.items() if (room := window - depths[queue]) > 0}
+            if not rooms:
+                return True
+            due = [
+                Dispatch(row.id, row.attempt, row.type, row.queue, row.priority) for row in next_jobs(connection, rooms)
+            ]
+            confirmed = self._transport.publish(due)
+            if confirmed:
+                mark_dispatched(connection, [Claim(each.job_id, each.attempt) for each in confirmed])
+        return len(confirmed) < len(due) or len(rooms) < len(windows) or _filled(due, rooms)
+
+    def _reconcile(self) -> None:
+        """Take back what was published but is in the broker no more, and nobody has claimed."""
+        with self._database.begin() as connection:
+            queues = queues_in_flight(connection)
+        if not queues:
+            self._lost_all = False
+            return
+        depths = self._transport.depths(queues)
+        older_than = 0.0 if self._lost_all else self._settings.reconcile_after
+        with self._database.begin() as connection:
+            for queue in queues:
+                # A queue that is not empty still has their messages, as far as anybody can tell.
+                if depths[queue] == 0 and (count := undispatch(connection, queue, older_than=older_than)):
+                    _log.info("redispatching", queue=queue, jobs=count)
+        self._lost_all = False
+
+    def _broker_away(self, error: TransportError) -> float:
+        pause = _BROKER_PAUSES[min(self._broker_failures, len(_BROKER_PAUSES) - 1)]
+        self._broker_failures += 1
+        _log.warning("broker_away", reason=str(error), retry_in=pause)
+        return pause
+
+
+def _filled(due: list[Dispatch], rooms: Mapping[str, int]) -> bool:
+    """Whether some queue had at least as many jobs as room."""
+    counts = dict.fromkeys(rooms, 0)
+    for each in due:
+        counts[each.queue] += 1
+    return any(counts[queue] >= room for queue, room in rooms.items())

@@ -1,0 +1,86 @@
+"""A worker process in the table ``workers``: registered, seen every few seconds, and what a lost lease means."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+
+from actors.interrupts import Interruption
+from actors.loop import Loop
+from actors.running import RunningAttempts
+from db.engine import Database
+from db.ids import new_id
+from db.version import VERSION
+from db.workers import WorkerBoot, WorkerState, heartbeat, register_worker
+
+_log = structlog.get_logger(__name__)
+
+
+class Heartbeat:
+    """Keeps this process known as alive."""
+
+    def __init__(
+        self,
+        database: Database,
+        running: RunningAttempts,
+        *,
+        name: str | None,
+        queues: Sequence[str],
+        threads: int,
+        interval: float,
+    ) -> None:
+        """``name``: what operators see; host and pid if None. ``interval``: seconds between two heartbeats."""
+        self._database = database
+        self._running = running
+        self._queues = queues
+        self._threads = threads
+        self._name = name or f"{platform.node()}.{os.getpid()}"
+        self._state = WorkerState.RUNNING
+        self._boot_id = new_id()
+        self._registered = threading.Event()
+        self._loop = Loop("heartbeat", self._beat, interval=interval)
+
+    @property
+    def identity(self) -> tuple[UUID, str]:
+        """The id and name that this process claims under now. Waits until it is registered."""
+        self._registered.wait()
+        return self._boot_id, self._name
+
+    def start(self) -> None:
+        self._loop.start()
+
+    def drain(self) -> None:
+        """Tell that this worker takes no new jobs."""
+        self._state = WorkerState.DRAINING
+        self._loop.wake()
+
+    def stop(self, *, ended: bool) -> None:
+        """Stop the heartbeat; tell that this worker has ended, unless something still runs here."""
+        self._loop.stop()
+        if ended and self._registered.is_set():
+            with self._database.begin() as connection:
+                heartbeat(connection, self._boot_id, WorkerState.STOPPED)
+
+    def _beat(self) -> None:
+        if self._registered.is_set():
+            with self._database.begin() as connection:
+                alive = heartbeat(connection, self._boot_id, self._state)
+            if alive:
+                return
+            # Others run our jobs by now. Whatever still runs here can record nothing; stop it and begin anew.
+            _log.error("worker_declared_lost", worker=self._name, worker_id=str(self._boot_id))
+            self._registered.clear()
+            self._running.interrupt_all(Interruption.LEASE_LOST)
+            self._boot_id = new_id()
+        self._register()
+
+    def _register(self) -> None:
+        boot = WorkerBoot(self._boot_id, self._name, platform.node(), os.getpid(), VERSION, self._queues, self._threads)
+        with self._database.begin() as connection:
+            register_worker(connection, boot)
+        self._registered.set()

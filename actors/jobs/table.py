@@ -1,0 +1,81 @@
+"""The job type ``table.analyze``: what is in a table of any size.
+
+Importing it does not need DuckDB; running a job does (extra ``tables``).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from actors.context import Run
+from actors.jobs.table_columns import describe_column
+from actors.jobs.table_dialect import find_dialect
+from actors.jobs.table_engine import MEMORY, Engine
+from actors.jobs.table_models import AnalyzeTable, TableReport
+from actors.jobs.table_progress import Progress, Watch, part
+from actors.jobs.table_records import count_duplicates, read_records
+from actors.jobs.table_source import BrokenTable, open_source
+from actors.registry import job
+from db.errors import ConfigurationError, NotFound
+
+
+@job(
+    "table.analyze",
+    queue="tables",
+    time_limit=600,
+    max_retries=3,
+    throws=(BrokenTable, NotFound, ConfigurationError),
+    example={"file": "019aa1f0-7c00-7000-8000-000000000000", "null_values": ["NA"], "quantiles": [0.05, 0.5, 0.95]},
+)
+def analyze(payload: AnalyzeTable, run: Run) -> TableReport:
+    """Describe a table, such as a CSV file: rows, duplicate rows, and for each column its type, missing and different
+    values, minimum, maximum, mean, quantiles and most frequent values. Every number is exact, whatever the file's size.
+
+    A file larger than memory works too: what does not fit goes to the system's temporary directory while the job runs,
+    up to several times the size of the file.
+
+    Raises:
+        BrokenTable: the file is not a table as described; the message has the line and the reason.
+        NotFound: there is no such file.
+        ConfigurationError: DuckDB is not installed.
+    """
+    return analyze_file(run.file(payload.file), payload, run)
+
+
+def analyze_file(path: Path, wanted: AnalyzeTable, run: Run, *, memory: str = MEMORY) -> TableReport:
+    """Do the work of :func:`analyze` on a local file, within a bound of memory such as ``512MiB``."""
+    progress = Progress(run)
+    with tempfile.TemporaryDirectory(prefix="callboard-table-") as folder:
+        scratch = Path(folder)
+        source = open_source(path, wanted.encoding, scratch, progress)
+        dialect = find_dialect(source, wanted.delimiter, header=wanted.header)
+        width = len(dialect.names)
+        with Engine(source.path, scratch, memory) as engine:
+            reading = progress.watch("reading", lambda share: _amount(share, source.bytes, "bytes read"))
+            rows = read_records(engine, dialect, wanted.null_values, reading)
+            columns = []
+            for index, name in enumerate(dialect.names):
+                watch = _watch_column(progress, index, width, name)
+                columns.append(describe_column(engine, index, name, rows=rows, wanted=wanted, watch=watch))
+            comparing = progress.watch("duplicates", lambda share: _amount(share, rows, "rows compared"))
+            duplicate_rows = count_duplicates(engine, width, comparing)
+    return TableReport(
+        rows=rows,
+        column_count=width,
+        duplicate_rows=duplicate_rows,
+        bytes=source.bytes,
+        encoding=source.encoding,
+        delimiter=dialect.delimiter,
+        header=dialect.header,
+        columns=columns,
+    )
+
+
+def _watch_column(progress: Progress, index: int, width: int, name: str) -> Watch:
+    message = f"Column {index + 1} of {width}: {name[:60]}"
+    return part(progress.watch("columns", lambda _share: message), index / width, (index + 1) / width)
+
+
+def _amount(share: float, whole: int, what: str) -> str:
+    return f"{round(share * whole):,} of {whole:,} {what}"

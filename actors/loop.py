@@ -1,0 +1,75 @@
+"""A duty that is done again and again in a thread of its own."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from db.errors import Unavailable
+
+_log = structlog.get_logger(__name__)
+
+_LONGEST_PAUSE = 5.0
+
+
+class Loop:
+    """Calls ``duty`` about every ``interval`` seconds, until stopped.
+
+    ``duty`` may return the seconds until it wants to be called next. What it raises is logged and the duty is tried
+    again, with growing pauses: a loop ends only by :meth:`stop`.
+    """
+
+    def __init__(self, name: str, duty: Callable[[], float | None], *, interval: float, jitter: float = 0.1) -> None:
+        """``jitter``: share of the interval by which calls vary, so that many processes do not call at once."""
+        self._name = name
+        self._duty = duty
+        self._interval = interval
+        self._jitter = jitter
+        self._wakeup = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Call the duty now rather than at the end of the interval."""
+        self._wakeup.set()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """End the loop and wait up to ``timeout`` seconds for the call that may be under way."""
+        self._stopping = True
+        self._wakeup.set()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def _work(self) -> None:
+        failures = 0
+        while not self._stopping:
+            # Cleared before the call: a wake-up during it leads to another call.
+            self._wakeup.clear()
+            try:
+                pause = self._duty()
+                failures = 0
+            except Unavailable as error:
+                failures += 1
+                pause = None
+                _log.warning("duty_postponed", duty=self._name, reason=str(error))
+            except Exception:
+                failures += 1
+                pause = None
+                _log.exception("duty_failed", duty=self._name)
+            if pause is None:
+                pause = self._interval * (1 + self._jitter * random.uniform(-1, 1))
+            if failures:
+                pause = max(pause, min(_LONGEST_PAUSE, 0.1 * 2 ** min(failures, 10)))
+            if not self._stopping:
+                self._wakeup.wait(pause)

@@ -1,0 +1,102 @@
+"""Upkeep: rescue, expiry, partitions, and rows that nobody needs any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy import Connection, func, select
+
+from actors.decide import worker_lost
+from actors.loop import Loop
+from db.dispatch import notify_dispatcher
+from db.engine import Database
+from db.partitions import ensure_partitions
+from db.settings import Settings
+from db.transitions import Ending, expire, record
+from db.upkeep import forget_idempotency_keys, forget_workers
+from db.workers import abandoned_attempts, declare_lost
+
+_log = structlog.get_logger(__name__)
+
+_PARTITIONS_EVERY = 3600.0
+_FORGET_EVERY = 600.0
+_AT_ONCE = 1000
+
+
+class Maintenance:
+    """The duties of upkeep. Every dispatcher has them; each is done by one process at a time."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+        self._loops = [
+            Loop("rescue", self._led("rescue", self._rescue), interval=settings.maintenance_interval),
+            Loop("expire", self._led("expire", _expire), interval=min(1.0, settings.maintenance_interval)),
+            Loop("partitions", self._led("partitions", self._partitions), interval=_PARTITIONS_EVERY),
+            Loop("forget", self._led("forget", _forget), interval=_FORGET_EVERY),
+        ]
+
+    def start(self) -> None:
+        for loop in self._loops:
+            loop.start()
+
+    def stop(self) -> None:
+        for loop in self._loops:
+            loop.stop()
+
+    def _led(self, name: str, duty: Callable[[Connection], None]) -> Callable[[], None]:
+        """Return the duty in a transaction that holds its leader lock; it is skipped while another process has it."""
+        leads = select(func.pg_try_advisory_xact_lock(func.hashtext("callboard.maintenance"), func.hashtext(name)))
+
+        def duty_of_leader() -> None:
+            with self._database.begin() as connection:
+                if connection.execute(leads).scalar_one():
+                    duty(connection)
+
+        return duty_of_leader
+
+    def _rescue(self, connection: Connection) -> None:
+        for worker_id, name in declare_lost(connection, lease_ttl=self._settings.lease_ttl):
+            _log.warning("worker_lost", worker=name, worker_id=str(worker_id))
+        if rescue(connection):
+            notify_dispatcher(connection)
+
+    def _partitions(self, connection: Connection) -> None:
+        for name in ensure_partitions(connection, self._settings.partitions_ahead):
+            _log.info("partition_made", partition=name)
+
+
+def rescue(connection: Connection) -> int:
+    """End the attempts whose worker is gone, and retry or fail their jobs; return how many.
+
+    What is decided from the rows read first is fenced when written: a job that has moved on meanwhile is left alone.
+    """
+    endings = [
+        Ending(
+            row["id"],
+            row["attempt"],
+            worker_lost(
+                attempt=row["attempt"],
+                retries=row["retries"],
+                max_retries=row["max_retries"],
+                worker=row["worker"],
+                cancel_requested=row["cancel_requested_at"] is not None,
+            ),
+        )
+        for row in abandoned_attempts(connection, limit=_AT_ONCE)
+    ]
+    rescued = record(connection, endings)
+    for job_id, attempt in rescued:
+        _log.warning("job_rescued", job_id=str(job_id), attempt=attempt)
+    return len(rescued)
+
+
+def _expire(connection: Connection) -> None:
+    if count := expire(connection, limit=_AT_ONCE):
+        _log.info("jobs_expired", jobs=count)
+
+
+def _forget(connection: Connection) -> None:
+    forget_idempotency_keys(connection)
+    forget_workers(connection)

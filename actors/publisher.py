@@ -1,0 +1,134 @@
+"""The dispatcher's way into RabbitMQ: persistent messages, confirmed, with many confirms under way at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+
+from actors.amqp import Rabbitmq
+from actors.link import Backoff, open_link
+from actors.publishing import Depths, Publication, PublisherSession, Request
+from actors.transport import Dispatch, TransportError
+
+logger = logging.getLogger(__name__)
+
+_TICK = 5.0
+
+
+class RabbitmqTransport:
+    """A ``Transport`` over RabbitMQ. A thread of its own keeps the connection, and opens it again when it is lost.
+
+    Args:
+        rabbitmq: where RabbitMQ is. The first attempt to connect starts at once.
+        confirm_timeout: longest wait, in seconds, for the broker's answer to one call. Before that, a call may wait
+            ``rabbitmq.connect_timeout`` seconds for a connection.
+    """
+
+    def __init__(self, rabbitmq: Rabbitmq, *, confirm_timeout: float) -> None:
+        self._rabbitmq = rabbitmq
+        self._confirm_timeout = confirm_timeout
+        self._backoff = Backoff()
+        self._closing = threading.Event()
+        self._changed = threading.Condition()  # guards the three below
+        self._session: PublisherSession | None = None
+        self._request: Request | None = None
+        self._error = TransportError("RabbitMQ: not connected yet")
+        self._thread = threading.Thread(target=self._run, name="rabbitmq-publisher", daemon=True)
+        self._thread.start()
+
+    def publish(self, dispatches: Sequence[Dispatch]) -> Sequence[Dispatch]:
+        """Publish all, and return those that RabbitMQ has confirmed; see ``Transport``.
+
+        Confirmed means in a queue and on disk, for a quorum queue on those of most of its members.
+
+        Raises:
+            TransportError: no connection, no answer in time, or publishing is blocked as RabbitMQ is low on memory or
+                disk; and no message is known to be confirmed.
+        """
+        if not dispatches:
+            return ()
+        publication = Publication(dispatches)
+        error = self._perform(publication)
+        confirmed = tuple(publication.confirmed)
+        if error is not None and not confirmed:
+            raise error
+        return confirmed
+
+    def depths(self, queues: Sequence[str]) -> Mapping[str, int]:
+        """Return the number of messages that wait in each queue; see ``Transport``."""
+        if not queues:
+            return {}
+        depths = Depths(queues)
+        error = self._perform(depths)
+        if error is not None:
+            raise error
+        return depths.counts
+
+    def close(self) -> None:
+        """Close the connection and end the thread, within seconds."""
+        self._closing.set()
+        with self._changed:
+            if self._session is not None:
+                self._session.call_soon(lambda: None)  # wakes the thread
+        self._thread.join(self._rabbitmq.connect_timeout + _TICK)
+
+    def _perform(self, request: Request) -> TransportError | None:
+        """Have the thread carry out a request; return why it was not completed, or None."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._session is not None, self._rabbitmq.connect_timeout):
+                return self._error
+            session, self._request = self._session, request
+        assert session is not None  # noqa: S101 (waited for above)
+        session.perform(request)
+        if not request.wait(self._confirm_timeout):
+            # A connection through which nothing comes back is as good as lost: behind a dead network, heartbeats
+            # would take a minute to notice.
+            error = session.error(f"no answer within {self._confirm_timeout:g} s")
+            session.call_soon(lambda: session.give_up(error))
+            return error
+        return request.error
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                link = open_link(self._rabbitmq, "dispatcher", _TICK)
+            except TransportError as error:
+                self._lose(error)
+            else:
+                with closing(link):
+                    self._serve(PublisherSession(link, self._rabbitmq))
+            self._closing.wait(self._backoff.next())
+
+    def _serve(self, session: PublisherSession) -> None:
+        """Serve requests until the session is over or no longer wanted."""
+        try:
+            while not (session.ready or self._closing.is_set()):
+                session.poll()
+            self._offer(session)
+            while not self._closing.is_set():
+                session.poll()
+        except TransportError as error:
+            self._lose(error)
+        except Exception as error:  # the thread outlives a bug, or nothing would be dispatched ever again
+            logger.exception("Unexpected error in the publisher.")
+            self._lose(session.error(repr(error)))
+
+    def _offer(self, session: PublisherSession) -> None:
+        with self._changed:
+            self._session = session
+            self._changed.notify_all()
+        self._backoff.reset()
+        logger.info("The dispatcher is connected to RabbitMQ.")
+
+    def _lose(self, error: TransportError) -> None:
+        with self._changed:
+            # An outage is one warning, however many attempts it takes.
+            level = logging.DEBUG if self._session is None and str(error) == str(self._error) else logging.WARNING
+            self._session = None
+            self._error = error
+            request = self._request
+        logger.log(level, "The dispatcher has no broker. %s.", error)
+        if request is not None:
+            request.fail(error)

@@ -1,0 +1,24 @@
+"""The entry point of ``dramatiq actors.worker``: importing it reads the settings and sets Dramatiq's broker.
+
+``callboard worker`` starts the same thing, under a supervisor that replaces processes that die.
+"""
+
+from __future__ import annotations
+
+import dramatiq
+
+from actors.amqp import Rabbitmq
+from actors.rabbitmq import RabbitmqBroker
+from actors.registry import load_job_types
+from actors.runtime import WorkerRuntime
+from db.logs import configure_logs
+from db.settings import load_settings
+
+settings = load_settings()
+configure_logs(settings)
+broker = RabbitmqBroker(Rabbitmq.from_settings(settings))
+# Before the job modules are imported: their own actors bind to the broker that is set by then.
+dramatiq.set_broker(broker)
+runtime = WorkerRuntime(settings, load_job_types(settings.job_modules, diagnostics=settings.diagnostics))
+broker.add_middleware(runtime)
+runtime.declare(broker)

@@ -1,0 +1,58 @@
+"""The command ``callboard``: all its commands, and what an error ends with."""
+
+from __future__ import annotations
+
+import io
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from callboard.cli import jobs, servers, submit, system
+from callboard.cli.terminal import exit_code, show_error
+from db.errors import CallboardError
+
+app = typer.Typer(
+    name="callboard",
+    help="Durable jobs over HTTP. 'callboard up' starts everything on this machine; the other commands below talk to "
+    "CALLBOARD_URL with CALLBOARD_API_KEY.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+servers.register(app)
+submit.register(app)
+system.register(app)
+app.add_typer(jobs.app, name="jobs")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"callboard {version('callboard')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line and exit.
+
+    0 means done; 1 that a watched job did not succeed; 2 that the usage, the settings or the request are wrong; 3 that
+    the server cannot be reached or is in trouble; 130 that Ctrl-C ended the command.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal without UTF-8 shows question marks, and not an error.
+            stream.reconfigure(errors="replace")
+    try:
+        app(prog_name="callboard")
+    except CallboardError as error:
+        show_error(error)
+        sys.exit(exit_code(error))

@@ -1,0 +1,88 @@
+"""``callboard jobs``: look at jobs, stop them, run them again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from callboard.cli.options import AsJson, JobId, connect, key_and_value
+from callboard.cli.terminal import narration, output, print_json, safe
+from callboard.cli.views import JobList, details
+from db.states import Status
+
+app = typer.Typer(help="Look at jobs, stop them, run them again.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_jobs(
+    *,
+    status: Annotated[
+        list[Status] | None, typer.Option(help="Only jobs in this state; repeat for several.", show_default=False)
+    ] = None,
+    job_type: Annotated[str | None, typer.Option("--type", help="Only jobs of this type.")] = None,
+    queue: Annotated[str | None, typer.Option(help="Only jobs of this queue.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only this owner's jobs (operators).")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only jobs with this tag.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most jobs to list.")] = 20,
+    page_token: Annotated[str | None, typer.Option(help="Go on where an earlier list ended.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs, live and finished, newest first."""
+    tags = [":".join(key_and_value(item, option="--tag", form="KEY=VALUE")) for item in tag or ()]
+    wanted = {
+        "status": [item.value for item in status or ()],
+        "type": job_type,
+        "queue": queue,
+        "owner": owner,
+        "tag": tags,
+    }
+    with connect() as client:
+        page = client.jobs({name: value for name, value in wanted.items() if value}, limit=limit, page_token=page_token)
+    if as_json:
+        print_json(page.as_json())
+        return
+    if page.items:
+        output().print(JobList(page.items))
+    else:
+        narration().print("No jobs.")
+    if page.next_page_token is not None:
+        narration().print(
+            safe(f"There are more: --limit, or --page-token {page.next_page_token}", "dim"), soft_wrap=True
+        )
+
+
+@app.command()
+def show(job_id: JobId, as_json: AsJson = False) -> None:
+    """Show one job with its attempts, payload and result."""
+    with connect() as client:
+        job = client.job(job_id, include_payload=True).job
+        attempts = client.attempts(job_id)
+    if as_json:
+        print_json({**job, "attempts": attempts})
+    else:
+        output().print(details(job, attempts))
+
+
+@app.command()
+def cancel(job_id: JobId, as_json: AsJson = False) -> None:
+    """Stop a job: at once if it waits, within moments if it runs."""
+    with connect() as client:
+        job = client.cancel(job_id)
+    if as_json:
+        print_json(job)
+    else:
+        output().print(safe(f"{job['id']} {job['status'] if job['done'] else 'is about to stop'}"), soft_wrap=True)
+
+
+@app.command()
+def retry(job_id: JobId, as_json: AsJson = False) -> None:
+    """Run a job again that failed, was cancelled or expired."""
+    with connect() as client:
+        job = client.retry(job_id)
+    if as_json:
+        print_json(job)
+    else:
+        output().print(safe(f"{job['id']} {job['status']}"), soft_wrap=True)

@@ -1,0 +1,97 @@
+"""Where a submission's payload comes from: the command line, a file, stdin, and uploaded files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from callboard.cli.client import Client
+from callboard.cli.terminal import narration
+
+#: From this size on an upload takes long enough to show.
+_SHOWN_UPLOAD_BYTES: Final = 4 * 2**20
+
+
+def read_payload(source: str | None) -> Any:
+    """Return the payload that ``source`` gives: JSON, ``@FILE``, ``-`` for stdin, or ``{}`` for None.
+
+    Raises:
+        typer.BadParameter: it cannot be read, or is not JSON.
+    """
+    if source is None:
+        return {}
+    where, text = _read(source)
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{where} is not JSON: {error}.", param_hint="'--payload'") from error
+
+
+def upload_files(client: Client, payload: Any, files: Sequence[tuple[str, str]]) -> Any:
+    """Upload each file of ``(field, path)`` and return the payload with the ids in those fields.
+
+    All files are opened before the first is sent, so a wrong path uploads nothing.
+
+    Raises:
+        typer.BadParameter: a file cannot be read, or the payload has no room for it.
+        ProblemAnswer, ServerUnreachable: as :class:`~callboard.cli.client.Client` does.
+    """
+    if not files:
+        return payload
+    if not isinstance(payload, dict):
+        raise typer.BadParameter("needs a payload that is a JSON object.", param_hint="'--file'")
+    with ExitStack() as stack:
+        opened: dict[str, BinaryIO] = {}
+        for field, path in files:
+            if field in payload or field in opened:
+                raise typer.BadParameter(f"the payload has two values for {field!r}.", param_hint="'--file'")
+            opened[field] = stack.enter_context(_open(Path(path)))
+        return {**payload, **{field: _upload(client, content)["id"] for field, content in opened.items()}}
+
+
+def _read(source: str) -> tuple[str, str]:
+    try:
+        if source == "-":
+            return "stdin", sys.stdin.read()
+        if source.startswith("@"):
+            return source[1:], Path(source[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{source} cannot be read: {_reason(error)}.", param_hint="'--payload'") from error
+    return "it", source
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be read: {_reason(error)}.", param_hint="'--file'") from error
+
+
+def _upload(client: Client, content: BinaryIO) -> dict[str, Any]:
+    name = Path(content.name).name
+    with _shown(content, name) as shown:
+        return client.upload(name, shown)
+
+
+@contextmanager
+def _shown(content: BinaryIO, name: str) -> Iterator[BinaryIO]:
+    """Give ``content`` back, with a bar that moves as it is read if that takes a while."""
+    console = narration()
+    size = Path(content.name).stat().st_size
+    if size < _SHOWN_UPLOAD_BYTES or not console.is_terminal:
+        yield content
+        return
+    columns = (TextColumn("Uploading {task.description}"), BarColumn(24), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console) as progress:
+        yield progress.wrap_file(content, size, description=name)
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror or str(error)

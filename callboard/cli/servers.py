@@ -1,0 +1,89 @@
+"""Commands that run servers. Each imports what it runs when it runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from callboard.processes.signals import StopSignal
+from db.logs import configure_logs
+from db.settings import Settings, load_settings
+
+Host = Annotated[str, typer.Option(help="Address to serve on.")]
+Port = Annotated[int, typer.Option(min=1, max=65_535, help="Port to serve on.")]
+Threads = Annotated[
+    int | None, typer.Option(min=1, max=1000, help="Jobs at a time in one process. Default: CALLBOARD_WORKER_THREADS.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the server commands to ``app``."""
+    for command in (up, migrate, api, dispatcher, worker):
+        app.command(rich_help_panel="Servers")(command)
+
+
+def up(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where PostgreSQL and files are kept. Default: CALLBOARD_DATA_DIR, .callboard.")
+    ] = None,
+    threads: Threads = None,
+) -> None:
+    """Run everything on this machine: api, dispatcher, worker and, unless a database URL is set, PostgreSQL."""
+    from callboard.processes.up import run_up
+
+    settings = _settings(data_dir=data_dir)
+    raise typer.Exit(run_up(settings, host=host, port=port, threads=threads or settings.worker_threads))
+
+
+def migrate() -> None:
+    """Create or upgrade the database schema. Safe to run from many places at once, and again."""
+    from db.migrate import migrate as run_migrate
+
+    run_migrate(_settings())
+    typer.echo("The schema is up to date.")
+
+
+def api(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Serve the HTTP API."""
+    from callboard.processes.api import run_api
+
+    raise typer.Exit(run_api(_settings(), host=host, port=port))
+
+
+def dispatcher() -> None:
+    """Publish due jobs to RabbitMQ and do the upkeep. Any number may run."""
+    from callboard.processes.dispatcher import run_dispatcher
+
+    raise typer.Exit(run_dispatcher(_settings()))
+
+
+def worker(
+    queues: Annotated[
+        str | None, typer.Option(help="Queues to work on, separated by commas. Default: those of all job types.")
+    ] = None,
+    threads: Threads = None,
+    processes: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
+    name: Annotated[str | None, typer.Option(help="What operators see. Default: host and pid.")] = None,
+    burst: Annotated[bool, typer.Option("--burst", help="Exit when nothing is due in the queues.")] = False,
+) -> None:
+    """Run jobs from RabbitMQ. A process that dies is replaced."""
+    from callboard.processes.pool import run_workers
+
+    settings = _settings()
+    options = {
+        "queues": [queue.strip() for queue in (queues or "").split(",") if queue.strip()],
+        "threads": threads or settings.worker_threads,
+        "burst": burst,
+    }
+    names = [name] if processes == 1 else [f"{name}-{number}" if name else None for number in range(1, processes + 1)]
+    raise typer.Exit(run_workers(settings, [{**options, "name": each} for each in names], StopSignal()))
+
+
+def _settings(**overrides: object) -> Settings:
+    settings = load_settings(**overrides)
+    configure_logs(settings)
+    return settings

@@ -1,0 +1,37 @@
+"""``callboard queues`` and ``callboard workers``: what the system is doing."""
+
+from __future__ import annotations
+
+import typer
+
+from callboard.cli.client import Json
+from callboard.cli.options import AsJson, connect
+from callboard.cli.terminal import narration, output, print_json
+from callboard.cli.views import system_table
+
+
+def register(app: typer.Typer) -> None:
+    """Add both commands to ``app``."""
+    app.command()(queues)
+    app.command()(workers)
+
+
+def queues(as_json: AsJson = False) -> None:
+    """Show what waits and runs in each queue."""
+    with connect() as client:
+        _print(client.queues(), as_json, none="No queues.")
+
+
+def workers(as_json: AsJson = False) -> None:
+    """Show the worker processes and what they run."""
+    with connect() as client:
+        _print(client.workers(), as_json, none="No workers.")
+
+
+def _print(items: list[Json], as_json: bool, *, none: str) -> None:
+    if as_json:
+        print_json({"items": items})
+    elif items:
+        output().print(system_table(items))
+    else:
+        narration().print(none)

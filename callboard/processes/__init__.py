@@ -1,0 +1,1 @@
+"""The processes of a deployment: api, dispatcher, worker, and the supervisor that keeps them."""

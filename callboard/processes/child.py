@@ -1,0 +1,49 @@
+"""``python -m callboard.processes.child ROLE PARENT OPTIONS``: a process that a supervisor keeps."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import orjson
+
+from callboard.processes.signals import stop_with_parent
+from db.errors import CallboardError
+from db.logs import configure_logs
+from db.settings import Settings, load_settings
+
+
+def _run(role: str, settings: Settings, options: dict[str, Any]) -> int:
+    # Each role imports what it needs, and only that.
+    match role:
+        case "api":
+            from callboard.processes.api import run_api
+
+            return run_api(settings, **options)
+        case "work":
+            from callboard.processes.work import run_work
+            from callboard.processes.worker import WorkerOptions
+
+            return run_work(settings, WorkerOptions(**options))
+        case "worker":
+            from callboard.processes.worker import WorkerOptions, run_worker
+
+            return run_worker(settings, WorkerOptions(**options))
+        case _:
+            raise ValueError(f"unknown role {role!r}")
+
+
+def main() -> int:
+    role, parent, options = sys.argv[1:]
+    stop_with_parent(int(parent))
+    try:
+        settings = load_settings()
+        configure_logs(settings)
+        return _run(role, settings, orjson.loads(options))
+    except CallboardError as error:
+        sys.stderr.write(f"callboard {role}: {error}\n")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""A dispatcher process: dispatch and upkeep, until it is told to stop."""
+
+from __future__ import annotations
+
+import structlog
+
+from actors.amqp import Rabbitmq
+from actors.dispatcher import Dispatcher
+from actors.maintenance import Maintenance
+from actors.publisher import RabbitmqTransport
+from callboard.processes.signals import StopSignal
+from db.engine import Database
+from db.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+_EXIT_DEFECT = 70  # EX_SOFTWARE of sysexits.h: the supervisor starts a new one
+
+
+def run_dispatcher(settings: Settings) -> int:
+    """Dispatch to RabbitMQ until SIGTERM; return the exit code. Any number may run side by side."""
+    stop = StopSignal()
+    database = Database(settings, role="dispatcher")
+    transport = RabbitmqTransport(Rabbitmq.from_settings(settings), confirm_timeout=settings.confirm_timeout)
+    dispatcher = Dispatcher(settings, database, transport, owns_transport=False)
+    maintenance = Maintenance(settings, database)
+    dispatcher.start()
+    maintenance.start()
+    _log.info("dispatcher_started")
+    try:
+        while not stop.wait(1.0):
+            if not dispatcher.alive:
+                return _EXIT_DEFECT
+    finally:
+        dispatcher.stop()
+        maintenance.stop()
+        database.close()
+        _log.info("dispatcher_stopped")
+    return 0

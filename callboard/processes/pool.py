@@ -1,0 +1,55 @@
+"""``callboard worker``: worker processes under a supervisor."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from actors.amqp import Rabbitmq
+from actors.registry import load_job_types
+from callboard.processes.signals import StopSignal
+from callboard.processes.supervisor import ChildSpec, Supervisor
+from db.engine import Database
+from db.errors import CallboardError
+from db.settings import Settings
+from db.workers import declare_dead
+
+_log = structlog.get_logger(__name__)
+
+
+def run_workers(settings: Settings, workers: Sequence[Mapping[str, Any]], stop: StopSignal) -> int:
+    """Keep one process for each of ``workers`` (options of ``WorkerOptions``) until told to stop.
+
+    Returns the exit code. In burst mode it ends when all have found nothing due.
+
+    Raises:
+        ConfigurationError: a setting or job type is wrong; found here rather than in children that die again and again.
+    """
+    load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
+    Rabbitmq.from_settings(settings)
+    database = Database(settings, role="supervisor", pool_size=1)
+    supervisor = Supervisor(
+        [
+            ChildSpec(options["name"] or f"worker {number}", "worker", options)
+            for number, options in enumerate(workers, 1)
+        ],
+        grace=settings.shutdown_grace + 10,
+        died=lambda _, pid: report_death(database, pid),
+        until_done=any(options["burst"] for options in workers),
+    )
+    try:
+        return supervisor.run(stop)
+    finally:
+        database.close()
+
+
+def report_death(database: Database, pid: int) -> None:
+    """Declare the worker lost whose process has just ended, so that its jobs need not wait for its lease."""
+    try:
+        with database.begin() as connection:
+            declare_dead(connection, host=platform.node(), pid=pid)
+    except CallboardError as error:
+        _log.warning("death_not_reported", pid=pid, reason=str(error))

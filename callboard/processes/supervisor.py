@@ -1,0 +1,139 @@
+"""Keeps child processes running: one that dies is started again, with pauses when it keeps dying."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import structlog
+
+from callboard.processes.signals import StopSignal
+
+_log = structlog.get_logger(__name__)
+
+_LOOK_EVERY = 0.1
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 30.0
+# A child that lived so long is healthy: what ends it next is a new story.
+_HEALTHY_AFTER = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """A process to keep: a role of ``callboard.processes.child`` and its options."""
+
+    name: str
+    role: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Child:
+    """One kept process."""
+
+    def __init__(self, spec: ChildSpec, environment: Mapping[str, str]) -> None:
+        self.spec = spec
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+        self._failures = 0
+        self._start_at = 0.0
+
+    def start_if_due(self) -> None:
+        """Start the process, unless it runs or its pause has not passed."""
+        now = time.monotonic()
+        if self._process is None and now >= self._start_at:
+            options = orjson.dumps(dict(self.spec.options)).decode()
+            # In a session of its own, so that a Ctrl-C in the terminal reaches the supervisor alone and the order of
+            # stopping is the supervisor's.
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", "callboard.processes.child", self.spec.role, str(os.getpid()), options],
+                env={**os.environ, **self._environment},
+                start_new_session=True,
+            )
+            self._started = now
+
+    def ended(self) -> tuple[int, int] | None:
+        """Return (pid, exit code) once after the process has ended; then its pause begins. None while it runs."""
+        if self._process is None or (code := self._process.poll()) is None:
+            return None
+        pid, lived = self._process.pid, time.monotonic() - self._started
+        self._process = None
+        self._failures = 0 if lived > _HEALTHY_AFTER else self._failures + 1
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._failures) if self._failures else 0.0
+        self._start_at = time.monotonic() + pause
+        return pid, code
+
+    def stop(self, number: signal.Signals) -> None:
+        """Send a signal, if the process runs."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+
+class Supervisor:
+    """Starts children, replaces those that die, and stops them all when told to."""
+
+    def __init__(
+        self,
+        specs: Sequence[ChildSpec],
+        *,
+        environment: Mapping[str, str] | None = None,
+        grace: float,
+        died: Callable[[ChildSpec, int], None] = lambda _spec, _pid: None,
+        look: Callable[[], None] = lambda: None,
+        until_done: bool = False,
+    ) -> None:
+        """Name the children; nothing starts before :meth:`run`.
+
+        Args:
+            environment: variables that the children get beside those of this process.
+            grace: seconds that children get to end after SIGTERM.
+            died: called with a child's spec and former pid after it died unasked.
+            look: called about ten times a second.
+            until_done: a child that exits with 0 has done its work and is not started again; end with the last one.
+        """
+        self._children = [Child(spec, environment or {}) for spec in specs]
+        self._grace = grace
+        self._died = died
+        self._look = look
+        self._until_done = until_done
+
+    def run(self, stop: StopSignal) -> int:
+        """Keep the children until ``stop`` is set (or all are done); return the exit code."""
+        try:
+            while not stop.is_set and self._children:
+                for child in list(self._children):
+                    child.start_if_due()
+                    if (end := child.ended()) is not None:
+                        self._replace(child, *end)
+                self._look()
+                stop.wait(_LOOK_EVERY)
+        finally:
+            self._stop_all()
+        return 0
+
+    def _replace(self, child: Child, pid: int, code: int) -> None:
+        if self._until_done and code == 0:
+            self._children.remove(child)
+            return
+        _log.error("process_died", process=child.spec.name, pid=pid, exit_code=code)
+        self._died(child.spec, pid)
+
+    def _stop_all(self) -> None:
+        for child in self._children:
+            child.stop(signal.SIGTERM)
+        give_up_at = time.monotonic() + self._grace
+        while any(child.running for child in self._children) and time.monotonic() < give_up_at:
+            time.sleep(0.05)
+        for child in self._children:
+            child.stop(signal.SIGKILL)

@@ -1,0 +1,100 @@
+"""``callboard up``: the whole system on one machine, with nothing set up before."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+
+from callboard.embedded.files import write_private
+from callboard.embedded.postgres import EmbeddedPostgres
+from callboard.processes.api import bind, refuse_open_address
+from callboard.processes.pool import report_death
+from callboard.processes.signals import StopSignal
+from callboard.processes.supervisor import ChildSpec, Supervisor
+from db.engine import Database
+from db.errors import ConfigurationError
+from db.migrate import migrate
+from db.settings import Settings, load_settings
+from db.workers import declare_lost
+
+_CHECK_POSTGRES_EVERY = 1.0
+
+
+def run_up(settings: Settings, *, host: str, port: int, threads: int) -> int:
+    """Run api and work processes, and a PostgreSQL where no database URL is set, until SIGTERM or Ctrl-C.
+
+    Returns the exit code.
+
+    Raises:
+        ConfigurationError: the port is taken, the data directory is in use or not writable, there are no PostgreSQL
+            binaries for this platform…
+        Unavailable: the database does not answer.
+    """
+    stop = StopSignal()
+    refuse_open_address(host)
+    # Found out now rather than by a child that dies again and again.
+    bind(host, port).close()
+    with contextlib.ExitStack() as stack:
+        postgres = None
+        environment = {"CALLBOARD_DIAGNOSTICS": "true"}
+        if settings.files_url is None:
+            files = settings.data_dir.resolve() / "files"
+            files.mkdir(parents=True, exist_ok=True, mode=0o700)
+            environment["CALLBOARD_FILES_URL"] = files.as_uri()
+        if settings.database_url is None:
+            postgres = EmbeddedPostgres(settings.data_dir / "postgres")
+            stack.callback(postgres.stop)
+            url = postgres.start()
+            environment["CALLBOARD_DATABASE_URL"] = url
+            settings = load_settings(**{**settings.model_dump(exclude_unset=True), "database_url": url})
+            write_private(settings.data_dir / "database_url", f"{url}\n")
+        migrate(settings)
+        database = Database(settings, role="supervisor", pool_size=2)
+        stack.callback(database.close)
+        if postgres is not None and settings.amqp_url is None:
+            # All that ever works on this database is the one work process below, and it has not started yet.
+            with database.begin() as connection:
+                declare_lost(connection, lease_ttl=0.0)
+        supervisor = Supervisor(
+            [
+                ChildSpec("api", "api", {"host": host, "port": port}),
+                ChildSpec("work", "work", {"threads": threads}),
+            ],
+            environment=environment,
+            grace=settings.shutdown_grace + 10,
+            died=lambda spec, pid: report_death(database, pid) if spec.role == "work" else None,
+            look=_PostgresWatch(postgres, settings.require_database_url()).look
+            if postgres is not None
+            else lambda: None,
+        )
+        _greet(host, port, settings)
+        return supervisor.run(stop)
+
+
+class _PostgresWatch:
+    """Starts the embedded PostgreSQL again when it has died."""
+
+    def __init__(self, postgres: EmbeddedPostgres, url: str) -> None:
+        self._postgres = postgres
+        self._url = url
+        self._next = 0.0
+
+    def look(self) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _CHECK_POSTGRES_EVERY
+            if self._postgres.ensure_running() != self._url:
+                raise ConfigurationError(
+                    "PostgreSQL died, and its port was taken before it was back. Start 'callboard up' again."
+                )
+
+
+def _greet(host: str, port: int, settings: Settings) -> None:
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    broker = "messages in memory" if settings.amqp_url is None else "messages through RabbitMQ"
+    sys.stderr.write(
+        f"Callboard serves on {address} ({broker}). Docs: {address}/docs\n"
+        "No API key has been made: everybody on this machine is an administrator here. Ctrl-C stops.\n"
+    )
+    sys.stderr.flush()

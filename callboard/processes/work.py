@@ -1,0 +1,60 @@
+"""The work process of ``callboard up``: dispatcher, upkeep and worker in one, so that messages need no broker."""
+
+from __future__ import annotations
+
+import dramatiq
+import structlog
+
+from actors.amqp import Rabbitmq
+from actors.broker import JobBroker
+from actors.dispatcher import Dispatcher
+from actors.local import LocalBroker, LocalTransport
+from actors.maintenance import Maintenance
+from actors.publisher import RabbitmqTransport
+from actors.rabbitmq import RabbitmqBroker
+from actors.registry import load_job_types
+from actors.transport import Transport
+from callboard.processes.signals import StopSignal
+from callboard.processes.worker import RunningWorker, WorkerOptions
+from db.engine import Database
+from db.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+_EXIT_DEFECT = 70  # EX_SOFTWARE of sysexits.h: the supervisor starts a new one
+
+
+def run_work(settings: Settings, options: WorkerOptions) -> int:
+    """Dispatch and work until SIGTERM; return the exit code."""
+    stop = StopSignal()
+    broker, transport = _broker_and_transport(settings)
+    dramatiq.set_broker(broker)
+    registry = load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
+    database = Database(settings, role="dispatcher")
+    worker = RunningWorker(settings, registry, broker, options)
+    dispatcher = Dispatcher(settings, database, transport, owns_transport=settings.amqp_url is None)
+    maintenance = Maintenance(settings, database)
+    dispatcher.start()
+    maintenance.start()
+    _log.info("work_started", queues=worker.runtime.queues, threads=options.threads)
+    try:
+        while not stop.wait(1.0):
+            if (dead := worker.runtime.dead_threads()) or not dispatcher.alive:
+                _log.error("worker_threads_died", threads=dead)
+                return _EXIT_DEFECT
+    finally:
+        # Nothing new goes out before the worker drains.
+        dispatcher.stop()
+        worker.stop()
+        maintenance.stop()
+        database.close()
+        _log.info("work_stopped")
+    return 0
+
+
+def _broker_and_transport(settings: Settings) -> tuple[JobBroker, Transport]:
+    if settings.amqp_url is None:
+        local = LocalBroker()
+        return local, LocalTransport(local)
+    rabbitmq = Rabbitmq.from_settings(settings)
+    return RabbitmqBroker(rabbitmq), RabbitmqTransport(rabbitmq, confirm_timeout=settings.confirm_timeout)

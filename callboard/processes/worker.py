@@ -1,0 +1,100 @@
+"""A worker process: Dramatiq's worker with Callboard's runtime, until it is told to stop or has nothing left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dramatiq
+import structlog
+from dramatiq import Worker
+
+from actors.amqp import Rabbitmq
+from actors.broker import JobBroker
+from actors.rabbitmq import RabbitmqBroker
+from actors.registry import Registry, load_job_types
+from actors.runtime import WorkerRuntime
+from callboard.processes.signals import StopSignal
+from db.dispatch import anything_due
+from db.engine import Database
+from db.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+_LOOK_EVERY = 0.5
+_EXIT_DEFECT = 70  # EX_SOFTWARE of sysexits.h: the supervisor starts a new one
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """What ``callboard worker`` was asked for. No queues: those of all job types."""
+
+    queues: Sequence[str] = ()
+    threads: int = 8
+    name: str | None = None
+    burst: bool = False
+
+
+class RunningWorker:
+    """A started worker of this process."""
+
+    def __init__(self, settings: Settings, registry: Registry, broker: JobBroker, options: WorkerOptions) -> None:
+        self._runtime = WorkerRuntime(settings, registry, name=options.name)
+        broker.add_middleware(self._runtime)
+        self._runtime.declare(broker)
+        for queue in options.queues:
+            broker.declare_queue(queue)
+        # The look at the queues that found no message; also how late a thread notices that it is to stop.
+        self._worker = Worker(
+            broker, queues=set(options.queues) or None, worker_threads=options.threads, worker_timeout=250
+        )
+        broker.emit_after("process_boot")
+        self._worker.start()
+        self._runtime.ensure_queues()
+        self._settings = settings
+        self._broker = broker
+
+    @property
+    def runtime(self) -> WorkerRuntime:
+        return self._runtime
+
+    def stop(self) -> None:
+        """Let running jobs end within ``shutdown_grace``, hand the others back."""
+        self._worker.stop(timeout=1000)
+        self._broker.close()
+
+
+def run_worker(settings: Settings, options: WorkerOptions) -> int:
+    """Run a worker on RabbitMQ until SIGTERM; return the exit code.
+
+    With ``burst``, end with 0 once its queues have nothing that is due.
+    """
+    stop = StopSignal()
+    broker = RabbitmqBroker(Rabbitmq.from_settings(settings))
+    dramatiq.set_broker(broker)
+    registry = load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
+    worker = RunningWorker(settings, registry, broker, options)
+    _log.info("worker_started", queues=worker.runtime.queues, threads=options.threads)
+    try:
+        return _until_done(settings, worker.runtime, stop, burst=options.burst)
+    finally:
+        worker.stop()
+        _log.info("worker_stopped")
+
+
+def _until_done(settings: Settings, runtime: WorkerRuntime, stop: StopSignal, *, burst: bool) -> int:
+    database = Database(settings, role="worker burst", pool_size=1) if burst else None
+    try:
+        while not stop.wait(_LOOK_EVERY):
+            if dead := runtime.dead_threads():
+                _log.error("worker_threads_died", threads=dead)
+                return _EXIT_DEFECT
+            if database is not None and runtime.idle:
+                with database.begin() as connection:
+                    due = anything_due(connection, runtime.queues)
+                if not due:
+                    return 0
+        return 0
+    finally:
+        if database is not None:
+            database.close()

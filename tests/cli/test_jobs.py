@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+ID = "019aa1f0-0000-7000-8000-000000000001"
+
+
+def query(asked: Any) -> list[tuple[str, str]]:
+    return parse_qsl(urlsplit(asked.path).query)
+
+
+def test_filters_reach_the_request(run: Any, script: Any, answer: Any) -> None:
+    script.will(answer({"items": [], "next_page_token": None}))
+    ran = run(
+        *("jobs", "list", "--status", "failed", "--status", "expired", "--type", "table.analyze", "--queue", "tables"),
+        *("--owner", "billing", "--tag", "case=1:2", "--limit", "7"),
+    )
+    assert (ran.code, ran.out, ran.err) == (0, "", "No jobs.\n")
+    assert query(script.asked[0]) == [
+        ("status", "failed"),
+        ("status", "expired"),
+        ("type", "table.analyze"),
+        ("queue", "tables"),
+        ("owner", "billing"),
+        ("tag", "case:1:2"),
+        ("page_size", "7"),
+    ]
+
+
+def test_a_list_takes_as_many_pages_as_its_limit_needs(run: Any, script: Any, answer: Any, job: Any) -> None:
+    script.will(
+        answer({"items": [job()] * 500, "next_page_token": "p2"}),
+        answer({"items": [job()] * 100, "next_page_token": "p3"}),
+    )
+    ran = run("jobs", "list", "--limit", "600", "--json")
+    assert ran.code == 0
+    listed = json.loads(ran.out)
+    assert len(listed["items"]) == 600
+    assert listed["next_page_token"] == "p3"
+    assert [query(asked) for asked in script.asked] == [
+        [("page_size", "500")],
+        [("page_size", "100"), ("page_token", "p2")],
+    ]
+
+
+def test_a_list_says_how_to_go_on(run: Any, script: Any, answer: Any, job: Any) -> None:
+    script.will(answer({"items": [job()], "next_page_token": "p2"}))
+    ran = run("jobs", "list", "--limit", "1")
+    assert ID in ran.out
+    assert "--page-token p2" in ran.err
+
+
+def test_show_joins_job_payload_and_attempts(run: Any, script: Any, answer: Any, job: Any) -> None:
+    shown = job("succeeded", payload={"value": 1}, result={"value": 1})
+    attempt = {"attempt": 1, "outcome": "succeeded", "worker": "host-1.4711", "error": None}
+    script.will(*[answer(shown), answer({"items": [attempt], "next_page_token": None})] * 2)
+    ran = run("jobs", "show", ID, "--json")
+    assert json.loads(ran.out) == {**shown, "attempts": [attempt]}
+    assert [asked.path for asked in script.asked] == [f"/v1/jobs/{ID}?include=payload", f"/v1/jobs/{ID}/attempts"]
+    assert "host-1.4711" in run("jobs", "show", ID).out
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [("cancelled", f"{ID} cancelled\n"), ("running", f"{ID} is about to stop\n")]
+)
+def test_cancel(run: Any, script: Any, answer: Any, job: Any, status: str, said: str) -> None:
+    script.will(answer(job(status), 202))
+    ran = run("jobs", "cancel", ID)
+    assert (ran.code, ran.out) == (0, said)
+    assert (script.asked[0].method, script.asked[0].path) == ("POST", f"/v1/jobs/{ID}/cancel")
+
+
+def test_retry(run: Any, script: Any, answer: Any, job: Any) -> None:
+    script.will(answer(job("queued"), 202))
+    assert run("jobs", "retry", ID).out == f"{ID} queued\n"
+
+
+@pytest.mark.parametrize("name", ["queues", "workers"])
+def test_queues_and_workers(run: Any, script: Any, answer: Any, name: str) -> None:
+    item = {"name": "tables", "threads": 8, "last_seen_at": "2026-01-02T03:04:05.000Z", "queues": ["a", "b"]}
+    script.will(answer({"items": [item], "next_page_token": None}), answer({"items": [], "next_page_token": None}))
+    ran = run(name)
+    assert ran.code == 0
+    assert ran.out.splitlines()[0].split() == ["name", "threads", "last", "seen", "queues"]
+    assert "ago" in ran.out
+    assert run(name).err == f"No {name}.\n"
+
+
+def test_an_id_that_is_none_is_wrong_usage(run: Any, script: Any) -> None:
+    ran = run("jobs", "show", "../queues")
+    assert (ran.code, script.asked) == (2, [])

@@ -1,0 +1,72 @@
+"""What all tests may use. Nothing starts before a test asks for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+from db.engine import Database
+from db.settings import Settings
+from tests.support.databases import Databases, settings_of
+from tests.support.factory import Factory
+from tests.support.servers import ALL, Servers
+
+# Examples share a function's fixtures, and how long one takes is the machine's business, not the code's.
+hypothesis_settings.register_profile(
+    "callboard",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+hypothesis_settings.load_profile("callboard")
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the settings of whoever runs the tests out of their way."""
+    for name in os.environ:
+        if name.startswith("CALLBOARD_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Databases:
+    """All databases; most tests want ``database`` or ``settings``."""
+    directory = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        directory = directory.parent  # which all workers of the run have in common
+    databases = Databases(Servers(directory))
+    # Not a teardown: waiting for the other workers must not count against the last test's time limit.
+    pytestconfig.add_cleanup(databases.close)
+    return databases
+
+
+@pytest.fixture
+def postgres(request: pytest.FixtureRequest) -> str:
+    """Which PostgreSQL the test runs on; ``tests/db`` runs on all."""
+    kind: str = getattr(request, "param", ALL[-1])
+    return kind
+
+
+@pytest.fixture
+def settings(databases: Databases, postgres: str) -> Settings:
+    """Settings for a migrated database without a row, which is this test's alone."""
+    return settings_of(databases.emptied(postgres))
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """Connections to the database of ``settings``."""
+    database = Database(settings, role="test")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def factory(database: Database) -> Factory:
+    """Makes jobs in any state."""
+    return Factory(database)

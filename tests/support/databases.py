@@ -1,0 +1,70 @@
+"""Databases for tests: one a process and server, migrated once and emptied for each test; and fresh ones."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import psycopg
+from psycopg import sql
+from pydantic import SecretStr
+from sqlalchemy.engine import make_url
+
+from db.migrate import migrate
+from db.models import SCHEMA, metadata
+from db.settings import Settings
+from tests.support.servers import Servers
+
+_TABLES = sql.SQL(", ").join(sql.Identifier(SCHEMA, table.name) for table in metadata.sorted_tables)
+_TRUNCATE = sql.SQL("TRUNCATE {}").format(_TABLES)
+
+
+class Databases:
+    """The migrated databases of this process, one on each server that is asked for."""
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+        self._stack = ExitStack()
+        self._urls: dict[str, str] = {}
+
+    def emptied(self, kind: str) -> str:
+        """Return the URL of this process's database on that server, migrated and without a row."""
+        url = self._urls.get(kind)
+        if url is None:
+            url = self._stack.enter_context(new_database(self._servers.url(kind)))
+            migrate(settings_of(url))
+            self._urls[kind] = url
+        # A test that left a connection with locks behind must fail the next one, not hang it.
+        with psycopg.connect(url, autocommit=True, options="-c lock_timeout=10s") as connection:
+            connection.execute(_TRUNCATE)
+        return url
+
+    @contextmanager
+    def fresh(self, kind: str) -> Iterator[str]:
+        """Yield the URL of a new database without any table, dropped afterwards."""
+        with new_database(self._servers.url(kind)) as url:
+            yield url
+
+    def close(self) -> None:
+        """Drop the databases and leave the servers."""
+        self._stack.close()
+        self._servers.close()
+
+
+def settings_of(url: str, **changes: object) -> Settings:
+    """Return the settings for a database, with their defaults otherwise."""
+    return Settings(database_url=SecretStr(url), **changes)  # type: ignore[arg-type]
+
+
+@contextmanager
+def new_database(server_url: str) -> Iterator[str]:
+    """Yield the URL of a new, empty database on the server; drop it afterwards, whoever is connected."""
+    name = sql.Identifier(f"cb_test_{secrets.token_hex(6)}")
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+    try:
+        yield make_url(server_url).set(database=name.as_string().strip('"')).render_as_string(hide_password=False)
+    finally:
+        with psycopg.connect(server_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
