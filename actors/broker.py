@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from dramatiq import Broker, Message, MessageProxy, Middleware
+import structlog
+from dramatiq import Actor, Broker, Message, MessageProxy, Middleware
 from dramatiq.middleware import default_middleware
 
 from db.errors import ConfigurationError
 
-logger = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
+
+FALLBACK_ACTOR: Final = "callboard.unknown"
+"""The actor that gets the jobs of types which have no actor of their own, where it is declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +77,22 @@ class JobBroker(Broker):
             "(POST /v1/jobs), or give the actor a Dramatiq broker of its own."
         )
 
-    def knows(self, message: Message[Any]) -> bool:
+    def get_actor(self, actor_name: str) -> Actor[..., Any]:
+        """Return the actor of a job type, or the fallback if there is one.
+
+        Raises:
+            ActorNotFound: neither is declared.
+        """
+        use_fallback = actor_name not in self.actors and FALLBACK_ACTOR in self.actors
+        return super().get_actor(FALLBACK_ACTOR if use_fallback else actor_name)
+
+    def can_run(self, message: Message[Any]) -> bool:
         """Return whether there is an actor for a message; if not, say so in the log. Called by the consumers."""
-        if message.actor_name in self.actors:
+        if message.actor_name in self.actors or FALLBACK_ACTOR in self.actors:
             return True
-        logger.error(
-            "Dropped job %s from queue %s: this worker has no job type %r. It is dispatched again; deploy workers that "
-            "know the type, or take the queue from those that do not.",
-            message.args[0], message.queue_name, message.actor_name,
+        _log.error(
+            "job_type_unknown", job_type=message.actor_name, job_id=message.args[0], queue=message.queue_name,
+            hint="The message is dropped and the job dispatched again later. Deploy workers that know the type.",
         )  # fmt: skip
         return False
 

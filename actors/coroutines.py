@@ -30,7 +30,7 @@ class CoroutineRunner:
 
         async def supervised() -> None:
             task = asyncio.ensure_future(coroutine)
-            interrupter.enforce_by(lambda: loop.call_soon_threadsafe(task.cancel))
+            interrupter.enforce_by(lambda: _cancel(loop, task))
             try:
                 ended.set_result(await task)
             except asyncio.CancelledError:
@@ -56,3 +56,7 @@ class CoroutineRunner:
                 self._thread = threading.Thread(target=self._loop.run_forever, name="coroutines", daemon=True)
                 self._thread.start()
             return self._loop
+
+
+def _cancel(loop: asyncio.AbstractEventLoop, task: asyncio.Future[Any]) -> None:
+    loop.call_soon_threadsafe(task.cancel)

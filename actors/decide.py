@@ -15,7 +15,7 @@ from actors.registry import JobType, model_dump
 from db.outcome import JobError, Outcome
 from db.retry import RetryDecision, RetryPolicy, decide_retry
 from db.states import Reason
-from db.text import has_nul, storable
+from db.text import has_nul, shortened
 from db.transitions import ClaimedJob
 
 _LONGEST_MESSAGE = 4_000
@@ -42,7 +42,7 @@ def after_return(job_type: JobType, job: ClaimedJob, value: Any, *, max_result_b
 def _unstorable(job: ClaimedJob, message: str) -> Outcome:
     # Trying again would produce the same result, so this is final.
     return Outcome.fail(
-        JobError(Reason.EXCEPTION, "UnstorableResult", storable(message, _LONGEST_MESSAGE), job.attempt)
+        JobError(Reason.EXCEPTION, "UnstorableResult", shortened(message, _LONGEST_MESSAGE), job.attempt)
     )
 
 
@@ -56,9 +56,9 @@ def after_exception(
     failure = JobError(
         Reason.EXCEPTION,
         type(error).__name__,
-        storable(str(error), _LONGEST_MESSAGE),
+        shortened(str(error), _LONGEST_MESSAGE),
         job.attempt,
-        storable("".join(traceback.format_exception(error)), _LONGEST_TRACEBACK),
+        shortened("".join(traceback.format_exception(error)), _LONGEST_TRACEBACK),
     )
     if job_type.throws and isinstance(error, job_type.throws):
         return Outcome.fail(failure)
@@ -97,7 +97,7 @@ def invalid_payload(job: ClaimedJob, error: ValidationError) -> Outcome:
     where = "/".join(str(part) for part in first["loc"]) or "payload"
     message = f"The payload does not fit this version of {job.type!r}: {where}: {first['msg']}."
     return Outcome.fail(
-        JobError(Reason.INVALID_PAYLOAD, "ValidationError", storable(message, _LONGEST_MESSAGE), job.attempt)
+        JobError(Reason.INVALID_PAYLOAD, "ValidationError", shortened(message, _LONGEST_MESSAGE), job.attempt)
     )
 
 

@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
+from sqlalchemy import Connection
 
 from actors.interrupts import Interruption
 from actors.loop import Loop
 from actors.running import RunningAttempts
 from db.engine import Database
 from db.ids import new_id
+from db.outcome import Outcome
+from db.transitions import Ending, record
 from db.version import VERSION
-from db.workers import WorkerBoot, WorkerState, heartbeat, register_worker
+from db.workers import WorkerBoot, WorkerState, heartbeat, register_worker, unheld_attempts
 
 _log = structlog.get_logger(__name__)
 
@@ -33,8 +36,12 @@ class Heartbeat:
         queues: Sequence[str],
         threads: int,
         interval: float,
+        lease_ttl: float,
     ) -> None:
-        """``name``: what operators see; host and pid if None. ``interval``: seconds between two heartbeats."""
+        """``name``: what operators see; host and pid if None. Seconds: ``interval`` between two heartbeats,
+        ``lease_ttl`` after which others take this worker for lost.
+        """
+        self._lease_ttl = lease_ttl
         self._database = database
         self._running = running
         self._queues = queues
@@ -70,14 +77,21 @@ class Heartbeat:
         if self._registered.is_set():
             with self._database.begin() as connection:
                 alive = heartbeat(connection, self._boot_id, self._state)
-            if alive:
-                return
+                if alive:
+                    self._release_unheld(connection)
+                    return
             # Others run our jobs by now. Whatever still runs here can record nothing; stop it and begin anew.
             _log.error("worker_declared_lost", worker=self._name, worker_id=str(self._boot_id))
             self._registered.clear()
             self._running.interrupt_all(Interruption.LEASE_LOST)
             self._boot_id = new_id()
         self._register()
+
+    def _release_unheld(self, connection: Connection) -> None:
+        """Hand back what was claimed for this worker while the answer got lost on its way here."""
+        lost = unheld_attempts(connection, self._boot_id, self._running.held(), older_than=self._lease_ttl)
+        for job_id, attempt in record(connection, [Ending(*key, Outcome.release()) for key in lost]):
+            _log.warning("unheld_attempt_released", job_id=str(job_id), attempt=attempt)
 
     def _register(self) -> None:
         boot = WorkerBoot(self._boot_id, self._name, platform.node(), os.getpid(), VERSION, self._queues, self._threads)

@@ -129,7 +129,7 @@ class Backoff:
     def next(self) -> float:
         """Return the seconds to wait after one more failure."""
         ceiling, self._ceiling = self._ceiling, min(self._ceiling * 2, self._LONGEST)
-        return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 (spreads load, keeps no secret)
+        return ceiling * random.uniform(0.5, 1.0)
 
     def reset(self) -> None:
         """Start over, after a success."""

@@ -91,7 +91,7 @@ class LocalConsumer(Consumer):
                 return None
             self._free -= 1
             message = _LocalMessage(self, self._mailbox.take())
-        if self._broker.knows(message.body):
+        if self._broker.can_run(message.body):
             return message
         message.acknowledge()
         return None

@@ -63,7 +63,7 @@ class Loop:
                 failures += 1
                 pause = None
                 _log.warning("duty_postponed", duty=self._name, reason=str(error))
-            except Exception:
+            except Exception:  # noqa: BLE001 - a loop outlives whatever its duty raises
                 failures += 1
                 pause = None
                 _log.exception("duty_failed", duty=self._name)

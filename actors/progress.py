@@ -9,7 +9,9 @@ from uuid import UUID
 from actors.loop import Loop
 from db.engine import Database
 from db.progress import ProgressReport, report_progress
-from db.text import storable
+from db.text import shortened
+
+_LONGEST = 1000
 
 
 class Progress:
@@ -25,7 +27,12 @@ class Progress:
     def report(self, current: float, total: float | None, step: str | None, message: str | None) -> None:
         """Remember a report; one that has not been written yet is replaced."""
         with self._lock:
-            self._latest = (current, total, step, message)
+            self._latest = (
+                current,
+                total,
+                step and shortened(step, _LONGEST),
+                message and shortened(message, _LONGEST),
+            )
 
     def take(self) -> ProgressReport | None:
         """Return the report that is to be written, or None when there is nothing new."""
@@ -35,9 +42,7 @@ class Progress:
             current, total, step, message = self._latest
             self._latest = None
             self._seq += 1
-            return ProgressReport(
-                self._job_id, self._attempt, self._seq, current, total, storable(step), storable(message)
-            )
+            return ProgressReport(self._job_id, self._attempt, self._seq, current, total, step, message)
 
 
 class ProgressWriter:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+
+import structlog
 
 from actors.amqp import Rabbitmq
 from actors.link import Backoff, open_link
 from actors.publishing import Depths, Publication, PublisherSession, Request
 from actors.transport import Dispatch, TransportError
 
-logger = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 _TICK = 5.0
 
@@ -111,8 +112,8 @@ class RabbitmqTransport:
                 session.poll()
         except TransportError as error:
             self._lose(error)
-        except Exception as error:  # the thread outlives a bug, or nothing would be dispatched ever again
-            logger.exception("Unexpected error in the publisher.")
+        except Exception as error:  # noqa: BLE001 (the thread outlives a bug, or nothing is dispatched ever again)
+            _log.exception("publisher_failed")
             self._lose(session.error(repr(error)))
 
     def _offer(self, session: PublisherSession) -> None:
@@ -120,15 +121,16 @@ class RabbitmqTransport:
             self._session = session
             self._changed.notify_all()
         self._backoff.reset()
-        logger.info("The dispatcher is connected to RabbitMQ.")
+        _log.info("broker_connected")
 
     def _lose(self, error: TransportError) -> None:
         with self._changed:
             # An outage is one warning, however many attempts it takes.
-            level = logging.DEBUG if self._session is None and str(error) == str(self._error) else logging.WARNING
+            news = self._session is not None or str(error) != str(self._error)
             self._session = None
             self._error = error
             request = self._request
-        logger.log(level, "The dispatcher has no broker. %s.", error)
+        if news:
+            _log.warning("broker_disconnected", reason=str(error))
         if request is not None:
             request.fail(error)

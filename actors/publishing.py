@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import takewhile
 
 import orjson
+import structlog
 from pika.channel import Channel
 from pika.exceptions import ChannelClosedByBroker
 from pika.frame import Method
@@ -19,7 +19,7 @@ from actors.link import Link
 from actors.messages import encode, message_id
 from actors.transport import HIGHEST_PRIORITY, Dispatch, TransportError
 
-logger = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 # Between two chunks the thread reads confirms, so that they do not pile up at either end.
 _CHUNK = 200
@@ -213,7 +213,7 @@ class PublisherSession:
     def _on_return(self, _channel: Channel, method: Basic.Return, _properties: BasicProperties, body: bytes) -> None:
         message = orjson.loads(body)
         self._returned.add(message["message_id"])
-        logger.info("Queue %s was missing (%s); declaring it.", message["queue_name"], method.reply_text)
+        _log.info("queue_missing", queue=message["queue_name"], reason=method.reply_text)
         self.declare(message["queue_name"], lambda _count: None)
 
     def _on_queue_channel_open(self, queue: str, channel: Channel) -> None:
@@ -235,13 +235,13 @@ class PublisherSession:
             return  # the connection went, and the request with it
         if queue not in self._refused:
             self._refused.add(queue)
-            logger.error("Nothing is dispatched to queue %s: %s.", queue, reason_of(reason))
+            _log.error("queue_refused", queue=queue, reason=reason_of(reason))
         for then in self._declaring.pop(queue, ()):
             then(None)
 
     def _on_blocked(self, _connection: object, frame: Method[Connection.Blocked]) -> None:
         self._blocked = self.error(f"publishing is blocked until it has more resources ({frame.method.reason})")
-        logger.warning("%s", self._blocked)
+        _log.warning("publishing_blocked", reason=str(self._blocked))
         if self._request is not None:
             self._request.fail(self._blocked)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
+import structlog
 from dramatiq import Consumer, Message, MessageProxy, Middleware
 from pika.channel import Channel
 from pika.frame import Method
@@ -18,7 +18,7 @@ from actors.link import Backoff, open_link
 from actors.messages import MalformedMessage, decode
 from actors.transport import TransportError
 
-logger = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class RabbitmqBroker(JobBroker):
@@ -105,11 +105,9 @@ class RabbitmqConsumer(Consumer):
         try:
             message = decode(body, self._queue)
         except MalformedMessage as error:
-            logger.error(  # noqa: TRY400 (a traceback says no more)
-                "Dropped a message of %d bytes from queue %s: %s.", len(body), self._queue, error
-            )
+            _log.error("message_dropped", queue=self._queue, reason=str(error), size=len(body))
         else:
-            if self._broker.knows(message):
+            if self._broker.can_run(message):
                 return _RabbitmqMessage(message, session, tag)
         session.finish(tag)
         return None
@@ -117,7 +115,7 @@ class RabbitmqConsumer(Consumer):
     def _on_start(self) -> None:
         self._backoff.reset()
         self._broker.report(self._queue, consuming=True)
-        logger.info("Consuming queue %s.", self._queue)
+        _log.info("consuming", queue=self._queue)
 
     def _lose(self, error: str) -> None:
         session, self._session = self._session, None
@@ -126,9 +124,8 @@ class RabbitmqConsumer(Consumer):
         delay = self._backoff.next()
         self._retry_at = time.monotonic() + delay
         known = self._broker.consuming().get(self._queue)
-        # An outage is one warning, however many attempts it takes.
-        level = logging.DEBUG if known is not None and known.error == error else logging.WARNING
-        logger.log(level, "Not consuming queue %s: %s. Next attempt in %.1f s.", self._queue, error, delay)
+        if known is None or known.error != error:  # an outage is one warning, however many attempts it takes
+            _log.warning("not_consuming", queue=self._queue, reason=error, retry_in=round(delay, 1))
         self._broker.report(self._queue, consuming=False, error=error)
 
 

@@ -304,7 +304,8 @@ def _adapter(annotation: Any, what: str, name: str, source: str) -> TypeAdapter[
         adapter.json_schema(mode="serialization" if what == "result" else "validation")
     except PydanticUserError as error:
         raise ConfigurationError(
-            f"Job type {name!r} at {source}: its {what} type {annotation!r} has no JSON form: {error.message}. "
+            f"Job type {name!r} at {source}: its {what} type {annotation!r} has no JSON form: "
+            f"{error.message.partition(chr(10))[0]} "
             "Use a Pydantic model or plain JSON types."
         ) from error
     return adapter

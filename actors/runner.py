@@ -73,6 +73,20 @@ class Runner:
         if job is None:
             _log.debug("stale_message", job_id=str(job_id), attempt=attempt)
             return
+        key = (job.id, job.attempt)
+        self._running.hold(key)
+        try:
+            self._run_claimed(job)
+        finally:
+            self._running.drop(key)
+
+    def close(self) -> None:
+        """Write what is pending and stop the threads."""
+        self._claims.close()
+        self._records.close()
+        self._coroutines.stop()
+
+    def _run_claimed(self, job: ClaimedJob) -> None:
         progress = Progress(job.id, job.attempt)
         self._progress_writer.add(progress)
         try:
@@ -86,12 +100,6 @@ class Runner:
         if not ours:
             _log.warning("fenced_out", job_id=str(job.id), job_type=job.type, attempt=job.attempt)
 
-    def close(self) -> None:
-        """Write what is pending and stop the threads."""
-        self._claims.close()
-        self._records.close()
-        self._coroutines.stop()
-
     def _outcome(self, job: ClaimedJob, progress: Progress) -> Outcome | None:
         """Run the handler and return its outcome; None when the attempt is not ours any more."""
         if job.type not in self._registry:
@@ -104,13 +112,13 @@ class Runner:
         interrupter = Interrupter()
         run = AttemptRun(job, interrupter, progress, self._database, self._storage)
         key = (job.id, job.attempt)
-        self._running.add(key, RunningAttempt(interrupter, job.time_limit))
+        self._running.handler_starts(key, RunningAttempt(interrupter, job.time_limit))
         try:
             value = interrupter.run(lambda: self._call(job_type, payload, run, interrupter))
         except BaseException as error:  # noqa: BLE001 - a handler may raise anything, and each has an outcome
             return self._after_error(job_type, job, interrupter, error)
         finally:
-            self._running.remove(key)
+            self._running.handler_ended(key)
             run.close()
         return decide.after_return(job_type, job, value, max_result_bytes=self._settings.max_result_bytes)
 

@@ -31,37 +31,58 @@ class RunningAttempt:
 
 
 class RunningAttempts:
-    """The running attempts of the process, by job id and attempt number. Safe to use from any thread."""
+    """The attempts that this process holds, from claim to record, by job id and attempt number.
+
+    Safe to use from any thread.
+    """
 
     def __init__(self) -> None:
-        self._attempts: dict[AttemptKey, RunningAttempt] = {}
+        self._held: dict[AttemptKey, RunningAttempt | None] = {}
         self._changed = threading.Condition()
 
     def __len__(self) -> int:
-        return len(self._attempts)
+        return len(self._held)
 
-    def add(self, key: AttemptKey, attempt: RunningAttempt) -> None:
+    def hold(self, key: AttemptKey) -> None:
+        """Note an attempt that has been claimed."""
         with self._changed:
-            self._attempts[key] = attempt
+            self._held[key] = None
 
-    def remove(self, key: AttemptKey) -> None:
+    def handler_starts(self, key: AttemptKey, attempt: RunningAttempt) -> None:
+        """From here on the attempt can be interrupted."""
         with self._changed:
-            del self._attempts[key]
+            self._held[key] = attempt
+
+    def handler_ended(self, key: AttemptKey) -> None:
+        """From here on the attempt only waits for its record."""
+        with self._changed:
+            self._held[key] = None
+
+    def drop(self, key: AttemptKey) -> None:
+        """Note that an attempt has been recorded, or is not ours any more."""
+        with self._changed:
+            del self._held[key]
             self._changed.notify_all()
 
-    def snapshot(self) -> dict[AttemptKey, RunningAttempt]:
+    def held(self) -> list[AttemptKey]:
+        """Return all attempts of this process."""
         with self._changed:
-            return dict(self._attempts)
+            return list(self._held)
+
+    def handlers(self) -> dict[AttemptKey, RunningAttempt]:
+        """Return those whose handler runs now."""
+        with self._changed:
+            return {key: attempt for key, attempt in self._held.items() if attempt is not None}
 
     def interrupt_all(self, reason: Interruption) -> None:
         """Ask every handler that runs now to stop."""
-        for attempt in self.snapshot().values():
+        for attempt in self.handlers().values():
             attempt.interrupter.interrupt(reason)
 
     def wait_until_none(self, timeout: float) -> bool:
-        """Wait until nothing runs; False when something still does after ``timeout`` seconds."""
+        """Wait until nothing is held; False when something still is after ``timeout`` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._attempts, timeout)
+            return self._changed.wait_for(lambda: not self._held, timeout)
 
 
 class Watch:
@@ -86,7 +107,7 @@ class Watch:
 
     def _enforce(self) -> None:
         now = time.monotonic()
-        for attempt in self._running.snapshot().values():
+        for attempt in self._running.handlers().values():
             if now - attempt.started > attempt.time_limit:
                 attempt.interrupter.interrupt(Interruption.TIME_LIMIT)
             attempt.interrupter.enforce()
@@ -94,7 +115,7 @@ class Watch:
     def _look_for_requests(self) -> None:
         # An attempt younger than this cannot have been cancelled long ago; short jobs are never asked about.
         settled = time.monotonic() - self._check_interval / 2
-        held = {key: attempt for key, attempt in self._running.snapshot().items() if attempt.started < settled}
+        held = {key: attempt for key, attempt in self._running.handlers().items() if attempt.started < settled}
         if not held:
             return
         with self._database.begin() as connection:

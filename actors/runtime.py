@@ -7,7 +7,6 @@ no job's state depends on one (Dramatiq logs what a hook raises and goes on).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
 import dramatiq
@@ -24,7 +23,7 @@ from actors.running import RunningAttempts, Watch
 from db.engine import Database
 from db.queues import ensure_queues
 from db.settings import Settings
-from db.storage import Storage
+from db.storage import open_storage
 
 _log = structlog.get_logger(__name__)
 
@@ -52,7 +51,7 @@ class WorkerRuntime(Middleware):
             settings,
             registry,
             self._database,
-            Storage(settings),
+            open_storage(settings),
             self._running,
             self._progress,
             self._identity,
@@ -98,6 +97,7 @@ class WorkerRuntime(Middleware):
             queues=self.queues,
             threads=worker.worker_threads,
             interval=self._settings.heartbeat_interval,
+            lease_ttl=self._settings.lease_ttl,
         )
         self._heartbeat.start()
         self._progress.start()
@@ -136,7 +136,7 @@ class WorkerRuntime(Middleware):
         self._runner.run(UUID(job_id), attempt)
 
 
-def _declare_actor(broker: JobBroker, name: str, queue: str, run: Callable[[str, int], Any]) -> None:
+def _declare_actor(broker: JobBroker, name: str, queue: str, run: Callable[[str, int], None]) -> None:
     # An adopted Dramatiq actor has put itself under this name when its module was imported; ours takes its place.
     broker.actors.pop(name, None)
-    dramatiq.actor(run, actor_name=name, queue_name=queue, broker=broker)
+    dramatiq.actor(actor_name=name, queue_name=queue, broker=broker)(run)

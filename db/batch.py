@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import ARRAY, TableValuedAlias, bindparam, column, func
@@ -21,7 +21,7 @@ def batch(**columns: TypeEngine[Any]) -> TableValuedAlias:
     )
 
 
-def arrays(names: Iterable[str], rows: Iterable[tuple[object, ...]]) -> dict[str, list[object]]:
-    """Return the parameters of a :func:`batch` statement: one list a column."""
-    transposed = list(zip(*rows, strict=True))
-    return {f"all_{name}": list(values) for name, values in zip(names, transposed, strict=True)}
+def arrays(names: Collection[str], rows: Iterable[tuple[object, ...]]) -> dict[str, list[object]]:
+    """Return the parameters of a :func:`batch` statement: one list a column, empty ones without rows."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
+    return {f"all_{name}": list(values) for name, values in zip(names, columns, strict=True)}

@@ -70,3 +70,9 @@ class Unavailable(CallboardError):
     """The database (or file storage) cannot be reached right now; trying again later is right."""
 
     code = "unavailable"
+
+
+class StorageFull(Unavailable):
+    """No room is left for uploaded files."""
+
+    code = "storage-full"

@@ -50,6 +50,28 @@ def get_jobs(connection: Connection, job_ids: Sequence[UUID]) -> dict[UUID, RowM
     return {row["id"]: row for row in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """How far a job is: ``revision`` grows with everything that a client may see of it."""
+
+    status: Status
+    revision: int
+
+
+_states = union_all(
+    select(jobs.c.id, jobs.c.status, jobs.c.revision).select_from(_ids.join(jobs, jobs.c.id == _ids.c.id)),
+    select(job_history.c.id, job_history.c.status, job_history.c.revision).select_from(
+        _ids.join(job_history, _in_history)
+    ),
+)
+
+
+def get_states(connection: Connection, job_ids: Sequence[UUID]) -> dict[UUID, JobState]:
+    """Return the states of these jobs, live or finished; ids that are unknown are left out."""
+    rows = connection.execute(_states, _id_parameters(job_ids))
+    return {row.id: JobState(Status(row.status), row.revision) for row in rows}
+
+
 _payloads = union_all(
     select(jobs.c.id, cast(jobs.c.payload, Text).label("payload")).select_from(_ids.join(jobs, jobs.c.id == _ids.c.id)),
     select(job_history.c.id, cast(job_history.c.payload, Text)).select_from(_ids.join(job_history, _in_history)),
@@ -138,6 +160,7 @@ _counts = select(jobs.c.status, jobs.c.type, jobs.c.queue, func.count().label("j
 )
 
 
-def count_live(connection: Connection) -> Sequence[RowMapping]:
-    """Return the number of live jobs by ``status``, ``type`` and ``queue``."""
-    return connection.execute(_counts).mappings().all()
+def count_live(connection: Connection, *, owner: str | None = None) -> Sequence[RowMapping]:
+    """Return the number of live jobs (of ``owner``, or all) by ``status``, ``type`` and ``queue``."""
+    statement = _counts if owner is None else _counts.where(jobs.c.owner == owner)
+    return connection.execute(statement).mappings().all()

@@ -1,12 +1,25 @@
-"""Text from outside (exceptions, handlers) in a form that PostgreSQL can hold."""
+"""Text from outside (exceptions, handlers) in a form that PostgreSQL and JSON can hold. Pure."""
 
 from __future__ import annotations
 
 import re
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+# A NUL character in JSON text: \u0000 whose backslash is not itself escaped.
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def storable(text: str) -> str:
     """Return ``text`` with NUL and lone surrogates (as in undecodable file names) replaced by U+FFFD."""
     return _UNSTORABLE.sub("\ufffd", text)
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return ``text``, its middle left out where it has more than ``limit`` characters."""
+    half = (limit - 3) // 2
+    return text if len(text) <= limit else f"{text[:half]} … {text[-half:]}"
+
+
+def has_nul(json: bytes) -> bool:
+    """Whether a string in this JSON text holds a NUL character, which ``jsonb`` cannot store."""
+    return b"\\u0000" in json and _ESCAPED_NUL.search(json) is not None

@@ -115,6 +115,33 @@ def stop_requests(connection: Connection, held: Iterable[tuple[UUID, int]]) -> d
     return {(row.id, row.attempt): StopReason(row.reason) for row in rows}
 
 
+_unheld = (
+    select(jobs.c.id, jobs.c.attempt)
+    .select_from(jobs.outerjoin(_held, _ours))
+    .where(
+        jobs.c.dispatched_at.is_not(None),
+        jobs.c.status == Status.RUNNING,
+        jobs.c.worker_id == bindparam("boot_id", type_=Uuid),
+        jobs.c.attempt_started_at
+        < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, bindparam("older_than", type_=Double)),
+        _held.c.id.is_(None),
+    )
+    .order_by(jobs.c.id)
+)
+
+
+def unheld_attempts(
+    connection: Connection, worker_id: UUID, held: Iterable[tuple[UUID, int]], *, older_than: float
+) -> list[tuple[UUID, int]]:
+    """Return (id, attempt) of what runs on this worker for the record, but not in truth: it is not among ``held``.
+
+    A claim that was committed while its answer got lost leaves such an attempt. The worker releases them. Attempts
+    younger than ``older_than`` seconds are left out: they may have been claimed since ``held`` was put together.
+    """
+    parameters = {**arrays(("id", "attempt"), sorted(held)), "boot_id": worker_id, "older_than": older_than}
+    return [(row.id, row.attempt) for row in connection.execute(_unheld, parameters)]
+
+
 _declare_lost = (
     update(workers)
     .where(

@@ -19,6 +19,9 @@ from actors.jobs.table_source import BrokenTable
 _LONGEST_ROW: Final = 2_000_000
 """Bytes. A quote that is never closed makes one row of the rest of the file."""
 
+_BUFFER: Final = 8_000_000
+"""Bytes of the file that the engine reads at a time."""
+
 _MOST_REJECTS: Final = 1_000
 """Broken rows to count before giving up."""
 
@@ -26,7 +29,7 @@ _READ: Final = """
     CREATE TABLE records AS SELECT * FROM read_csv(
         $path, columns = {columns}, delim = $delimiter, nullstr = $nulls, skip = $skip,
         auto_detect = false, header = false, quote = '"', escape = '"', new_line = '\\n', compression = 'none',
-        max_line_size = $longest_row, parallel = false,
+        max_line_size = $longest_row, buffer_size = $buffer,
         store_rejects = true, rejects_table = 'rejects', rejects_scan = 'reject_scans', rejects_limit = $most_rejects
     )
 """
@@ -52,6 +55,7 @@ def read_records(engine: Engine, dialect: Dialect, null_values: Sequence[str], w
             "nulls": ["", *null_values],
             "skip": dialect.skip,
             "longest_row": _LONGEST_ROW,
+            "buffer": _BUFFER,
             "most_rejects": _MOST_REJECTS,
         },
         watch=watch,
@@ -101,12 +105,14 @@ def _values(count: int) -> str:
 
 
 def _line_at(path: Path, position: int) -> int:
-    """Return the line, from 1, that begins at a byte, counted from 1."""
+    """Return the line, from 1, of the first row at or after a byte, counted from 1."""
     before, line = position - 1, 1
     with path.open("rb") as file:
         while block := file.read(min(before, 1024 * 1024)):
             line += block.count(b"\n")
             before -= len(block)
+        while file.read(1) == b"\n":  # blank lines
+            line += 1
     return line
 
 

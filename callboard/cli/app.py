@@ -15,7 +15,7 @@ from db.errors import CallboardError
 
 app = typer.Typer(
     name="callboard",
-    help="Durable jobs over HTTP. 'callboard up' starts everything on this machine; the other commands below talk to "
+    help="Durable jobs over HTTP. 'callboard up' starts everything on this machine. The commands for jobs talk to "
     "CALLBOARD_URL with CALLBOARD_API_KEY.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -23,7 +23,7 @@ app = typer.Typer(
 servers.register(app)
 submit.register(app)
 system.register(app)
-app.add_typer(jobs.app, name="jobs")
+app.add_typer(jobs.app, name="jobs", rich_help_panel="Jobs")
 
 
 def _print_version(wanted: bool) -> None:

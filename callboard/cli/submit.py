@@ -18,8 +18,8 @@ from callboard.cli.views import outcome
 
 def register(app: typer.Typer) -> None:
     """Add both commands to ``app``."""
-    app.command()(submit)
-    app.command()(watch)
+    for command in (submit, watch):
+        app.command(rich_help_panel="Jobs")(command)
 
 
 def submit(

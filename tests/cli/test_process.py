@@ -85,7 +85,7 @@ def test_a_terminal_without_utf_8_is_no_reason_to_fail(script: Any, answer: Any,
     assert ran.stdout.split()[:2] == [b"city", b"Z?rich"]
 
 
-def test_ctrl_c_ends_the_watch_and_not_the_job(script: Any, answer: Any, job: Any) -> None:
+def test_ctrl_c_ends_the_watch_and_not_the_job(script: Any, answer: Any, job: Any, interruptible: None) -> None:
     script.will(answer(job(), headers={"ETag": '"1"'}), answer(hold=True))
     with subprocess.Popen(command("watch", ID), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert script.holding.wait(30)

@@ -3,48 +3,24 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from callboard.embedded.account import server_account
 from callboard.embedded.log import ServerLog
 from callboard.embedded.postgres import EmbeddedPostgres
 from db.errors import ConfigurationError, Unavailable
 from tests.embedded.supervisor import await_supervisor, server_processes, supervisor_process
 from tests.services.postgres import system_binaries
 
-NOBODY = 65534
-
 MakeServer = Callable[..., EmbeddedPostgres]
-
-
-@pytest.fixture
-def nobodys_dir() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="callboard-nobody-"))
-    os.chown(directory, NOBODY, NOBODY)
-    yield directory
-    shutil.rmtree(directory)
-
-
-def reachable_python() -> str:
-    """An interpreter of this version that every user may run: the one of the tests may lie below /root."""
-    name = f"python3.{sys.version_info.minor}"
-    for python in (sys.executable, shutil.which(name, path=os.defpath)):
-        try:
-            subprocess.run([python or "", "-c", ""], check=True, user=NOBODY, extra_groups=[], cwd="/")
-        except OSError:
-            continue
-        return str(python)
-    pytest.skip(f"no {name} that an unprivileged user can run")
 
 
 def test_a_durable_utf8_database_with_passwords(tmp_path: Path) -> None:
@@ -154,9 +130,12 @@ def test_the_password_is_the_only_way_in_and_nowhere_to_be_seen(tmp_path: Path, 
             psycopg.connect(wrong)
 
     assert password in url
-    command_lines = [Path(f"/proc/{pid}/cmdline").read_text() for pid in server_processes(tmp_path)]
-    assert command_lines
-    assert not any(password in line for line in command_lines)
+    command_lines = ""
+    for pid in server_processes(tmp_path):
+        with suppress(FileNotFoundError, ProcessLookupError):  # the backends of the refused logins are ending
+            command_lines += Path(f"/proc/{pid}/cmdline").read_text()
+    assert "cluster_name=" in command_lines
+    assert password not in command_lines
     assert password not in (tmp_path / "postgres.log").read_text()
     for name in ("password", "url", "postgres.log", "lock"):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
@@ -245,57 +224,6 @@ def test_a_full_disk_is_named_and_leaves_no_half_cluster(tmp_path: Path) -> None
     assert "ConfigurationError initdb failed" in result.stdout
     assert "No space left on device" in result.stdout
     assert result.stdout.splitlines()[-2:] == ["lock", "password"]
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_as_an_ordinary_user(nobodys_dir: Path) -> None:
-    with supervisor_process(nobodys_dir / "pg", python=reachable_python(), user=NOBODY) as process:
-        running = await_supervisor(process)
-        assert running.uid == NOBODY
-        with psycopg.connect(running.url) as connection:
-            connection.execute("CREATE TABLE kept AS SELECT 7 AS n")
-    assert process.returncode == 0
-
-    # Root takes the directory over, and the server stays its owner's.
-    server = EmbeddedPostgres(nobodys_dir / "pg", durable=False)
-    try:
-        with psycopg.connect(server.start()) as connection:
-            assert connection.execute("SELECT n FROM kept").fetchone() == (7,)
-        assert Path(f"/proc/{server.pid}").stat().st_uid == NOBODY
-    finally:
-        server.stop()
-
-    # And back: what root wrote is the owner's.
-    with supervisor_process(nobodys_dir / "pg", python=reachable_python(), user=NOBODY) as process:
-        await_supervisor(process)
-    assert process.returncode == 0
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_an_ordinary_user_in_roots_directory_is_told_so(nobodys_dir: Path) -> None:
-    roots = nobodys_dir / "roots"
-    roots.mkdir()
-
-    with supervisor_process(roots, python=reachable_python(), user=NOBODY) as process:
-        _, errors = process.communicate(timeout=30)
-
-    assert f"cannot use {roots}/lock: Permission denied" in errors
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user always reaches its own directory")
-def test_root_in_a_directory_that_others_cannot_reach(tmp_path: Path, make_server: MakeServer) -> None:
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o700)
-    server = make_server(closed / "pg")
-
-    with psycopg.connect(server.start()) as connection:
-        connection.execute("SELECT pg_reload_conf()")
-
-    owner = Path(f"/proc/{server.pid}").stat().st_uid
-    assert owner == server_account().uid != 0
-    assert (closed / "pg" / "cluster").stat().st_uid == owner
-    assert [path.stat().st_uid for path in (closed, closed / "pg", closed / "pg" / "password")] == [0, 0, 0]
-    assert closed.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_log_is_kept_short(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -225,3 +226,30 @@ def _read(process: subprocess.Popen[str], answers: queue.SimpleQueue[str | None]
             if line.startswith("<<<"):
                 answers.put(line.strip().removeprefix("<<<").removesuffix(">>>"))
     answers.put(None)
+
+
+@contextlib.contextmanager
+def private_rabbitmq() -> Iterator[RabbitmqServer]:
+    """Yield a running server; it and its data are gone afterwards.
+
+    Raises:
+        RabbitmqMissing: the package is not installed.
+    """
+    server = RabbitmqServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@contextlib.contextmanager
+def fresh_vhost(server: RabbitmqServer) -> Iterator[str]:
+    """Yield the AMQP URL of an empty vhost, which is deleted afterwards. Starts the server if it is down."""
+    server.start()
+    vhost = server.add_vhost()
+    try:
+        yield server.url_of(vhost)
+    finally:
+        server.start()
+        server.delete_vhost(vhost)

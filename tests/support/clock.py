@@ -13,7 +13,9 @@ from db.models import jobs, workers
 def make_due(database: Database, job_id: UUID) -> None:
     """Let the wait of a scheduled or retrying job be over."""
     with database.begin() as connection:
-        connection.execute(update(jobs).where(jobs.c.id == job_id, jobs.c.due_at.is_not(None)).values(due_at=func.now()))
+        connection.execute(
+            update(jobs).where(jobs.c.id == job_id, jobs.c.due_at.is_not(None)).values(due_at=func.now())
+        )
 
 
 def make_overdue(database: Database, job_id: UUID) -> None:

@@ -1,0 +1,68 @@
+"""Request bodies: JSON, checked before anything is done with it."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, from_json
+
+from api.errors import MalformedBody, UnsupportedMediaType
+from api.json_values import is_suspicious, unstorable
+from api.pointers import pointer
+from db.errors import FieldError, InvalidInput
+
+Model = TypeVar("Model", bound=BaseModel)
+
+#: Errors that one answer lists; a client that got a thousand wrong learns nothing from the rest.
+_MOST_ERRORS: Final = 100
+
+
+async def json_body(request: Request) -> bytes:
+    """Return the body of a request that says it is JSON.
+
+    Asking for the media type also keeps web pages of other origins from posting here: browsers send JSON across
+    origins only after asking.
+
+    Raises:
+        UnsupportedMediaType: it says it is something else, or nothing.
+        TooLarge: it is longer than the limit.
+    """
+    given = request.headers.get("content-type", "")
+    media_type = given.partition(";")[0].strip().lower()
+    if media_type != "application/json" and not (media_type.startswith("application/") and media_type.endswith("+json")):
+        shown = f"{given[:100]!r}" if given else "missing"
+        raise UnsupportedMediaType(f"Content-Type is {shown}; send application/json.")
+    return await request.body()
+
+
+def parse(model: type[Model], body: bytes) -> Model:
+    """Return the body as ``model``.
+
+    Raises:
+        MalformedBody: it is not JSON.
+        InvalidInput: it does not fit the model, or holds a value that cannot be stored; each error has its pointer.
+    """
+    try:
+        parsed = model.model_validate_json(body)
+    except ValidationError as error:
+        details = error.errors(include_input=False, include_url=False)
+        if details[0]["type"] == "json_invalid":
+            raise MalformedBody(f"The body is not JSON: {details[0]['ctx']['error']}.") from None
+        raise InvalidInput("The body does not fit.", field_errors(details)) from None
+    if is_suspicious(body) and (refused := list(unstorable(from_json(body)))):
+        raise InvalidInput("The body holds values that cannot be stored.", refused[:_MOST_ERRORS])
+    return parsed
+
+
+def field_errors(details: list[ErrorDetails], *prefix: object) -> list[FieldError]:
+    """Return Pydantic's errors as ours, with ``prefix`` before each location."""
+    return [FieldError(_message(item), pointer((*prefix, *item["loc"]))) for item in details[:_MOST_ERRORS]]
+
+
+def _message(item: Any) -> str:
+    message: str = item["msg"]
+    if item["type"] == "extra_forbidden":
+        return "there is no such field"
+    return message.removeprefix("Value error, ")

@@ -1,0 +1,68 @@
+"""Work on the database from the event loop, each piece with an end in sight."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection
+
+from db.engine import Database
+from db.errors import Unavailable
+
+T = TypeVar("T")
+
+#: Connections of the pool that the batchers of submissions and polls find free, however busy the threads are.
+_RESERVED: Final = 3
+
+
+class DatabaseThreads:
+    """Runs transactions in threads: everything but the hot paths, which are batched."""
+
+    def __init__(self, database: Database, *, connections: int, patience: float) -> None:
+        """Args: ``connections`` of the database's pool; ``patience``, the seconds after which a caller gives up."""
+        self._database = database
+        self._patience = patience
+        self._threads = ThreadPoolExecutor(max(1, connections - _RESERVED), thread_name_prefix="api-database")
+
+    async def run(self, work: Callable[[Connection], T], *, patience: float | None = None) -> T:
+        """Return what ``work`` returns, in a transaction that is committed by then.
+
+        Raises:
+            Unavailable: the database cannot be reached, or this took longer than ``patience``; the transaction may
+                still be committed.
+        """
+        loop = asyncio.get_running_loop()
+        return await within(patience or self._patience, loop.run_in_executor(self._threads, self._transact, work))
+
+    def close(self) -> None:
+        """Drop what has not begun; what has goes on to its end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _transact(self, work: Callable[[Connection], T]) -> T:
+        with self._database.begin() as connection:
+            return work(connection)
+
+
+async def outcome(future: Future[T], *, patience: float) -> T:
+    """Return the result of work that was given to a thread.
+
+    Raises:
+        Unavailable: it took longer than ``patience`` seconds. What has not begun by then never will.
+    """
+    return await within(patience, asyncio.wrap_future(future))
+
+
+async def within(seconds: float, future: asyncio.Future[T]) -> T:
+    """Return the future's result; cancel it after ``seconds``.
+
+    Raises:
+        Unavailable: it took longer.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await future
+    except TimeoutError:
+        raise Unavailable(f"The database did not answer within {seconds:g} seconds.") from None

@@ -1,0 +1,137 @@
+"""Rows of the database as the JSON of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from fastapi import Response
+
+from api.times import rfc3339
+from db.states import TERMINAL, Status
+
+_LATER: Final = frozenset({Status.SCHEDULED, Status.RETRYING})
+
+Json = dict[str, Any]
+
+
+class JsonResponse(Response):
+    """JSON that is already encoded."""
+
+    media_type = "application/json"
+
+
+def respond(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> JsonResponse:
+    """Return the response with ``content`` as JSON."""
+    return JsonResponse(orjson.dumps(content), status, headers)
+
+
+def page(items: Sequence[object], next_page_token: str | None = None) -> Json:
+    """Return a list as every list of the API looks."""
+    return {"items": items, "next_page_token": next_page_token}
+
+
+def job(row: Mapping[str, Any], *, result: bool = True) -> Json:
+    """Return a job, from a row of ``db.views``; ready for orjson, not for anything else.
+
+    Args:
+        row: the job.
+        result: False for lists, which leave it out.
+    """
+    status = row["status"]
+    shown = {
+        "id": row["id"],
+        "type": row["type"],
+        "queue": row["queue"],
+        "status": status,
+        "done": status in TERMINAL,
+        "priority": row["priority"],
+        "owner": row["owner"],
+        "tags": row["tags"],
+        "progress": json_text(row["progress"]),
+        "result": None,
+        "error": json_text(row["error"]),
+        "attempt": row["attempt"],
+        "max_retries": row["max_retries"],
+        "time_limit": row["time_limit"],
+        "created_at": rfc3339(row["created_at"]),
+        "scheduled_at": rfc3339(row["scheduled_at"]),
+        "started_at": rfc3339(row["started_at"]),
+        "finished_at": rfc3339(row["finished_at"]),
+        "expires_at": rfc3339(row["expires_at"]),
+        "next_attempt_at": rfc3339(row["due_at"]) if status in _LATER else None,
+        "cancel_requested_at": rfc3339(row["cancel_requested_at"]),
+        "parent_id": row["parent_id"],
+        "worker": row["worker"],
+        "links": links(row["id"]),
+    }
+    if result:
+        shown["result"] = json_text(row["result"])
+    else:
+        del shown["result"]
+    return shown
+
+
+def json_text(text: str | None) -> orjson.Fragment | None:
+    """Return JSON that is passed on as PostgreSQL wrote it."""
+    return None if text is None else orjson.Fragment(text)
+
+
+def links(job_id: UUID) -> dict[str, str]:
+    """Return where a job and what belongs to it are."""
+    itself = f"/v1/jobs/{job_id}"
+    return {
+        "self": itself,
+        "result": f"{itself}/result",
+        "events": f"{itself}/events",
+        "attempts": f"{itself}/attempts",
+        "cancel": f"{itself}/cancel",
+    }
+
+
+def attempt(row: Mapping[str, Any], *, traceback: bool) -> Json:
+    """Return an attempt, from a row of ``job_attempts``. ``traceback``: operators see it."""
+    reason = row["reason"]
+    error = {"reason": reason, "type": row["error_type"], "message": row["error_message"], "attempt": row["attempt"]}
+    shown = {
+        "attempt": row["attempt"],
+        "outcome": row["outcome"],
+        "worker": row["worker"],
+        "started_at": rfc3339(row["started_at"]),
+        "finished_at": rfc3339(row["finished_at"]),
+        "error": None if reason is None else error,
+    }
+    if traceback:
+        shown["traceback"] = row["traceback"]
+    return shown
+
+
+def queue(row: Mapping[str, Any]) -> Json:
+    """Return a queue, from a row of ``db.queues.list_queues``."""
+    age = row["oldest_waiting_age"]
+    return {
+        "name": row["name"],
+        "waiting": row["waiting"],
+        "running": row["running"],
+        "oldest_waiting_age": None if age is None else round(max(0.0, float(age)), 3),
+        "throughput": row["throughput"],
+        "paused": row["paused"],
+        "limits": {
+            "dispatch_window": row["dispatch_window"],
+            "concurrency": row["concurrency_limit"],
+            "rate": row["rate_limit"],
+            "rate_period": row["rate_period"],
+        },
+    }
+
+
+def worker(row: Mapping[str, Any]) -> Json:
+    """Return a worker process, from a row of ``db.workers.list_workers``."""
+    plain = ("id", "name", "state", "host", "pid", "version", "queues", "threads", "running")
+    return {
+        **{name: row[name] for name in plain},
+        "started_at": rfc3339(row["started_at"]),
+        "last_seen_at": rfc3339(row["last_seen_at"]),
+    }

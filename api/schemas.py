@@ -1,0 +1,60 @@
+"""What clients send: the request bodies, with their documentation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from api.times import Time
+
+#: Ten years, in seconds.
+LONGEST_DELAY: Final = 315_360_000.0
+
+Tags = Annotated[
+    dict[
+        Annotated[str, StringConstraints(min_length=1, max_length=100)], Annotated[str, StringConstraints(max_length=500)]
+    ],
+    Field(max_length=50),
+]
+
+
+class Body(BaseModel):
+    """A request body: unknown fields and values of another type are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class SubmitJob(Body):
+    """A job to run."""
+
+    type: str = Field(min_length=1, max_length=200, description="A job type, see GET /v1/job-types.")
+    payload: Any = Field(description="What the job works on, as the type's payload schema says.")
+    queue: str | None = Field(None, max_length=100, description="Another queue than the type's own.")
+    priority: int | None = Field(None, ge=0, le=9, description="0 to 9, higher first. Default: the type's.")
+    delay: float | None = Field(
+        None, ge=0, le=LONGEST_DELAY, description="Seconds until it is due. Not together with scheduled_at."
+    )
+    scheduled_at: Time | None = Field(None, description="When it is due. Not together with delay.")
+    expires_at: Time | None = Field(None, description="Ends as expired if it has not started by then.")
+    time_limit: float | None = Field(
+        None, gt=0, description="Seconds that one attempt may take, up to the type's bound. Default: the type's."
+    )
+    max_retries: int | None = Field(
+        None, ge=0, description="Attempts after the first, up to the type's bound. Default: the type's."
+    )
+    tags: Tags = Field(default_factory=dict, description="Names and values to find it by.")
+    unique_key: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="While a live job of the same owner and type has it, a submission gives that job.",
+    )
+    parent_id: UUID | None = Field(None, description="The job that this one belongs to.")
+
+
+class SubmitBatch(Body):
+    """Jobs to run: all are accepted or none."""
+
+    jobs: list[SubmitJob] = Field(min_length=1, description="Up to 10,000 jobs, or fewer where the server says so.")

@@ -1,0 +1,76 @@
+"""Group commit of submissions: all requests in flight become one statement and one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+from api.bounded import outcome
+from db.batching import Batcher
+from db.dispatch import notify_dispatcher
+from db.engine import Database
+from db.errors import Unavailable
+from db.queues import ensure_queues
+from db.states import Status
+from db.transitions import Request, Submission, submit
+
+#: Requests above this many bytes of payload are written one by one, so that they neither delay small ones nor make
+#: one statement of hundreds of megabytes.
+_LARGE: Final = 64 * 2**10
+
+
+class Submissions:
+    """Writes submissions of this process. Each returns once it is durable; then the dispatcher is woken."""
+
+    def __init__(self, database: Database, *, queues: Sequence[str], retry_for: float, patience: float) -> None:
+        """
+        Args:
+            database: where to.
+            queues: the queues of the job types; they are made before the first submission.
+            retry_for: seconds for which a batch is tried again while the database is away.
+            patience: seconds after which a caller gives up.
+        """
+        self._database = database
+        self._queues = queues
+        self._queues_exist = False
+        self._patience = patience
+        self._small = Batcher("submit", self._write, max_size=200, patience=retry_for)
+        self._large = Batcher("submit-large", self._write, max_size=1, patience=retry_for)
+        # One NOTIFY for all batches that were committed while the one before it was under way.
+        self._wakeups = Batcher("notify", self._wake, patience=0.0)
+
+    async def submit(self, request: Request) -> Submission:
+        """Make the jobs of a request, all or none.
+
+        Raises:
+            Unavailable: the database did not answer. The jobs may have been made all the same.
+        """
+        large = sum(len(job.payload) for job in request.jobs) > _LARGE or len(request.jobs) > 1
+        future = (self._large if large else self._small).submit(request)
+        return await outcome(future, patience=self._patience)
+
+    def wake_dispatcher(self) -> None:
+        """Tell the dispatcher that jobs have become due. A hint: losing it costs the dispatcher's poll interval."""
+        with suppress(Unavailable):  # this process is shutting down
+            self._wakeups.submit(None)
+
+    def close(self) -> None:
+        """Write what is pending, and take no more."""
+        for batcher in (self._small, self._large, self._wakeups):
+            batcher.close()
+
+    def _write(self, requests: Sequence[Request]) -> Sequence[Submission]:
+        with self._database.begin() as connection:
+            if not self._queues_exist:
+                ensure_queues(connection, self._queues)
+            submissions = submit(connection, requests)
+        self._queues_exist = True
+        if any(row["status"] == Status.QUEUED for made in submissions for row in made.rows.values()):
+            self.wake_dispatcher()
+        return submissions
+
+    def _wake(self, hints: Sequence[None]) -> Sequence[None]:
+        with self._database.begin() as connection:
+            notify_dispatcher(connection)
+        return hints

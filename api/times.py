@@ -1,0 +1,38 @@
+"""Times as the API writes and takes them: RFC 3339, UTC, milliseconds."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from pydantic import AwareDatetime, BeforeValidator, AfterValidator
+
+_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE)
+_FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# A year short of what datetime can hold, so that no time zone of a reader is out of range.
+_LAST: Final = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    """Return e.g. ``2026-01-31T09:00:00.000Z``."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def _require_text(value: object) -> object:
+    # Pydantic would also take Unix timestamps, as numbers and as digits.
+    if isinstance(value, str) and _RFC_3339.fullmatch(value) is None:
+        raise ValueError("write the time as in 2030-01-31T09:00:00Z, or with an offset such as +01:00")
+    return value
+
+
+def _in_range(value: datetime) -> datetime:
+    if not _FIRST <= value < _LAST:
+        raise ValueError("the time must lie between the years 1970 and 9998")
+    return value.astimezone(UTC)
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_require_text), AfterValidator(_in_range)]
+"""A time that a client gives; in UTC once validated."""
