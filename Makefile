@@ -28,3 +28,9 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 lock: install-dev ## resolve the dependencies anew into the two lock files
 	$(BIN)/$(LOCK) --upgrade --all-extras --group build -o requirements.lock pyproject.toml
 	$(BIN)/$(LOCK) --upgrade --all-extras --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+
+demo: install ## run a real job from an upload to its history row, on the embedded system
+	$(BIN)/python -m callboard.demo
+
+up: install ## run the system on http://127.0.0.1:8000 until Ctrl-C
+	$(BIN)/callboard up

@@ -305,7 +305,7 @@ def _adapter(annotation: Any, what: str, name: str, source: str) -> TypeAdapter[
     except PydanticUserError as error:
         raise ConfigurationError(
             f"Job type {name!r} at {source}: its {what} type {annotation!r} has no JSON form: "
-            f"{error.message.partition(chr(10))[0]} "
+            f"{error.message.splitlines()[0]} "
             "Use a Pydantic model or plain JSON types."
         ) from error
     return adapter

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from api.bounded import outcome
@@ -35,8 +36,9 @@ class Submissions:
         self._queues = queues
         self._queues_exist = False
         self._patience = patience
-        self._small = Batcher("submit", self._write, max_size=200, patience=retry_for)
-        self._large = Batcher("submit-large", self._write, max_size=1, patience=retry_for)
+        again = partial(self._write, repeated=True)
+        self._small = Batcher("submit", self._write, rewrite=again, max_size=200, patience=retry_for)
+        self._large = Batcher("submit-large", self._write, rewrite=again, max_size=1, patience=retry_for)
         # One NOTIFY for all batches that were committed while the one before it was under way.
         self._wakeups = Batcher("notify", self._wake, patience=0.0)
 
@@ -60,11 +62,11 @@ class Submissions:
         for batcher in (self._small, self._large, self._wakeups):
             batcher.close()
 
-    def _write(self, requests: Sequence[Request]) -> Sequence[Submission]:
+    def _write(self, requests: Sequence[Request], *, repeated: bool = False) -> Sequence[Submission]:
         with self._database.begin() as connection:
             if not self._queues_exist:
                 ensure_queues(connection, self._queues)
-            submissions = submit(connection, requests)
+            submissions = submit(connection, requests, repeated=repeated)
         self._queues_exist = True
         if any(row["status"] == Status.QUEUED for made in submissions for row in made.rows.values()):
             self.wake_dispatcher()

@@ -33,7 +33,8 @@ class Batcher(Generic[Item, Result]):
     ``write`` gets up to ``max_size`` items and returns one result for each, in order; when it returns, they are
     durable. It must be safe to repeat. If it raises:
 
-    - ``Unavailable`` (database away, deadlock): it is called again, for up to ``patience`` seconds per batch;
+    - ``Unavailable`` (database away, deadlock, the answer to COMMIT lost): it is called again, or ``rewrite`` is if
+      there is one, for up to ``patience`` seconds per batch;
     - an error of the data (one bad row, refused by the database or impossible to send): the batch is halved until
       the bad row fails alone;
     - anything else: all callers of the batch get the error.
@@ -44,11 +45,20 @@ class Batcher(Generic[Item, Result]):
         name: str,
         write: Callable[[Sequence[Item]], Sequence[Result]],
         *,
+        rewrite: Callable[[Sequence[Item]], Sequence[Result]] | None = None,
         max_size: int = 500,
         patience: float | None = 5.0,
     ) -> None:
-        """``patience``: seconds that a batch is tried for while the database is away; None: until :meth:`close`."""
+        """
+        Args:
+            name: of the thread.
+            write: see above.
+            rewrite: ``write`` for items that may have been committed already.
+            max_size: most items in one call.
+            patience: seconds that a batch is tried for while the database is away; None: until :meth:`close`.
+        """
         self._write = write
+        self._rewrite = rewrite or write
         self._max_size = max_size
         self._patience = patience
         self._pending: deque[tuple[Item, Future[Result]]] = deque()
@@ -114,12 +124,14 @@ class Batcher(Generic[Item, Result]):
     def _write_patiently(self, items: Sequence[Item]) -> Sequence[Result]:
         give_up_at = None if self._patience is None else time.monotonic() + self._patience
         pause = _FIRST_PAUSE
+        write = self._write
         while True:
             try:
-                return self._write(items)
+                return write(items)
             except Unavailable:
                 late = give_up_at is not None and time.monotonic() + pause > give_up_at
                 if late or self._closing:
                     raise
             time.sleep(pause)
+            write = self._rewrite
             pause = min(_LONGEST_PAUSE, pause * 2)

@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     files_url: str | None = Field(
         None,
         description="Where uploaded files are kept: `file:///var/lib/callboard/files` or `s3://bucket/prefix` "
-        "(credentials from the usual AWS variables).",
+        "(credentials from the usual AWS variables). Default: the directory `files` in `CALLBOARD_DATA_DIR`.",
     )
 
     # --- job types --------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     # --- embedded ---------------------------------------------------------------------------------------------
     data_dir: Path = Field(
         Path(".callboard"),
-        description="Where `callboard up` keeps its PostgreSQL and files.",
+        description="Where `callboard up` keeps its PostgreSQL, and every process its files unless `CALLBOARD_FILES_URL` is set.",
     )
 
     @field_validator("job_modules", mode="before")

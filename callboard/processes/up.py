@@ -37,11 +37,7 @@ def run_up(settings: Settings, *, host: str, port: int, threads: int) -> int:
     bind(host, port).close()
     with contextlib.ExitStack() as stack:
         postgres = None
-        environment = {"CALLBOARD_DIAGNOSTICS": "true"}
-        if settings.files_url is None:
-            files = settings.data_dir.resolve() / "files"
-            files.mkdir(parents=True, exist_ok=True, mode=0o700)
-            environment["CALLBOARD_FILES_URL"] = files.as_uri()
+        environment = {"CALLBOARD_DIAGNOSTICS": "true", "CALLBOARD_DATA_DIR": str(settings.data_dir.resolve())}
         if settings.database_url is None:
             postgres = EmbeddedPostgres(settings.data_dir / "postgres")
             stack.callback(postgres.stop)

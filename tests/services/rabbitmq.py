@@ -19,7 +19,11 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
+
+#: A RabbitMQ of one's own choice for tests that need no power over it.
+GIVEN_URL: Final = os.environ.get("CALLBOARD_TEST_AMQP_URL", "")
 
 _SERVERS = Path("/usr/lib/rabbitmq/lib")
 _START_TIMEOUT = 90.0

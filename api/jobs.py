@@ -1,0 +1,108 @@
+"""``GET /v1/jobs/{job_id}`` and what belongs to one job."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api import documents, parameters
+from api.auth import Caller, current_caller
+from api.errors import NotDone, Unsuccessful
+from api.etags import entity_tag, matches
+from api.polls import no_such_job
+from api.rendering import JsonResponse, attempt, job, json_text, page, respond
+from api.services import services_of
+from api.waiting import wait_until_changed, wait_until_done
+from db import transitions
+from db.errors import Conflict
+from db.queries import get_jobs, get_payload, list_attempts
+from db.states import TERMINAL, Status
+
+router = APIRouter(tags=["jobs"])
+
+AsCaller = Annotated[Caller, Depends(current_caller)]
+
+
+@router.get("/v1/jobs/{job_id}", operation_id="getJob", **documents.GET_JOB)
+async def get_job(request: Request) -> Response:
+    """Return a job.
+
+    `wait=N` answers when it is done, or, with `If-None-Match`, when it has changed, or after N seconds with the
+    present state.
+    """
+    services = services_of(request)
+    caller = await current_caller(request)
+    job_id = parameters.job_id_of(request)
+    wait, with_payload = None, False
+    if request.scope["query_string"]:
+        wait = parameters.seconds(request, "wait", most=services.settings.max_wait)
+        with_payload = parameters.includes_payload(request)
+    row = await services.polls.job(job_id, caller)
+    seen = request.headers.get("if-none-match")
+    tag = entity_tag(row["revision"], row["status"])
+    if wait and row["status"] not in TERMINAL and (seen is None or matches(seen, tag)):
+        if seen is None:
+            row = await wait_until_done(services, caller, job_id, seconds=wait, request=request)
+        else:
+            row = await wait_until_changed(services, caller, job_id, seen=seen, seconds=wait, request=request)
+        tag = entity_tag(row["revision"], row["status"])
+    if seen is not None and matches(seen, tag):
+        return Response(status_code=304, headers={"ETag": tag})
+    shown = job(row)
+    if with_payload:
+        shown["payload"] = json_text(await services.threads.run(lambda connection: get_payload(connection, job_id)))
+    return respond(shown, headers={"ETag": tag})
+
+
+@router.get("/v1/jobs/{job_id}/result", operation_id="getResult", **documents.GET_RESULT)
+async def get_result(request: Request, caller: AsCaller) -> Response:
+    """Return the result alone, once the job has succeeded."""
+    row = await services_of(request).polls.job(parameters.job_id_of(request), caller)
+    status = row["status"]
+    if status not in TERMINAL:
+        raise NotDone(f"Job {row['id']} is {status}.")
+    if status != Status.SUCCEEDED:
+        raise Unsuccessful(f"Job {row['id']} is {status}.", row["error"])
+    return JsonResponse(row["result"] if row["result"] is not None else "null")
+
+
+@router.get("/v1/jobs/{job_id}/attempts", operation_id="listAttempts", **documents.LIST_ATTEMPTS)
+async def attempts_of_job(request: Request, caller: AsCaller) -> Response:
+    """Return the attempts that have ended, oldest first. Operators see tracebacks."""
+    services = services_of(request)
+    job_id = parameters.job_id_of(request)
+    await services.polls.job(job_id, caller)
+    rows = await services.threads.run(lambda connection: list_attempts(connection, job_id))
+    return respond(page([attempt(row, traceback=caller.is_operator) for row in rows]))
+
+
+@router.post("/v1/jobs/{job_id}/cancel", operation_id="cancelJob", **documents.CANCEL_JOB)
+async def cancel_job(request: Request, caller: AsCaller) -> Response:
+    """Cancel a job: one that waits is cancelled in the answer, one that runs is asked to stop. Asking twice is fine."""
+    services = services_of(request)
+    job_id = parameters.job_id_of(request)
+    caller.require_action_on((await services.polls.job(job_id, caller))["owner"])
+    await services.threads.run(lambda connection: transitions.cancel(connection, job_id))
+    row = await services.polls.job(job_id, caller)
+    if row["status"] in TERMINAL and row["status"] != Status.CANCELLED:
+        raise Conflict(f"Job {job_id} is {row['status']}; there is nothing left to cancel.")
+    return respond(job(row), 202, {"ETag": entity_tag(row["revision"], row["status"])})
+
+
+@router.post("/v1/jobs/{job_id}/retry", operation_id="retryJob", **documents.RETRY_JOB)
+async def retry_job(request: Request, caller: AsCaller) -> Response:
+    """Queue a job again that failed, was cancelled or expired: same id, its attempts go on counting."""
+    services = services_of(request)
+    job_id = parameters.job_id_of(request)
+    caller.require_action_on((await services.polls.job(job_id, caller))["owner"])
+    reopened = await services.threads.run(lambda connection: transitions.reopen(connection, job_id))
+    row = await services.polls.job(job_id, caller)
+    if not reopened:
+        raise Conflict(
+            f"Job {job_id} is {row['status']} and cannot be queued again; only failed, cancelled and expired jobs can, "
+            "as long as their payload is kept."
+        )
+    services.submissions.wake_dispatcher()
+    return respond(job(row), 202, {"ETag": entity_tag(row["revision"], row["status"])})

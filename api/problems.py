@@ -1,0 +1,201 @@
+"""Errors as problem details (RFC 9457): the one place that knows which error is which HTTP status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from api.bodies import field_errors
+from api.errors import Forbidden, IdempotencyKeyReused, MalformedBody, NotDone, Unsuccessful, UnsupportedMediaType
+from api.rendering import json_text
+from db.errors import (
+    CallboardError,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    PreconditionFailed,
+    TooLarge,
+    Unavailable,
+    UnknownJobType,
+)
+
+_log = structlog.get_logger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A kind of problem: what ``/problems/<code>`` explains."""
+
+    code: str
+    status: int
+    title: str
+    explanation: str
+    retry_after: int | None = None
+    """Seconds after which trying again makes sense."""
+
+
+_INTERNAL: Final = Problem(
+    "internal", 500, "Internal error",
+    "Something that should not happen did. The server's log has the details under the X-Request-ID of the answer.",
+)  # fmt: skip
+_HTTP: Final = Problem("http-error", 400, "Error", "The request was refused; its status says why.")
+
+PROBLEMS: Final[Mapping[str, Problem]] = {
+    problem.code: problem
+    for problem in (
+        _INTERNAL,
+        _HTTP,
+        Problem(
+            MalformedBody.code, 400, "Malformed body",
+            "The body is not JSON (RFC 8259) in UTF-8, or is nested deeper than 200 levels.",
+        ),
+        Problem(Forbidden.code, 403, "Forbidden", "The caller's role does not allow this."),
+        Problem(NotFound.code, 404, "Not found", "There is no such thing, or it is not yours."),
+        Problem("method-not-allowed", 405, "Method not allowed", "The resource does not know this method."),
+        Problem(Conflict.code, 409, "Conflict", "The thing is not in a state that allows this."),
+        Problem(
+            NotDone.code, 409, "Not done yet",
+            "The job has no result yet. Ask again later, or wait with GET /v1/jobs/{id}?wait=60.", retry_after=1,
+        ),
+        Problem(
+            Unsuccessful.code, 409, "Done without success",
+            "The job failed, was cancelled or expired, so it has no result; `error` says why.",
+        ),
+        Problem(PreconditionFailed.code, 412, "Precondition failed", "The thing has changed since you last saw it."),
+        Problem(TooLarge.code, 413, "Too large", "The body, or a payload in it, has more bytes than allowed."),
+        Problem(
+            UnsupportedMediaType.code, 415, "Unsupported media type", "Send JSON, with Content-Type: application/json.",
+        ),
+        Problem(InvalidInput.code, 422, "Invalid input", "The request does not fit; `errors` says what and where."),
+        Problem(
+            UnknownJobType.code, 422, "Unknown job type", "No job type has this name. GET /v1/job-types lists them.",
+        ),
+        Problem(
+            IdempotencyKeyReused.code, 422, "Idempotency key reused",
+            "The Idempotency-Key was used for another request. Use a new key for a new request.",
+        ),
+        Problem(
+            Unavailable.code, 503, "Unavailable",
+            "The server cannot reach its database right now, or is about to stop. Whether the request took effect is "
+            "not known. Repeat it a little later; submissions with the same Idempotency-Key are made once.",
+            retry_after=2,
+        ),
+    )
+}  # fmt: skip
+
+#: Problems of HTTP itself, by status: unknown paths, methods and the like.
+_BY_STATUS: Final = {404: PROBLEMS["not-found"], 405: PROBLEMS["method-not-allowed"], 413: PROBLEMS["too-large"]}
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Let ``app`` answer every error with a problem; what nobody expected is left to the outermost middleware."""
+    app.add_exception_handler(CallboardError, _callboard_error)
+    app.add_exception_handler(RequestValidationError, _invalid_parameters)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(DataError, _refused_by_database)
+
+
+def problem_of(error: CallboardError) -> Problem:
+    """Return the kind of problem that an error is."""
+    return next((PROBLEMS[kind.code] for kind in type(error).__mro__ if _is_known(kind)), _INTERNAL)
+
+
+def _is_known(kind: type) -> bool:
+    return issubclass(kind, CallboardError) and kind.code in PROBLEMS
+
+
+def problem_response(
+    problem: Problem, path: str, detail: str, headers: Mapping[str, str] | None = None, **members: Any
+) -> Response:
+    """Return the answer that tells of a problem.
+
+    Args:
+        problem: its kind.
+        path: of the request.
+        detail: what happened this time.
+        headers: to send beside those that belong to the problem.
+        members: more of the body.
+    """
+    body = {
+        "type": f"/problems/{problem.code}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": detail,
+        "instance": path,
+        "code": problem.code,
+        **members,
+    }
+    sent = dict(headers or {})
+    if problem.retry_after is not None:
+        sent["Retry-After"] = str(problem.retry_after)
+    if problem.status == TOO_LARGE:
+        # The rest of the body will not be read.
+        sent["Connection"] = "close"
+    return Response(orjson.dumps(body), problem.status, sent, MEDIA_TYPE)
+
+
+def internal_error(path: str) -> Response:
+    """Return the answer to what nobody expected; it says nothing of what that was."""
+    return problem_response(_INTERNAL, path, _INTERNAL.explanation)
+
+
+TOO_LARGE: Final = 413
+
+
+def error_response(error: CallboardError, path: str) -> Response:
+    """Return the answer that tells of a domain error."""
+    problem = problem_of(error)
+    members: dict[str, Any] = {}
+    detail = str(error)
+    match error:
+        case InvalidInput():
+            members["errors"] = [{"detail": item.detail, "pointer": item.pointer} for item in error.errors]
+        case Unsuccessful():
+            members["error"] = json_text(error.error)
+    if problem.status >= _INTERNAL.status:
+        # Names of hosts and the like are the operator's, not the client's.
+        _log.warning("request failed", path=path, reason=detail)
+        detail = problem.explanation
+    return problem_response(problem, path, detail, **members)
+
+
+async def _callboard_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, CallboardError)  # noqa: S101 - for the type checker
+    return error_response(error, request.url.path)
+
+
+async def _invalid_parameters(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - for the type checker
+    invalid = InvalidInput("The parameters do not fit.", field_errors(list(error.errors())))
+    return error_response(invalid, request.url.path)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker
+    path = request.url.path
+    problem = _BY_STATUS.get(error.status_code)
+    if problem is None:
+        title = HTTPStatus(error.status_code).phrase
+        problem = Problem(_HTTP.code, error.status_code, title, _HTTP.explanation)
+    # Starlette's own errors say no more than their title.
+    detail = error.detail if error.detail != problem.title else f"{request.method} {path}: {problem.title.lower()}."
+    return problem_response(problem, path, detail, error.headers)
+
+
+async def _refused_by_database(request: Request, error: Exception) -> Response:
+    # Input is checked before it gets there; this is for what nobody thought of.
+    _log.warning("the database refused a value", path=request.url.path, exc_info=error)
+    invalid = InvalidInput("The request holds a value that cannot be stored.")
+    return error_response(invalid, request.url.path)

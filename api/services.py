@@ -1,0 +1,65 @@
+"""What the endpoints need, made once per process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from fastapi import Request
+
+from actors.registry import Registry
+from api.bounded import DatabaseThreads
+from api.polls import Polls
+from api.submissions import Submissions
+from api.waits import Waits
+from db.engine import Database
+from db.queries import get_states
+from db.settings import Settings
+
+#: Seconds for which submissions and polls are tried again while the database is away: it takes about so long to
+#: restart, or to fail over to a standby that is ready.
+_RETRY_FOR: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Reached by endpoints through :func:`services_of`."""
+
+    settings: Settings
+    registry: Registry
+    queues: frozenset[str]
+    """Of the job types."""
+    database: Database
+    threads: DatabaseThreads
+    submissions: Submissions
+    polls: Polls
+    waits: Waits
+
+    @classmethod
+    def open(cls, settings: Settings, registry: Registry, database: Database) -> Self:
+        """Start the threads. Connects to nothing: the server is there before, and without, its database."""
+        # Whatever hangs, a request has its answer after about this time.
+        patience = settings.connect_timeout + settings.statement_timeout
+        threads = DatabaseThreads(database, connections=settings.database_pool_size, patience=patience)
+        return cls(
+            settings=settings,
+            registry=registry,
+            queues=frozenset(registry.queues),
+            database=database,
+            threads=threads,
+            submissions=Submissions(database, queues=registry.queues, retry_for=_RETRY_FOR, patience=patience),
+            polls=Polls(database, retry_for=_RETRY_FOR, patience=patience),
+            waits=Waits(lambda job_ids: threads.run(lambda connection: get_states(connection, list(job_ids)))),
+        )
+
+    def close(self) -> None:
+        """Write what has been accepted and end the threads. Takes up to some seconds; call it in a thread."""
+        self.submissions.close()
+        self.polls.close()
+        self.threads.close()
+
+
+def services_of(request: Request) -> Services:
+    """Return the services of the application that serves this request."""
+    services: Services = request.app.state.services
+    return services

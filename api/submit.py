@@ -1,0 +1,149 @@
+"""``POST /v1/jobs`` and ``/v1/jobs/batch``: accepted means durable."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from typing import Final
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import RowMapping
+
+from api import documents, parameters
+from api.auth import Caller, current_caller
+from api.bodies import json_body, parse
+from api.errors import IdempotencyKeyReused
+from api.etags import entity_tag
+from api.new_jobs import new_job, new_jobs, require_references
+from api.pointers import pointer
+from api.prefer import Preference
+from api.rendering import job, respond
+from api.schemas import SubmitBatch, SubmitJob
+from api.services import Services, services_of
+from api.waiting import wait_until_done
+from db import transitions
+from db.errors import FieldError, InvalidInput
+from db.states import TERMINAL
+from db.transitions import IdempotencyKey, NewJob, Submission, SubmissionKind
+
+router = APIRouter(tags=["jobs"])
+
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+@router.post("/v1/jobs", operation_id="submitJob", **documents.SUBMIT_JOB)
+async def submit_job(request: Request) -> Response:
+    """Submit a job.
+
+    `202` with the job, which is stored durably by then; `200` if it is done already, or if a live job of the same
+    `unique_key` was there. `Prefer: wait=N` waits up to N seconds for it to be done.
+    """
+    services = services_of(request)
+    caller = await current_caller(request)
+    preference = _preference(request, services)
+    body = await json_body(request)
+    key = _idempotency_key(request, services, caller, body)
+    wanted = parse(SubmitJob, body)
+    limit = services.settings.max_payload_bytes
+    new = new_job(wanted, services.registry, owner=caller.owner, max_payload_bytes=limit)
+    await _require_references(services, caller, [("", wanted)])
+    submission = await _submit(services, [new], key)
+    replayed = submission.kind is SubmissionKind.REPLAYED
+    job_id = submission.job_ids[0]
+    row = await services.polls.job(job_id, caller) if replayed else submission.rows[job_id]
+    if preference.wait and row["status"] not in TERMINAL:
+        row = await wait_until_done(services, caller, job_id, seconds=preference.wait, request=request)
+    existing = not replayed and job_id != new.id
+    return _accepted(row, preference, existing=existing, replayed=replayed)
+
+
+def _accepted(row: RowMapping, preference: Preference, *, existing: bool, replayed: bool) -> Response:
+    done = row["status"] in TERMINAL
+    shown = job(row)
+    headers = {"Location": shown["links"]["self"], "ETag": entity_tag(row["revision"], row["status"])}
+    if not done:
+        headers["Retry-After"] = "1"
+    if replayed:
+        headers["Idempotency-Replayed"] = "true"
+    if preference.applied is not None:
+        headers["Preference-Applied"] = preference.applied if done or not preference.wait else (
+            f"respond-async, {preference.applied}"
+        )
+    return respond(shown, 200 if done or existing else 202, headers)
+
+
+@router.post("/v1/jobs/batch", operation_id="submitBatch", **documents.SUBMIT_BATCH)
+async def submit_batch(request: Request) -> Response:
+    """Submit many jobs: all are accepted, or none.
+
+    `202` with their ids, in the order of the request. Where a live job of the same `unique_key` was there, its id
+    stands in that place.
+    """
+    services = services_of(request)
+    caller = await current_caller(request)
+    body = await json_body(request)
+    key = _idempotency_key(request, services, caller, body)
+    # Thousands of jobs take a while to check; other requests go on meanwhile.
+    wanted, new = await asyncio.to_thread(_read_batch, services, caller, body)
+    await _require_references(services, caller, [(pointer(("jobs", index)), item) for index, item in enumerate(wanted)])
+    submission = await _submit(services, new, key)
+    headers = {"Idempotency-Replayed": "true"} if submission.kind is SubmissionKind.REPLAYED else None
+    return respond({"ids": submission.job_ids}, 202, headers)
+
+
+def _read_batch(services: Services, caller: Caller, body: bytes) -> tuple[list[SubmitJob], list[NewJob]]:
+    settings = services.settings
+    wanted = parse(SubmitBatch, body).jobs
+    if len(wanted) > settings.max_batch_jobs:
+        raise InvalidInput(
+            f"The batch has {len(wanted)} jobs, {settings.max_batch_jobs} are allowed. Split it.",
+            [FieldError(f"at most {settings.max_batch_jobs} jobs are allowed", "/jobs")],
+        )
+    limit = settings.max_payload_bytes
+    return wanted, new_jobs(wanted, services.registry, owner=caller.owner, max_payload_bytes=limit)
+
+
+def _preference(request: Request, services: Services) -> Preference:
+    longest = services.settings.max_wait
+    if request.scope["query_string"]:
+        match parameters.boolean(request, "async_mode"):
+            case True:
+                return Preference.read("respond-async", longest=longest)
+            case False:
+                return Preference.read(f"wait={longest:.0f}", longest=longest)
+    headers = request.headers.getlist("prefer")
+    return Preference.read(",".join(headers), longest=longest) if headers else Preference()
+
+
+def _idempotency_key(request: Request, services: Services, caller: Caller, body: bytes) -> IdempotencyKey | None:
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if _KEY.fullmatch(key) is None:
+        raise parameters.refused("Idempotency-Key", "must be 1 to 255 visible ASCII characters", where="headers")
+    request_hash = hashlib.sha256(request.url.path.encode() + b"\n" + body).digest()
+    return IdempotencyKey(caller.owner, key, request_hash, services.settings.idempotency_ttl)
+
+
+async def _require_references(services: Services, caller: Caller, wanted: list[tuple[str, SubmitJob]]) -> None:
+    named = [
+        (place, item)
+        for place, item in wanted
+        if item.parent_id is not None or (item.queue is not None and item.queue not in services.queues)
+    ]
+    if named:
+        await services.threads.run(
+            lambda connection: require_references(connection, named, known_queues=services.queues, caller=caller)
+        )
+
+
+async def _submit(services: Services, new: list[NewJob], key: IdempotencyKey | None) -> Submission:
+    submission = await services.submissions.submit(transitions.Request(new, key))
+    if submission.kind is SubmissionKind.KEY_REUSED:
+        raise IdempotencyKeyReused(
+            "This Idempotency-Key was used for another request. Use a new key for a new request.",
+            [FieldError("was used for another request", "/headers/Idempotency-Key")],
+        )
+    return submission

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import dramatiq
+import pika
+import pytest
+
+from actors.amqp import Rabbitmq
+from actors.broker import JobBroker
+from actors.local import LocalBroker, LocalTransport
+from actors.publisher import RabbitmqTransport
+from actors.rabbitmq import RabbitmqBroker
+from actors.transport import Dispatch, Transport
+from tests.services.rabbitmq import GIVEN_URL, RabbitmqMissing, RabbitmqServer, fresh_vhost, private_rabbitmq
+
+JOB_TYPE = "test.job"
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitmqServer]:
+    """A RabbitMQ that tests may stop, kill and empty."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(private_rabbitmq())
+        except RabbitmqMissing as missing:
+            if os.environ.get("CI"):
+                pytest.fail(str(missing))
+            pytest.skip(str(missing))
+        yield server
+
+
+@pytest.fixture
+def vhost_url(rabbitmq_server: RabbitmqServer) -> Iterator[str]:
+    """An empty vhost of ``rabbitmq_server``."""
+    with fresh_vhost(rabbitmq_server) as url:
+        yield url
+
+
+@pytest.fixture
+def queue() -> str:
+    """A queue name of this test alone."""
+    return f"test_{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def rabbitmq(vhost_url: str) -> Rabbitmq:
+    """Classic queues in an empty vhost."""
+    return Rabbitmq.at(vhost_url, connect_timeout=2)
+
+
+@pytest.fixture
+def transport(rabbitmq: Rabbitmq) -> Iterator[RabbitmqTransport]:
+    """Publishes to ``rabbitmq``."""
+    with publishing_to(rabbitmq) as transport:
+        yield transport
+
+
+@contextmanager
+def publishing_to(rabbitmq: Rabbitmq) -> Iterator[RabbitmqTransport]:
+    """Yield a transport, and see to it that its thread ends."""
+    before = set(threading.enumerate())
+    transport = RabbitmqTransport(rabbitmq, confirm_timeout=5)
+    yield transport
+    transport.close()
+    assert set(threading.enumerate()) <= before
+
+
+@dataclass(frozen=True)
+class Conveyor:
+    """A broker, and the transport that publishes to it."""
+
+    broker: JobBroker
+    transport: Transport
+
+
+@pytest.fixture(params=["local", "classic", "quorum"])
+def conveyor(request: pytest.FixtureRequest, queue: str) -> Iterator[Conveyor]:
+    """All that carries messages; for tests of what they have in common."""
+    if request.param == "local":
+        local = LocalBroker()
+        yield Conveyor(local, LocalTransport(local))
+        return
+    url = GIVEN_URL or request.getfixturevalue("vhost_url")
+    rabbitmq = Rabbitmq.at(url, queue_type=request.param)
+    with publishing_to(rabbitmq) as transport:
+        yield Conveyor(RabbitmqBroker(rabbitmq), transport)
+    with amqp_channel(url) as channel:
+        channel.queue_delete(f"callboard.{queue}")
+
+
+@contextmanager
+def amqp_channel(url: str) -> Iterator[pika.adapters.blocking_connection.BlockingChannel]:
+    """Yield a channel of plain pika, to do to RabbitMQ what others do."""
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        yield connection.channel()
+
+
+def dispatches(queue: str, count: int, priority: int = 5) -> list[Dispatch]:
+    """Return the first attempts of new jobs."""
+    return [Dispatch(uuid4(), 1, JOB_TYPE, queue, priority) for _ in range(count)]
+
+
+class Handler:
+    """An actor that keeps its calls in order, and stays in each of them until it is let go."""
+
+    def __init__(self, *, held: bool = False) -> None:
+        self.calls: list[tuple[UUID, int]] = []
+        self._changed = threading.Condition()
+        self._permits: float = 0 if held else float("inf")
+
+    def __call__(self, job_id: str, attempt: int) -> None:
+        with self._changed:
+            self.calls.append((UUID(job_id), attempt))
+            number = len(self.calls)
+            self._changed.notify_all()
+            assert self._changed.wait_for(lambda: self._permits >= number, 60)
+
+    def declare(self, broker: JobBroker, queue: str, job_type: str = JOB_TYPE) -> dramatiq.Actor[[str, int], None]:
+        """Become the actor of a job type."""
+        return dramatiq.actor(actor_name=job_type, queue_name=queue, broker=broker)(self.__call__)
+
+    def let_go(self, calls: float = float("inf")) -> None:
+        """Let the first ``calls`` calls return."""
+        with self._changed:
+            self._permits = calls
+            self._changed.notify_all()
+
+    def wait(self, condition: Callable[[list[UUID]], bool], timeout: float = 30) -> bool:
+        """Wait until ``condition`` holds for the job ids called so far."""
+        with self._changed:
+            return self._changed.wait_for(lambda: condition([job_id for job_id, _ in self.calls]), timeout)
+
+
+def eventually(condition: Callable[[], bool], timeout: float = 10) -> None:
+    """Wait for what RabbitMQ settles in its own time and tells nobody: acknowledgements, closed connections."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def start_worker(request: pytest.FixtureRequest) -> Callable[..., dramatiq.Worker]:
+    """Starts Dramatiq's worker with one handler; it ends with the test."""
+
+    def start(
+        broker: JobBroker,
+        queue: str,
+        handler: Handler,
+        *,
+        job_type: str = JOB_TYPE,
+        threads: int = 1,
+        prefetch: int = 1,
+    ) -> dramatiq.Worker:
+        dramatiq.actor(handler, actor_name=job_type, queue_name=queue, broker=broker)
+        worker = dramatiq.Worker(broker, worker_threads=threads, worker_timeout=100)
+        worker.queue_prefetch = prefetch
+        worker.start()
+        request.addfinalizer(worker.stop)
+        request.addfinalizer(handler.let_go)
+        return worker
+
+    return start

@@ -1,0 +1,113 @@
+"""The broker in memory, where it is on its own."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Callable
+
+import dramatiq
+import pytest
+
+from actors.local import LocalBroker, LocalTransport
+from tests.actors.conftest import JOB_TYPE, Handler, dispatches
+
+
+@pytest.fixture
+def broker(queue: str) -> LocalBroker:
+    broker = LocalBroker()
+    Handler().declare(broker, queue)
+    return broker
+
+
+def test_a_message_wakes_the_consumer_at_once(broker: LocalBroker, queue: str) -> None:
+    consumer = broker.consume(queue, prefetch=1, timeout=10_000)
+    transport = LocalTransport(broker)
+    sent = dispatches(queue, 2)
+    threading.Timer(0.05, transport.publish, [sent]).start()
+    start = time.monotonic()
+
+    first = next(consumer)
+
+    assert first is not None
+    assert time.monotonic() - start < 1
+    threading.Timer(0.05, first.acknowledge).start()  # makes room for the second
+    assert next(consumer) is not None
+    assert time.monotonic() - start < 2
+
+
+def test_no_message_within_the_timeout(broker: LocalBroker, queue: str) -> None:
+    consumer = broker.consume(queue, prefetch=1, timeout=10)
+    assert next(consumer) is None
+
+    LocalTransport(broker).publish(dispatches(queue, 2))
+    assert next(consumer) is not None
+    assert next(consumer) is None  # one is unacknowledged
+
+
+def test_messages_wait_for_a_consumer_without_starting_one(broker: LocalBroker) -> None:
+    worker = dramatiq.Worker(broker, worker_threads=1, worker_timeout=50)
+    worker.start()
+    try:
+        LocalTransport(broker).publish(dispatches("of.another.worker", 3))
+
+        assert "of.another.worker" not in worker.consumers
+        assert LocalTransport(broker).depths(["of.another.worker", "new"]) == {"of.another.worker": 3, "new": 0}
+    finally:
+        worker.stop()
+
+
+def test_flush_drops_what_waits(broker: LocalBroker, queue: str) -> None:
+    transport = LocalTransport(broker)
+    transport.publish([*dispatches(queue, 3), *dispatches("other", 3)])
+
+    broker.flush(queue)
+    assert transport.depths([queue, "other"]) == {queue: 0, "other": 3}
+
+    broker.flush_all()
+    assert transport.depths([queue, "other"]) == {queue: 0, "other": 0}
+
+
+def test_failed_actors_leave_nothing_in_memory(queue: str, start_worker: Callable[..., dramatiq.Worker]) -> None:
+    class Local:
+        """Something that a traceback's frame would keep."""
+
+    kept: list[weakref.ref[Local]] = []
+    broker = LocalBroker()
+
+    @dramatiq.actor(actor_name=JOB_TYPE, queue_name=queue, broker=broker)
+    def failing(_job_id: str, _attempt: int) -> None:
+        local = Local()
+        kept.append(weakref.ref(local))
+        raise RuntimeError("as it should")
+
+    handler = Handler()
+    start_worker(broker, queue, handler, job_type="test.last")
+    LocalTransport(broker).publish(dispatches(queue, 5))
+    last = dispatches(queue, 1, priority=0)[0]
+    LocalTransport(broker).publish([type(last)(last.job_id, 1, "test.last", queue, 0)])
+
+    assert handler.wait(bool)
+    gc.collect()
+    assert len(kept) == 5
+    assert all(reference() is None for reference in kept)
+
+
+def test_throughput(broker: LocalBroker, queue: str) -> None:
+    count = 20_000
+    transport = LocalTransport(broker)
+    consumer = broker.consume(queue, prefetch=16, timeout=100)
+    sent = dispatches(queue, count)
+    start = time.perf_counter()
+    for begin in range(0, count, 500):
+        transport.publish(sent[begin : begin + 500])
+        for _ in range(500):
+            message = next(consumer)
+            assert message is not None
+            consumer.ack(message)
+    rate = count / (time.perf_counter() - start)
+
+    assert transport.depths([queue]) == {queue: 0}
+    assert rate > 10_000  # some 90,000 on an idle machine

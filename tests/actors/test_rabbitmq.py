@@ -1,0 +1,220 @@
+"""What RabbitMQ and the network do to a worker."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import dramatiq
+import pytest
+from structlog.testing import capture_logs
+
+from actors.amqp import Rabbitmq
+from actors.broker import ConsumerState
+from actors.publisher import RabbitmqTransport
+from actors.rabbitmq import RabbitmqBroker
+from tests.actors.conftest import Handler, amqp_channel, dispatches, eventually
+from tests.services.rabbitmq import RabbitmqServer
+
+pytestmark = pytest.mark.xdist_group("rabbitmq")
+
+StartWorker = Callable[..., dramatiq.Worker]
+
+
+@pytest.fixture
+def broker(rabbitmq: Rabbitmq) -> RabbitmqBroker:
+    return RabbitmqBroker(rabbitmq)
+
+
+@pytest.fixture
+def vhost(vhost_url: str) -> str:
+    return vhost_url.rpartition("/")[2]
+
+
+def _consumes(broker: RabbitmqBroker, queue: str, timeout: float = 15) -> ConsumerState:
+    assert broker.wait_until(lambda states: queue in states and states[queue].consuming, timeout)
+    return broker.consuming()[queue]
+
+
+def _consumes_again(broker: RabbitmqBroker, queue: str, before: ConsumerState, timeout: float = 15) -> None:
+    assert broker.wait_until(lambda states: states[queue].consuming and states[queue].since > before.since, timeout)
+
+
+def test_late_acknowledgement_spares_the_message_that_has_its_tag_now(
+    broker: RabbitmqBroker,
+    transport: RabbitmqTransport,
+    rabbitmq_server: RabbitmqServer,
+    queue: str,
+    start_worker: StartWorker,
+) -> None:
+    handler = Handler(held=True)
+    start_worker(broker, queue, handler, threads=1, prefetch=2)
+    first = _consumes(broker, queue)
+    [slow] = transport.publish(dispatches(queue, 1))
+    assert handler.wait(lambda ids: ids == [slow.job_id])  # with tag 1 of the first session
+    [urgent] = [replace(each, priority=9) for each in dispatches(queue, 1)]
+    transport.publish([urgent])
+
+    rabbitmq_server.close_connections()
+    _consumes_again(broker, queue, first)
+    second = broker.consuming()[queue]
+    eventually(lambda: transport.depths([queue])[queue] == 0)  # the urgent one has tag 1 of the second session
+    handler.let_go(1)
+    assert handler.wait(lambda ids: len(ids) == 2)
+    rabbitmq_server.close_connections()
+    _consumes_again(broker, queue, second)
+    handler.let_go()
+
+    assert handler.wait(lambda ids: ids.count(urgent.job_id) + ids.count(slow.job_id) == len(ids) >= 5)
+    assert [job_id for job_id, _ in handler.calls].count(urgent.job_id) == 2
+    eventually(lambda: transport.depths([queue])[queue] == 0)
+
+
+def test_queue_declared_otherwise_shows_until_it_is_deleted(
+    broker: RabbitmqBroker, vhost_url: str, queue: str, start_worker: StartWorker, transport: RabbitmqTransport
+) -> None:
+    with amqp_channel(vhost_url) as channel:
+        channel.queue_declare(f"callboard.{queue}", durable=True)
+        handler = Handler()
+        start_worker(broker, queue, handler)
+        assert broker.wait_until(lambda states: "406" in (states[queue].error or ""), 10)
+        state = broker.consuming()[queue]
+        assert not state.consuming
+        assert "delete the queue" in (state.error or "")
+
+        channel.queue_delete(f"callboard.{queue}")
+    assert _consumes(broker, queue).error is None
+    [sent] = transport.publish(dispatches(queue, 1))
+    assert handler.wait(lambda ids: ids == [sent.job_id])
+
+
+def test_queue_deleted_under_a_consumer_is_declared_again(
+    broker: RabbitmqBroker,
+    transport: RabbitmqTransport,
+    rabbitmq_server: RabbitmqServer,
+    vhost: str,
+    queue: str,
+    start_worker: StartWorker,
+) -> None:
+    handler = Handler()
+    start_worker(broker, queue, handler)
+    before = _consumes(broker, queue)
+
+    with capture_logs() as logs:
+        rabbitmq_server.delete_queues(vhost)
+        _consumes_again(broker, queue, before)
+
+    [warning] = [entry for entry in logs if entry["event"] == "not_consuming"]
+    assert warning["reason"].endswith("the queue was deleted")
+    [sent] = transport.publish(dispatches(queue, 1))
+    assert handler.wait(lambda ids: ids == [sent.job_id])
+
+
+@pytest.mark.parametrize("end", [RabbitmqServer.stop, RabbitmqServer.kill])
+@pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+def test_worker_goes_on_when_rabbitmq_is_back(
+    vhost_url: str,
+    rabbitmq_server: RabbitmqServer,
+    queue: str,
+    queue_type: Any,
+    start_worker: StartWorker,
+    end: Callable[[RabbitmqServer], None],
+) -> None:
+    rabbitmq = Rabbitmq.at(vhost_url, queue_type=queue_type, connect_timeout=2)
+    broker = RabbitmqBroker(rabbitmq)
+    transport = RabbitmqTransport(rabbitmq, confirm_timeout=5)
+    handler = Handler(held=True)
+    worker = start_worker(broker, queue, handler)
+    before = _consumes(broker, queue)
+    sent = transport.publish(dispatches(queue, 3))
+    assert len(sent) == 3
+    assert handler.wait(lambda ids: len(ids) == 1)
+
+    with capture_logs() as logs:
+        end(rabbitmq_server)
+        assert broker.wait_until(lambda states: not states[queue].consuming and bool(states[queue].error), 10)
+        handler.let_go(1)  # the job ends while there is nobody to acknowledge to
+        error = broker.consuming()[queue].error or ""
+        rabbitmq_server.start()
+        _consumes_again(broker, queue, before, timeout=20)
+
+    assert f"127.0.0.1:{rabbitmq_server.port}" in error
+    assert rabbitmq_server.password not in error
+    assert rabbitmq_server.password not in str(logs)
+    handler.let_go()
+    assert handler.wait(lambda ids: {each.job_id for each in sent} <= set(ids) and len(ids) == 4)
+    eventually(lambda: transport.depths([queue]) == {queue: 0})
+    assert all(thread.is_alive() for thread in [*worker.workers, *worker.consumers.values()])
+    transport.close()
+
+
+def test_worker_that_finds_no_rabbitmq_stops_within_seconds(
+    rabbitmq: Rabbitmq, rabbitmq_server: RabbitmqServer, queue: str, start_worker: StartWorker
+) -> None:
+    broker = RabbitmqBroker(rabbitmq)
+    rabbitmq_server.kill()
+    worker = start_worker(broker, queue, Handler())
+    assert broker.wait_until(lambda states: "Connection refused" in (states[queue].error or ""), 10)
+
+    start = time.monotonic()
+    worker.stop()
+
+    assert time.monotonic() - start < 3
+    assert broker.consuming() == {}
+
+
+def _malformed(queue: str) -> Iterator[bytes]:
+    whole = {
+        "queue_name": queue,
+        "actor_name": "test.job",
+        "args": ["0190", 1],
+        "kwargs": {},
+        "options": {},
+        "message_id": "x",
+        "message_timestamp": 1,
+    }
+    yield b"\xff\x00 no JSON"
+    yield b"[]"
+    yield b"null"
+    yield json.dumps(whole | {"queue_name": "elsewhere"}).encode()
+    yield json.dumps(whole | {"args": ["0190"]}).encode()
+    yield json.dumps(whole | {"args": {"a": 1, "b": 2}}).encode()
+    yield json.dumps(whole | {"args": [1, "0190"]}).encode()
+    yield json.dumps(whole | {"actor_name": ["test.job"]}).encode()
+    yield json.dumps({key: value for key, value in whole.items() if key != "message_id"}).encode()
+
+
+def test_malformed_messages_are_dropped_and_logged(
+    broker: RabbitmqBroker, transport: RabbitmqTransport, vhost_url: str, queue: str, start_worker: StartWorker
+) -> None:
+    transport.depths([queue])
+    bodies = list(_malformed(queue))
+    with amqp_channel(vhost_url) as channel:
+        for body in bodies:
+            channel.basic_publish("", f"callboard.{queue}", body)
+    [sent] = transport.publish(dispatches(queue, 1, priority=0))
+    handler = Handler()
+
+    with capture_logs() as logs:
+        worker = start_worker(broker, queue, handler)
+        assert handler.wait(bool)
+
+    assert handler.calls == [(sent.job_id, 1)]
+    assert len([entry for entry in logs if entry["event"] == "message_dropped"]) == len(bodies)
+    assert worker.workers[0].is_alive()
+    worker.stop()
+    assert transport.depths([queue]) == {queue: 0}
+
+
+def test_no_other_queues_are_made(
+    broker: RabbitmqBroker, rabbitmq_server: RabbitmqServer, vhost: str, queue: str, start_worker: StartWorker
+) -> None:
+    start_worker(broker, queue, Handler())
+    _consumes(broker, queue)
+
+    names = rabbitmq_server.evaluate(f'[element(4, amqqueue:get_name(Q)) || Q <- rabbit_amqqueue:list(<<"{vhost}">>)]')
+
+    assert names == f'[<<"callboard.{queue}">>]'
