@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
 
 import orjson
 from dramatiq import Message
+from pydantic import TypeAdapter, ValidationError
 
 from actors.transport import Dispatch
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    queue_name: str
+    actor_name: str
+    args: tuple[UUID, int]
+    message_id: str
+    message_timestamp: int
+
+
+_BODY: Final = TypeAdapter(_Body)
 
 
 class MalformedMessage(ValueError):
@@ -41,25 +57,26 @@ def decode(body: bytes, queue: str) -> Message[None]:
     """Read a body that came from ``queue``.
 
     Anything but our own form is refused: Dramatiq's consumer and worker threads die of, or loop on, messages with
-    unfit options or the name of another queue.
+    unfit fields or the name of another queue.
 
     Raises:
         MalformedMessage: it is not a message of ours.
     """
     try:
-        fields = orjson.loads(body)
-        job_id, attempt = fields["args"]
-        message: Message[None] = Message(
-            queue_name=fields["queue_name"],
-            actor_name=fields["actor_name"],
-            args=(job_id, attempt),
-            kwargs={},
-            options={},
-            message_id=fields["message_id"],
-            message_timestamp=fields["message_timestamp"],
-        )
-    except (ValueError, TypeError, KeyError) as error:
-        raise MalformedMessage(f"not a job's message ({type(error).__name__})") from None
-    if message.queue_name != queue or not (isinstance(job_id, str) and isinstance(attempt, int)):
-        raise MalformedMessage(f"not a message for queue {queue}")
-    return message
+        content = _BODY.validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise MalformedMessage(f"not a job's message: {first['msg']}{place and f' ({place})'}") from None
+    if content.queue_name != queue:
+        raise MalformedMessage("a message for another queue")
+    job_id, attempt = content.args
+    return Message(
+        queue_name=queue,
+        actor_name=content.actor_name,
+        args=(str(job_id), attempt),
+        kwargs={},
+        options={},
+        message_id=content.message_id,
+        message_timestamp=content.message_timestamp,
+    )

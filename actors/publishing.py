@@ -213,8 +213,10 @@ class PublisherSession:
     def _on_return(self, _channel: Channel, method: Basic.Return, _properties: BasicProperties, body: bytes) -> None:
         message = orjson.loads(body)
         self._returned.add(message["message_id"])
-        _log.info("queue_missing", queue=message["queue_name"], reason=method.reply_text)
-        self.declare(message["queue_name"], lambda _count: None)
+        queue = message["queue_name"]
+        if queue not in self._declaring:
+            _log.info("queue_missing", queue=queue, reason=method.reply_text)
+            self.declare(queue, lambda _count: None)
 
     def _on_queue_channel_open(self, queue: str, channel: Channel) -> None:
         self._queue_channels[queue] = channel

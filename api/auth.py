@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from api.errors import Forbidden
 
@@ -70,3 +70,7 @@ _LOCAL: Final = Caller(owner="local", role=Role.ADMIN)
 async def current_caller(_request: Request) -> Caller:
     """Return who sent the request. Every endpoint under ``/v1`` that shows or changes something of somebody asks it."""
     return _LOCAL
+
+
+AsCaller = Annotated[Caller, Depends(current_caller)]
+"""Declares that an endpoint needs to know its caller."""

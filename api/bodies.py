@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, TypeVar
 
 from fastapi import Request
@@ -14,6 +15,8 @@ from api.pointers import pointer
 from db.errors import FieldError, InvalidInput
 
 Model = TypeVar("Model", bound=BaseModel)
+
+_JSON: Final = re.compile(r"application/([\w.-]+\+)?json", re.IGNORECASE)
 
 #: Errors that one answer lists; a client that got a thousand wrong learns nothing from the rest.
 _MOST_ERRORS: Final = 100
@@ -30,9 +33,8 @@ async def json_body(request: Request) -> bytes:
         TooLarge: it is longer than the limit.
     """
     given = request.headers.get("content-type", "")
-    media_type = given.partition(";")[0].strip().lower()
-    if media_type != "application/json" and not (media_type.startswith("application/") and media_type.endswith("+json")):
-        shown = f"{given[:100]!r}" if given else "missing"
+    if _JSON.fullmatch(given.partition(";")[0].strip()) is None:
+        shown = repr(given[:100]) if given else "missing"
         raise UnsupportedMediaType(f"Content-Type is {shown}; send application/json.")
     return await request.body()
 

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-from uuid import UUID
-
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from api import documents, parameters
-from api.auth import Caller, current_caller
+from api.auth import AsCaller, current_caller
 from api.errors import NotDone, Unsuccessful
 from api.etags import entity_tag, matches
-from api.polls import no_such_job
+from api.parameters import JobId, parse_job_id
 from api.rendering import JsonResponse, attempt, job, json_text, page, respond
 from api.services import services_of
 from api.waiting import wait_until_changed, wait_until_done
 from db import transitions
 from db.errors import Conflict
-from db.queries import get_jobs, get_payload, list_attempts
+from db.queries import get_payload, list_attempts
 from db.states import TERMINAL, Status
 
 router = APIRouter(tags=["jobs"])
-
-AsCaller = Annotated[Caller, Depends(current_caller)]
 
 
 @router.get("/v1/jobs/{job_id}", operation_id="getJob", **documents.GET_JOB)
@@ -34,7 +29,7 @@ async def get_job(request: Request) -> Response:
     """
     services = services_of(request)
     caller = await current_caller(request)
-    job_id = parameters.job_id_of(request)
+    job_id = parse_job_id(request.path_params["job_id"])
     wait, with_payload = None, False
     if request.scope["query_string"]:
         wait = parameters.seconds(request, "wait", most=services.settings.max_wait)
@@ -57,9 +52,9 @@ async def get_job(request: Request) -> Response:
 
 
 @router.get("/v1/jobs/{job_id}/result", operation_id="getResult", **documents.GET_RESULT)
-async def get_result(request: Request, caller: AsCaller) -> Response:
+async def get_result(request: Request, job_id: JobId, caller: AsCaller) -> Response:
     """Return the result alone, once the job has succeeded."""
-    row = await services_of(request).polls.job(parameters.job_id_of(request), caller)
+    row = await services_of(request).polls.job(job_id, caller)
     status = row["status"]
     if status not in TERMINAL:
         raise NotDone(f"Job {row['id']} is {status}.")
@@ -69,20 +64,18 @@ async def get_result(request: Request, caller: AsCaller) -> Response:
 
 
 @router.get("/v1/jobs/{job_id}/attempts", operation_id="listAttempts", **documents.LIST_ATTEMPTS)
-async def attempts_of_job(request: Request, caller: AsCaller) -> Response:
+async def attempts_of_job(request: Request, job_id: JobId, caller: AsCaller) -> Response:
     """Return the attempts that have ended, oldest first. Operators see tracebacks."""
     services = services_of(request)
-    job_id = parameters.job_id_of(request)
     await services.polls.job(job_id, caller)
     rows = await services.threads.run(lambda connection: list_attempts(connection, job_id))
     return respond(page([attempt(row, traceback=caller.is_operator) for row in rows]))
 
 
 @router.post("/v1/jobs/{job_id}/cancel", operation_id="cancelJob", **documents.CANCEL_JOB)
-async def cancel_job(request: Request, caller: AsCaller) -> Response:
+async def cancel_job(request: Request, job_id: JobId, caller: AsCaller) -> Response:
     """Cancel a job: one that waits is cancelled in the answer, one that runs is asked to stop. Asking twice is fine."""
     services = services_of(request)
-    job_id = parameters.job_id_of(request)
     caller.require_action_on((await services.polls.job(job_id, caller))["owner"])
     await services.threads.run(lambda connection: transitions.cancel(connection, job_id))
     row = await services.polls.job(job_id, caller)
@@ -92,10 +85,9 @@ async def cancel_job(request: Request, caller: AsCaller) -> Response:
 
 
 @router.post("/v1/jobs/{job_id}/retry", operation_id="retryJob", **documents.RETRY_JOB)
-async def retry_job(request: Request, caller: AsCaller) -> Response:
+async def retry_job(request: Request, job_id: JobId, caller: AsCaller) -> Response:
     """Queue a job again that failed, was cancelled or expired: same id, its attempts go on counting."""
     services = services_of(request)
-    job_id = parameters.job_id_of(request)
     caller.require_action_on((await services.polls.job(job_id, caller))["owner"])
     reopened = await services.threads.run(lambda connection: transitions.reopen(connection, job_id))
     row = await services.polls.job(job_id, caller)

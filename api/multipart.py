@@ -15,6 +15,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.filenames import safe_name
+from api.pointers import pointer
 from db.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _check_name(disposition: dict[str, str]) -> None:
     name = disposition.get("name", "")
     if name != _FIELD:
         raise InvalidInput(
-            f"The body has a field {name[:100]!r}. {_HOW}", [FieldError("unknown field", f"/{name[:100]}")]
+            f"The body has a field {name[:100]!r}. {_HOW}", [FieldError("unknown field", pointer([name[:100]]))]
         )
 
 

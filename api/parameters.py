@@ -1,11 +1,14 @@
-"""Parameters of the two hottest endpoints, read by hand: FastAPI's way costs more there than all the rest."""
+"""Parameters of requests.
+
+Those of submissions and polls are read by hand: FastAPI's way costs there as much as all the rest of the request.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import Depends, Path, Request
 
 from api.polls import no_such_job
 from db.errors import FieldError, InvalidInput
@@ -13,17 +16,8 @@ from db.errors import FieldError, InvalidInput
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
-def job_id_of(request: Request) -> UUID:
-    """Return the job that the path names.
-
-    Raises:
-        NotFound: it is no UUID, so no job has it.
-    """
-    return parse_job_id(request.path_params["job_id"])
-
-
 def parse_job_id(text: str) -> UUID:
-    """Return the id.
+    """Return the id that a path names.
 
     Raises:
         NotFound: this is no UUID, so no job has it.
@@ -33,6 +27,16 @@ def parse_job_id(text: str) -> UUID:
         return UUID(text if len(text) == 36 else "")
     except ValueError:
         raise no_such_job(text[:50]) from None
+
+
+async def _job_id(
+    job_id: Annotated[str, Path(description="The job.", json_schema_extra={"format": "uuid"})],
+) -> UUID:
+    return parse_job_id(job_id)
+
+
+JobId = Annotated[UUID, Depends(_job_id)]
+"""The job that the path names, for all other endpoints."""
 
 
 def seconds(request: Request, name: str, *, most: float) -> float | None:
@@ -66,6 +70,18 @@ def boolean(request: Request, name: str) -> bool | None:
     if value is None:
         raise refused(name, "must be true or false")
     return value
+
+
+def includes_payload(request: Request) -> bool:
+    """Whether ``include=payload`` was given.
+
+    Raises:
+        InvalidInput: something else is to be included.
+    """
+    value = request.query_params.get("include")
+    if value not in (None, "payload"):
+        raise refused("include", "must be payload")
+    return value is not None
 
 
 def refused(name: str, detail: str, *, where: str = "query") -> InvalidInput:

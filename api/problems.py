@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -11,6 +11,7 @@ import orjson
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -24,6 +25,7 @@ from db.errors import (
     InvalidInput,
     NotFound,
     PreconditionFailed,
+    StorageFull,
     TooLarge,
     Unavailable,
     UnknownJobType,
@@ -32,6 +34,8 @@ from db.errors import (
 _log = structlog.get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
+METHOD_NOT_ALLOWED: Final = 405
+TOO_LARGE: Final = 413
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,9 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
             "not known. Repeat it a little later; submissions with the same Idempotency-Key are made once.",
             retry_after=2,
         ),
+        Problem(
+            StorageFull.code, 507, "Storage full", "The server has no room left for uploaded files.", retry_after=60,
+        ),
     )
 }  # fmt: skip
 
@@ -99,8 +106,12 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
 _BY_STATUS: Final = {404: PROBLEMS["not-found"], 405: PROBLEMS["method-not-allowed"], 413: PROBLEMS["too-large"]}
 
 
-def add_problem_handlers(app: FastAPI) -> None:
-    """Let ``app`` answer every error with a problem; what nobody expected is left to the outermost middleware."""
+def add_problem_handlers(app: FastAPI, operations: Sequence[APIRoute]) -> None:
+    """Let ``app`` answer every error with a problem; what nobody expected is left to the outermost middleware.
+
+    ``operations`` are all routes, to tell which methods a path knows.
+    """
+    app.state.operations = operations
     app.add_exception_handler(CallboardError, _callboard_error)
     app.add_exception_handler(RequestValidationError, _invalid_parameters)
     app.add_exception_handler(HTTPException, _http_error)
@@ -109,11 +120,8 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 def problem_of(error: CallboardError) -> Problem:
     """Return the kind of problem that an error is."""
-    return next((PROBLEMS[kind.code] for kind in type(error).__mro__ if _is_known(kind)), _INTERNAL)
-
-
-def _is_known(kind: type) -> bool:
-    return issubclass(kind, CallboardError) and kind.code in PROBLEMS
+    codes = (getattr(kind, "code", "") for kind in type(error).__mro__)
+    return next((PROBLEMS[code] for code in codes if code in PROBLEMS), _INTERNAL)
 
 
 def problem_response(
@@ -151,9 +159,6 @@ def internal_error(path: str) -> Response:
     return problem_response(_INTERNAL, path, _INTERNAL.explanation)
 
 
-TOO_LARGE: Final = 413
-
-
 def error_response(error: CallboardError, path: str) -> Response:
     """Return the answer that tells of a domain error."""
     problem = problem_of(error)
@@ -185,17 +190,24 @@ async def _invalid_parameters(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker
     path = request.url.path
-    problem = _BY_STATUS.get(error.status_code)
-    if problem is None:
-        title = HTTPStatus(error.status_code).phrase
-        problem = Problem(_HTTP.code, error.status_code, title, _HTTP.explanation)
-    # Starlette's own errors say no more than their title.
-    detail = error.detail if error.detail != problem.title else f"{request.method} {path}: {problem.title.lower()}."
-    return problem_response(problem, path, detail, error.headers)
+    phrase = HTTPStatus(error.status_code).phrase
+    problem = _BY_STATUS.get(error.status_code) or Problem(_HTTP.code, error.status_code, phrase, _HTTP.explanation)
+    headers = dict(error.headers or {})
+    if error.status_code == METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods_of(request.app, path))
+    # The framework's own errors say no more than their status.
+    detail = error.detail if error.detail != phrase else f"{problem.explanation} ({request.method} {path})"
+    return problem_response(problem, path, detail, headers)
+
+
+def _methods_of(app: FastAPI, path: str) -> list[str]:
+    # Each route knows its own methods only, and the first one with this path answers.
+    routes: Sequence[APIRoute] = app.state.operations
+    return sorted({method for route in routes if route.path_regex.match(path) for method in route.methods})
 
 
 async def _refused_by_database(request: Request, error: Exception) -> Response:
     # Input is checked before it gets there; this is for what nobody thought of.
-    _log.warning("the database refused a value", path=request.url.path, exc_info=error)
+    _log.error("the database refused a value", path=request.url.path, exc_info=error)
     invalid = InvalidInput("The request holds a value that cannot be stored.")
     return error_response(invalid, request.url.path)

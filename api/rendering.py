@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 from fastapi import Response
+from sqlalchemy import RowMapping
 
 from api.times import rfc3339
 from db.states import TERMINAL, Status
@@ -33,7 +34,7 @@ def page(items: Sequence[object], next_page_token: str | None = None) -> Json:
     return {"items": items, "next_page_token": next_page_token}
 
 
-def job(row: Mapping[str, Any], *, result: bool = True) -> Json:
+def job(row: RowMapping, *, result: bool = True) -> Json:
     """Return a job, from a row of ``db.views``; ready for orjson, not for anything else.
 
     Args:
@@ -91,7 +92,7 @@ def links(job_id: UUID) -> dict[str, str]:
     }
 
 
-def attempt(row: Mapping[str, Any], *, traceback: bool) -> Json:
+def attempt(row: RowMapping, *, traceback: bool) -> Json:
     """Return an attempt, from a row of ``job_attempts``. ``traceback``: operators see it."""
     reason = row["reason"]
     error = {"reason": reason, "type": row["error_type"], "message": row["error_message"], "attempt": row["attempt"]}
@@ -108,7 +109,7 @@ def attempt(row: Mapping[str, Any], *, traceback: bool) -> Json:
     return shown
 
 
-def queue(row: Mapping[str, Any]) -> Json:
+def queue(row: RowMapping) -> Json:
     """Return a queue, from a row of ``db.queues.list_queues``."""
     age = row["oldest_waiting_age"]
     return {
@@ -127,11 +128,13 @@ def queue(row: Mapping[str, Any]) -> Json:
     }
 
 
-def worker(row: Mapping[str, Any]) -> Json:
+def worker(row: RowMapping) -> Json:
     """Return a worker process, from a row of ``db.workers.list_workers``."""
-    plain = ("id", "name", "state", "host", "pid", "version", "queues", "threads", "running")
+    plain = ("id", "name", "state", "host", "pid", "version", "queues", "threads")
     return {
         **{name: row[name] for name in plain},
+        "running": len(row["jobs"]),
+        "jobs": row["jobs"],
         "started_at": rfc3339(row["started_at"]),
         "last_seen_at": rfc3339(row["last_seen_at"]),
     }

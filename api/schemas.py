@@ -12,12 +12,9 @@ from api.times import Time
 #: Ten years, in seconds.
 LONGEST_DELAY: Final = 315_360_000.0
 
-Tags = Annotated[
-    dict[
-        Annotated[str, StringConstraints(min_length=1, max_length=100)], Annotated[str, StringConstraints(max_length=500)]
-    ],
-    Field(max_length=50),
-]
+TagName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+TagValue = Annotated[str, StringConstraints(max_length=500)]
+Tags = Annotated[dict[TagName, TagValue], Field(max_length=50)]
 
 
 class Body(BaseModel):

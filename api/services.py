@@ -15,6 +15,7 @@ from api.waits import Waits
 from db.engine import Database
 from db.queries import get_states
 from db.settings import Settings
+from db.storage import Storage
 
 #: Seconds for which submissions and polls are tried again while the database is away: it takes about so long to
 #: restart, or to fail over to a standby that is ready.
@@ -31,12 +32,14 @@ class Services:
     """Of the job types."""
     database: Database
     threads: DatabaseThreads
+    storage: Storage
+    """Bytes of uploaded files."""
     submissions: Submissions
     polls: Polls
     waits: Waits
 
     @classmethod
-    def open(cls, settings: Settings, registry: Registry, database: Database) -> Self:
+    def open(cls, settings: Settings, registry: Registry, database: Database, storage: Storage) -> Self:
         """Start the threads. Connects to nothing: the server is there before, and without, its database."""
         # Whatever hangs, a request has its answer after about this time.
         patience = settings.connect_timeout + settings.statement_timeout
@@ -47,6 +50,7 @@ class Services:
             queues=frozenset(registry.queues),
             database=database,
             threads=threads,
+            storage=storage,
             submissions=Submissions(database, queues=registry.queues, retry_for=_RETRY_FOR, patience=patience),
             polls=Polls(database, retry_for=_RETRY_FOR, patience=patience),
             waits=Waits(lambda job_ids: threads.run(lambda connection: get_states(connection, list(job_ids)))),

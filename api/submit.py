@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import re
 from typing import Final
-from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import RowMapping
@@ -68,8 +67,8 @@ def _accepted(row: RowMapping, preference: Preference, *, existing: bool, replay
     if replayed:
         headers["Idempotency-Replayed"] = "true"
     if preference.applied is not None:
-        headers["Preference-Applied"] = preference.applied if done or not preference.wait else (
-            f"respond-async, {preference.applied}"
+        headers["Preference-Applied"] = (
+            preference.applied if done or not preference.wait else (f"respond-async, {preference.applied}")
         )
     return respond(shown, 200 if done or existing else 202, headers)
 

@@ -36,7 +36,7 @@ async def wait_until_changed(
     """
 
     def changed(state: JobState | None) -> bool:
-        return _is_done(state) or not matches(seen, entity_tag(state.revision, state.status))
+        return state is None or _is_done(state) or not matches(seen, entity_tag(state.revision, state.status))
 
     await services.waits.until(job_id, changed, seconds=seconds, request=request)
     return await services.polls.job(job_id, caller)

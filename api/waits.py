@@ -108,7 +108,7 @@ class Waits:
                 for waiter in ended:
                     _end(waiter)
                 tick = _FIRST_TICK if ended else min(_LONGEST_TICK, tick * _TICK_GROWTH)
-        except Exception:
+        except Exception:  # noqa: BLE001 - it is logged, and nobody may wait for a task that has ended
             _log.exception("looking for changes of jobs failed; the requests that wait are answered as things are")
             for waiters in self._waiters.values():
                 for waiter in waiters:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, NullPool, create_engine, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, NullPool, Text, column, create_engine, func, select, table, text
 from sqlalchemy.exc import OperationalError
 
 from alembic import command
@@ -52,6 +54,24 @@ def migrate(settings: Settings) -> None:
         raise Unavailable(f"The database cannot be migrated: {reason_of(error)}.") from error
     finally:
         engine.dispose()
+
+
+# Alembic's own table.
+_VERSIONS = table("alembic_version", column("version_num", Text), schema=SCHEMA)
+
+
+def schema_is_current(connection: Connection) -> bool:
+    """Whether the schema is this version's, or a later one's: migrations keep what the version before them uses."""
+    if connection.execute(select(func.to_regclass(f"{_VERSIONS.schema}.{_VERSIONS.name}"))).scalar_one() is None:
+        return False
+    revisions = connection.execute(select(_VERSIONS.c.version_num)).scalars()
+    return any(revision not in _older_revisions() for revision in revisions)
+
+
+@cache
+def _older_revisions() -> frozenset[str]:
+    script = ScriptDirectory(str(migrations_path()))
+    return frozenset(item.revision for item in script.walk_revisions()) - frozenset(script.get_heads())
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     Connection,
     Double,
     Integer,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects.postgresql import array
 
 from db.batch import arrays, batch
 from db.models import jobs, workers
@@ -194,15 +196,15 @@ def abandoned_attempts(connection: Connection, *, limit: int = 1000) -> Sequence
 
 
 def list_workers(connection: Connection, *, seen_within: float = 86_400.0) -> Sequence[RowMapping]:
-    """Return the worker boots that were seen in the last ``seen_within`` seconds, and how many jobs each runs."""
+    """Return the worker boots that were seen in the last ``seen_within`` seconds, and which ``jobs`` each runs."""
     running = (
-        select(jobs.c.worker_id, func.count().label("running"))
+        select(jobs.c.worker_id, func.array_agg(jobs.c.id, type_=ARRAY(Uuid)).label("jobs"))
         .where(jobs.c.dispatched_at.is_not(None), jobs.c.status == Status.RUNNING)
         .group_by(jobs.c.worker_id)
         .subquery()
     )
     statement = (
-        select(*workers.c, func.coalesce(running.c.running, 0).label("running"))
+        select(*workers.c, func.coalesce(running.c.jobs, array([], type_=Uuid)).label("jobs"))
         .select_from(workers.outerjoin(running, running.c.worker_id == workers.c.id))
         .where(workers.c.last_seen_at > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, seen_within))
         .order_by(workers.c.started_at.desc(), workers.c.id)

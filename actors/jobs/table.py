@@ -15,7 +15,7 @@ from actors.jobs.table_engine import MEMORY, Engine
 from actors.jobs.table_models import AnalyzeTable, TableReport
 from actors.jobs.table_progress import Progress, Watch, part
 from actors.jobs.table_records import count_duplicates, read_records
-from actors.jobs.table_source import BrokenTable, open_source
+from actors.jobs.table_source import BrokenTable, copy_as_text
 from actors.registry import job
 from db.errors import ConfigurationError, NotFound
 
@@ -32,8 +32,8 @@ def analyze(payload: AnalyzeTable, run: Run) -> TableReport:
     """Describe a table, such as a CSV file: rows, duplicate rows, and for each column its type, missing and different
     values, minimum, maximum, mean, quantiles and most frequent values. Every number is exact, whatever the file's size.
 
-    A file larger than memory works too: what does not fit goes to the system's temporary directory while the job runs,
-    up to several times the size of the file.
+    A file larger than memory works too: the system's temporary directory takes what does not fit, up to several times
+    the size of the file, while the job runs.
 
     Raises:
         BrokenTable: the file is not a table as described; the message has the line and the reason.
@@ -48,12 +48,13 @@ def analyze_file(path: Path, wanted: AnalyzeTable, run: Run, *, memory: str = ME
     progress = Progress(run)
     with tempfile.TemporaryDirectory(prefix="callboard-table-") as folder:
         scratch = Path(folder)
-        source = open_source(path, wanted.encoding, scratch, progress)
+        source = copy_as_text(path, wanted.encoding, scratch, progress)
         dialect = find_dialect(source, wanted.delimiter, header=wanted.header)
         width = len(dialect.names)
-        with Engine(source.path, scratch, memory) as engine:
+        with Engine(scratch, memory) as engine:
             reading = progress.watch("reading", lambda share: _amount(share, source.bytes, "bytes read"))
-            rows = read_records(engine, dialect, wanted.null_values, reading)
+            rows = read_records(engine, source.path, dialect, wanted.null_values, reading)
+            source.path.unlink()  # the engine has it all now
             columns = []
             for index, name in enumerate(dialect.names):
                 watch = _watch_column(progress, index, width, name)

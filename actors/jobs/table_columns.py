@@ -8,6 +8,7 @@ where memory does not suffice.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +32,13 @@ class _Kind:
     value: str
     usable: str = "true"
     """Whether a value enters minimum, maximum, mean and quantiles."""
-    shown: str = "value"
+    total: str = "sum(NULL::DOUBLE)"
+    """Sum over the column."""
+    shown: str = "{}"
+    """How a value goes into the report."""
+
+    def show(self, expression: str) -> str:
+        return self.shown.format(expression)
 
     @property
     def has_order(self) -> bool:
@@ -46,36 +53,42 @@ _OFFSET: Final = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 _KINDS: Final = (
     _Kind("boolean", fits="lower(cell) IN ('true', 'false')", value="cell::BOOLEAN"),
     # Leading zeros and more than 18 digits mark an identifier, which is a text.
-    _Kind("integer", fits="regexp_full_match(cell, '[+-]?(0|[1-9][0-9]{0,17})')", value="cell::BIGINT"),
+    _Kind(
+        "integer",
+        fits="regexp_full_match(cell, '[+-]?(0|[1-9][0-9]{0,17})')",
+        value="cell::BIGINT",
+        total="sum(value::HUGEINT * count)",
+    ),
     _Kind(
         "number",
         fits=r"""regexp_full_match(lower(cell),
             '[+-]?((0|[1-9][0-9]{0,17})(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,3})?|[+-]?(nan|inf|infinity)')""",
         value="cell::DOUBLE + 0.0",  # no negative zero
         usable="isfinite(value)",
+        total="fsum(value * count)",
     ),
     _Kind(
         "date",
         fits=f"regexp_full_match(cell, '{_DATE}') AND cell >= '0001' AND try_cast(cell AS DATE) IS NOT NULL",
         value="cell::DATE",
-        shown="value::VARCHAR",
+        shown="({})::VARCHAR",
     ),
     _Kind(
         "timestamp",
         fits=f"regexp_full_match(cell, '{_DATE}({_TIME})?') AND cell >= '0001' "
         "AND try_cast(cell AS TIMESTAMP) IS NOT NULL",
         value="cell::TIMESTAMP",
-        shown="replace(value::VARCHAR, ' ', 'T')",
+        shown="replace(({})::VARCHAR, ' ', 'T')",
     ),
     _Kind(
         "timestamp",
         fits=f"regexp_full_match(cell, '{_DATE}{_TIME}{_OFFSET}') AND cell >= '0001' "
         "AND try_cast(cell AS TIMESTAMPTZ) IS NOT NULL",
         value="make_timestamp(epoch_us(cell::TIMESTAMPTZ))",
-        shown="replace(value::VARCHAR, ' ', 'T') || 'Z'",
+        shown="replace(({})::VARCHAR, ' ', 'T') || 'Z'",
     ),
 )
-_TEXT: Final = _Kind("text", fits="true", value="text", shown=f"left(value, {_LONGEST_TEXT + 1})")
+_TEXT: Final = _Kind("text", fits="true", value="text", shown=f"left({{}}, {_LONGEST_TEXT + 1})")
 
 _CELLS: Final = "(SELECT trim(text) AS cell, text, count FROM texts WHERE text IS NOT NULL)"
 _SAMPLE: Final = 1_000
@@ -94,18 +107,16 @@ def describe_column(
     if kind is None:
         return ColumnReport(name=name, type="empty", nulls=rows, distinct=0)
     _tally(engine, kind, part(watch, 0.4, 0.6))
-    distinct, filled, usable, total = engine.query(
-        f"""SELECT count(*), sum(count)::BIGINT, coalesce(sum(count) FILTER (WHERE {kind.usable}), 0)::BIGINT,
-                   {_SUMS.get(kind.type, "NULL")}
+    usable_only = f"FILTER (WHERE {kind.usable})"
+    distinct, filled, usable, total, least, greatest = engine.query(
+        f"""SELECT count(*), sum(count)::BIGINT, coalesce(sum(count) {usable_only}, 0)::BIGINT,
+                   {kind.total} {usable_only},
+                   {kind.show(f"min(value) {usable_only}")}, {kind.show(f"max(value) {usable_only}")}
             FROM tally""",
-        watch=part(watch, 0.6, 0.65),
+        watch=part(watch, 0.6, 0.7),
     )[0]
-    least, greatest = engine.query(
-        f"SELECT {kind.shown} FROM (SELECT unnest([min(value), max(value)]) AS value FROM tally WHERE {kind.usable})",
-        watch=part(watch, 0.65, 0.7),
-    )
     most_frequent = engine.query(
-        f"SELECT {kind.shown}, count FROM tally ORDER BY count DESC, value LIMIT $top",
+        f"SELECT {kind.show('value')}, count FROM tally ORDER BY count DESC, value LIMIT $top",
         {"top": wanted.top},
         watch=part(watch, 0.7, 0.75),
     )
@@ -115,29 +126,24 @@ def describe_column(
         nulls=rows - filled,
         non_finite=filled - usable,
         distinct=distinct,
-        min=_json_value(least[0]),
-        max=_json_value(greatest[0]),
+        min=_json_value(least),
+        max=_json_value(greatest),
         mean=_mean(total, usable),
         quantiles=_quantiles(engine, kind, usable, wanted.quantiles, part(watch, 0.75, 1.0)),
         most_frequent=[Frequent(value=_json_value(value), count=count) for value, count in most_frequent],
     )
 
 
-_SUMS: Final = {
-    "integer": "sum(value::HUGEINT * count)",
-    "number": "fsum(value * count) FILTER (WHERE isfinite(value))",
-}
-
-
 def _kind_of_texts(engine: Engine, watch: Watch) -> _Kind | None:
     """Return the narrowest kind that fits all values, or None if there are none."""
     tests = ", ".join(f"bool_and({kind.fits})" for kind in _KINDS)
-    sample = engine.query(f"SELECT {tests} FROM (FROM {_CELLS} LIMIT {_SAMPLE})", watch=part(watch, 0.0, 0.1))[0]
-    if sample[0] is None:
+    sample = engine.query(f"SELECT count(*), {tests} FROM (FROM {_CELLS} LIMIT {_SAMPLE})", watch=part(watch, 0.0, 0.1))
+    looked_at, *fits_sample = sample[0]
+    if looked_at == 0:
         return None
-    for kind, fits_sample in zip(_KINDS, sample, strict=True):
+    for kind in itertools.compress(_KINDS, fits_sample):
         everything = f"SELECT bool_and({kind.fits}) FROM {_CELLS}"
-        if fits_sample and engine.query(everything, watch=part(watch, 0.1, 1.0))[0][0]:
+        if looked_at < _SAMPLE or engine.query(everything, watch=part(watch, 0.1, 1.0)) == [(True,)]:
             return kind
     return _TEXT
 
@@ -168,7 +174,7 @@ def _quantiles(engine: Engine, kind: _Kind, usable: int, wanted: Sequence[float]
     whole = [bound for rank in ranks for bound in (math.floor(rank), math.ceil(rank))]
     found = ", ".join(["min(value) FILTER (WHERE upto > ?)"] * len(whole))
     values = engine.query(
-        f"""SELECT {kind.shown} FROM (SELECT unnest([{found}]) AS value
+        f"""SELECT {kind.show("value")} FROM (SELECT unnest([{found}]) AS value
             FROM (SELECT value, sum(count) OVER (ROWS UNBOUNDED PRECEDING) AS upto FROM ordered))""",
         whole,
         watch=part(watch, 0.8, 1.0),

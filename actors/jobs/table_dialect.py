@@ -46,7 +46,7 @@ def find_dialect(source: Source, delimiter: str | None, *, header: bool | None) 
     Raises:
         BrokenTable: there is no row, the first row has no end, is too wide, or names two columns alike.
     """
-    with source.path.open(encoding="utf-8-sig", newline="") as file:
+    with source.path.open(encoding="utf-8", newline="") as file:
         sample = file.read(_SAMPLE)
         is_whole = not file.read(1)
     text = sample.lstrip("\n")

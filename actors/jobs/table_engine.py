@@ -23,12 +23,12 @@ _POLL: Final = 0.05
 class Engine:
     """A database in memory that spills to a folder. Use it in a ``with`` block; one thread at a time."""
 
-    def __init__(self, source: Path, scratch: Path, memory: str = MEMORY) -> None:
+    def __init__(self, scratch: Path, memory: str = MEMORY) -> None:
         """Open it.
 
         Args:
-            source: the only file that SQL will be able to read, as :attr:`source`.
-            scratch: a folder for what does not fit into memory; it may grow to several times the file's size.
+            scratch: a folder for what does not fit into memory: up to several times the size of the table. SQL can read
+                no files but those of this folder.
             memory: the bound of memory, such as ``512MiB``.
 
         Raises:
@@ -40,9 +40,6 @@ class Engine:
             raise ConfigurationError(
                 "table.analyze needs DuckDB, which is not installed here. Install callboard[tables] where workers run."
             ) from error
-        # DuckDB reads * ? [ in a path as a pattern, so it gets a name of ours.
-        self.source = scratch / "source"
-        self.source.symlink_to(source.resolve())
         self._connection = duckdb.connect(
             ":memory:",
             config={
@@ -61,7 +58,7 @@ class Engine:
             "enable_progress_bar_print": False,
             "enable_progress_bar": True,  # or query_progress() has nothing to tell
             "progress_bar_time": 0,
-            "allowed_paths": [str(self.source), str(source.resolve())],
+            "allowed_directories": [str(scratch)],
             "enable_external_access": False,
             "lock_configuration": True,
         }.items():

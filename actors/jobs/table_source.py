@@ -7,10 +7,10 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from actors.jobs.table_models import Encoding
-from actors.jobs.table_progress import Progress, Watch
+from actors.jobs.table_progress import Progress
 
 _BLOCK: Final = 512 * 1024
 """Bytes read at a time: also the distance between two progress reports."""
@@ -34,20 +34,21 @@ class Source:
     """A table file that is known to be text."""
 
     path: Path
-    """UTF-8 with line feeds: the upload itself, or a copy where that is something else."""
+    """A copy in UTF-8, without a byte order mark, in which every line ends with a line feed."""
     encoding: Encoding
+    """Of the upload."""
     bytes: int
     """Size of the upload."""
 
 
-def open_source(path: Path, encoding: Encoding | None, scratch: Path, progress: Progress) -> Source:
-    """Read the file once, to the end, and return it as a text; a copy in ``scratch`` where one is needed.
+def copy_as_text(path: Path, encoding: Encoding | None, scratch: Path, progress: Progress) -> Source:
+    """Copy an upload, as the text it is, into the folder ``scratch``.
 
     Args:
         path: the upload.
         encoding: its encoding; None finds it by its byte order mark, and else takes UTF-8.
         scratch: a folder with room for the copy.
-        progress: is told of each block; what it raises ends the reading.
+        progress: is told of each block; what it raises ends the work.
 
     Raises:
         BrokenTable: the file is empty, or not text in that encoding.
@@ -63,35 +64,20 @@ def open_source(path: Path, encoding: Encoding | None, scratch: Path, progress: 
             raise BrokenTable(f"The file is {kind}, not a table in text form. Export it as CSV and upload that.")
     if encoding is None:
         encoding = "utf-16" if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
-    if encoding == "utf-8" and _has_only_line_feeds(path, size, watch):
-        return Source(path, encoding, size)
     copy = scratch / "table.csv"
+    last = ""
     with copy.open("w", encoding="utf-8", newline="") as target:
-        for block in _blocks(path, encoding):
-            target.write(block.text)
-            watch(block.read / size)
+        for text, read in _blocks(path, encoding):
+            target.write(text)
+            last = text[-1:] or last
+            watch(read / size)
+        if last != "\n":
+            target.write("\n")
     return Source(copy, encoding, size)
 
 
-def _has_only_line_feeds(path: Path, size: int, watch: Watch) -> bool:
-    """Check a UTF-8 file up to the first carriage return, or all of it."""
-    for block in _blocks(path, "utf-8"):
-        if block.after_carriage_return:
-            return False
-        watch(block.read / size)
-    return True
-
-
-class _Block(NamedTuple):
-    text: str
-    """Every line end is a line feed."""
-    read: int
-    """Bytes of the file read so far."""
-    after_carriage_return: bool
-    """Whether this block or one before had another line end."""
-
-
-def _blocks(path: Path, encoding: Encoding) -> Iterator[_Block]:
+def _blocks(path: Path, encoding: Encoding) -> Iterator[tuple[str, int]]:
+    """Yield the text in blocks, every line end as a line feed, each with the bytes read so far."""
     codec = "utf-8-sig" if encoding == "utf-8" else encoding
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(codec)(), translate=True)
     lines = read = 0
@@ -106,7 +92,7 @@ def _blocks(path: Path, encoding: Encoding) -> Iterator[_Block]:
                 raise _not_text(encoding, lines + 1 + text.count("\n", 0, text.index("\0")))
             lines += text.count("\n")
             read += len(data)
-            yield _Block(text, read, decoder.newlines not in {None, "\n"})
+            yield text, read
             if not data:
                 return
 

@@ -20,6 +20,10 @@ def _run(role: str, settings: Settings, options: dict[str, Any]) -> int:
             from callboard.processes.api import run_api
 
             return run_api(settings, **options)
+        case "dispatcher":
+            from callboard.processes.dispatcher import run_dispatcher
+
+            return run_dispatcher(settings, **options)
         case "work":
             from callboard.processes.work import run_work
             from callboard.processes.worker import WorkerOptions

@@ -121,14 +121,15 @@ class BucketStorage(Storage):
         """
         try:
             yield
-        except FileNotFoundError as error:
-            if file_id is None or "NoSuchBucket" in str(error):
+        except (FileNotFoundError, BaseError) as error:
+            missing = isinstance(error, FileNotFoundError)
+            if "<Code>NoSuchBucket<" in str(error) or (missing and file_id is None):
                 raise Unavailable(
                     f"The bucket {self._bucket!r} for uploaded files does not exist. Make it, or correct "
                     "CALLBOARD_FILES_URL."
                 ) from None
-            raise NotFound(f"There is no file {file_id}.") from None
-        except BaseError as error:
+            if missing:
+                raise NotFound(f"There is no file {file_id}.") from None
             raise Unavailable(f"The bucket {self._bucket!r} for uploaded files fails: {_reason(error)}.") from None
 
 

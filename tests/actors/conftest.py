@@ -66,11 +66,10 @@ def transport(rabbitmq: Rabbitmq) -> Iterator[RabbitmqTransport]:
 @contextmanager
 def publishing_to(rabbitmq: Rabbitmq) -> Iterator[RabbitmqTransport]:
     """Yield a transport, and see to it that its thread ends."""
-    before = set(threading.enumerate())
     transport = RabbitmqTransport(rabbitmq, confirm_timeout=5)
     yield transport
     transport.close()
-    assert set(threading.enumerate()) <= before
+    assert not [thread for thread in threading.enumerate() if thread.name == "rabbitmq-publisher"]
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ def start_worker(request: pytest.FixtureRequest) -> Callable[..., dramatiq.Worke
         threads: int = 1,
         prefetch: int = 1,
     ) -> dramatiq.Worker:
-        dramatiq.actor(handler, actor_name=job_type, queue_name=queue, broker=broker)
+        handler.declare(broker, queue, job_type)
         worker = dramatiq.Worker(broker, worker_threads=threads, worker_timeout=100)
         worker.queue_prefetch = prefetch
         worker.start()

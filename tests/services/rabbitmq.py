@@ -73,6 +73,12 @@ class RabbitmqServer:
         )
 
     @property
+    def pid(self) -> int:
+        """Process id of the node."""
+        assert self._process is not None, "RabbitMQ is not running"
+        return self._process.pid
+
+    @property
     def url(self) -> str:
         """AMQP URL of the default vhost, whether the node runs or not."""
         return self.url_of("/")
@@ -145,6 +151,16 @@ class RabbitmqServer:
     def delete_vhost(self, name: str) -> None:
         """Delete a vhost with all its queues; connections to it are closed."""
         self.evaluate(f'rabbit_vhost:delete(<<"{name}">>, <<"t">>)')
+
+    def messages(self, vhost: str, queue: str) -> int:
+        """Return how many messages a queue has: those that wait, and those that were delivered but not acknowledged."""
+        name = f'rabbit_misc:r(<<"{vhost}">>, queue, <<"{queue}">>)'
+        return int(
+            self.evaluate(
+                f"{{ok, Queue}} = rabbit_amqqueue:lookup({name}), "
+                "[{messages, Count}] = rabbit_amqqueue:info(Queue, [messages]), Count"
+            )
+        )
 
     def purge(self, vhost: str) -> None:
         """Drop all messages that wait in the queues of a vhost."""

@@ -1,4 +1,4 @@
-"""``table.analyze`` run as a worker runs it: the registered handler, a payload, and a Run that keeps what it is told."""
+"""``table.analyze`` run as a worker runs it: the handler, a payload, and a Run that keeps what it is told."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from uuid import UUID
 
 import pytest
 
-from actors.jobs.table import TableReport, analyze
-from actors.jobs.table_models import AnalyzeTable
+from actors.jobs.table import analyze
+from actors.jobs.table_models import AnalyzeTable, TableReport
 from db.errors import NotFound
 
 FILE = UUID("019aa1f0-7c00-7000-8000-000000000001")

@@ -34,29 +34,37 @@ BROKEN: dict[str, tuple[str | bytes, dict[str, object], str]] = {
     "open quote": ('a,b\n1,2\n3,"4\n5,6\n', {}, "Line 3 has a quote that is not closed, or text after"),
     "text after a quote": ('a,b\n1,2\n3,"4"5\n', {}, "Line 3 has a quote that is not closed, or text after"),
     "open quote in a long file": (
-        'a,b\n1,"2\n' + "3,4\n" * 600_000,
+        'a,b\n1,2\n3,4\n1,"2\n' + "3,4\n" * 600_000,
         {},
-        "Line 2 is longer than 2,000,000 bytes: a quote may be opened in it and never closed.",
+        "Line 4 has a quote that is not closed, or text after",
+    ),
+    "long row": (
+        f'a,b\n1,2\n3,"{"x" * 2_000_000}"\n',
+        {},
+        "Line 3 is longer than 2,000,000 bytes: a quote may be opened in it and never closed.",
     ),
     "open quote in the header": ('a,"b\n1,2\n', {}, "Line 1, the first row, has a quote that is not closed"),
     "not UTF-8": (
         "a,b\n1,Köln\n2,Köln\n".encode("latin-1"),
         {},
-        'Line 2 holds the byte 0xf6, which is not valid in utf-8. If the file is in another encoding, say in which, '
-        'such as "encoding": "windows-1252".',
+        'not valid in utf-8. If the file is in another encoding, say in which, such as "encoding": "windows-1252".',
     ),
     "not UTF-8, far below": (b"a\n" + b"x\n" * 400_000 + b"\xff\n", {}, "Line 400002 holds the byte 0xff"),
     "not UTF-16": ("a,b\n1,2\n3,".encode("utf-16") + b"\x00\xdc\n\x00", {}, "Line 3 holds the byte"),
     "cut UTF-8": ("a,b\n1,é".encode()[:-1], {}, "Line 2 holds the byte 0xc3"),
+    "not UTF-8, byte": (b"a\n\xf6\n", {}, "Line 2 holds the byte 0xf6, which is"),
     "NUL": (b"a,b\n1,\x00\n", {}, "Line 2 holds a NUL character, so the file is not text in utf-8."),
     "UTF-16 without a mark": ("a,b\n".encode("utf-16-le"), {}, 'If it is UTF-16, say so: "encoding": "utf-16".'),
-    "workbook": (b"PK\x03\x04\x14\x00\x06\x00", {}, "The file is a ZIP archive or an Excel workbook, not a table in text"),
+    "workbook": (
+        b"PK\x03\x04\x14\x00\x06\x00",
+        {},
+        "The file is a ZIP archive or an Excel workbook, not a table in text",
+    ),
     "gzip": (b"\x1f\x8b\x08\x00", {}, "The file is compressed with gzip, not a table in text"),
     "same name twice": (
         "id,name,id\n1,2,3\n",
         {},
-        "Line 1, the header, has the name 'id' 2 times, in columns 1 and 3. Rename all but one, or say that there is no "
-        'header: "header": false.',
+        "Line 1, the header, has the name 'id' 2 times, in columns 1 and 3. Rename all but one, or say",
     ),
     "too wide": ("," * 2_000, {}, "The first row has 2,001 values; a table may have 2,000 columns."),
     "delimiter in a null value": (

@@ -1,0 +1,83 @@
+"""The ASGI application: put together here, from parts that do not know of each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from actors.registry import Registry
+from api import files, job_list, job_types, jobs, openapi, probes, submit, system
+from api.middleware import BodyLimit, RequestContext
+from api.problems import add_problem_handlers
+from api.services import Services
+from db.engine import Database
+from db.settings import Settings
+from db.storage import open_storage
+from db.version import VERSION
+
+_FILES: Final = "/v1/files"
+_DESCRIPTION: Final = "Durable jobs over HTTP. Errors are problem details (RFC 9457)."
+
+
+def create_app(settings: Settings, registry: Registry, *, database: Database | None = None) -> FastAPI:
+    """Return the application. It starts its threads when the server starts it, and connects when it is asked.
+
+    Args:
+        settings: of this process.
+        registry: the job types that can be submitted.
+        database: used instead of one made from the settings, and left open.
+
+    Raises:
+        ConfigurationError: a setting of the database or of the file storage does not fit.
+    """
+    storage = open_storage(settings)
+    used = database or Database(settings, role="api")
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services = app.state.services = Services.open(settings, registry, used, storage)
+        try:
+            yield
+        finally:
+            services.waits.stop()
+            await asyncio.to_thread(services.close)
+            if database is None:
+                used.close()
+
+    app = _Application(
+        title="Callboard",
+        version=VERSION,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=[
+            Middleware(RequestContext),
+            Middleware(BodyLimit, limit=settings.max_body_bytes, exempt=_FILES),
+        ],
+    )
+    # FastAPI documents these two, but Starlette serves them: that saves most of what an empty endpoint costs.
+    app.router.routes[:0] = [
+        Route("/v1/jobs/{job_id}", jobs.get_job, methods=["GET"], include_in_schema=False),
+        Route("/v1/jobs", submit.submit_job, methods=["POST"], include_in_schema=False),
+    ]
+    routers = [part.router for part in (submit, job_list, jobs, files, job_types, system, probes)]
+    for router in routers:
+        app.include_router(router)
+    add_problem_handlers(app, [route for router in routers for route in router.routes if isinstance(route, APIRoute)])
+    return app
+
+
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = openapi.document(self)
+        return self.openapi_schema

@@ -1,0 +1,52 @@
+"""``GET /v1/job-types``: what can be submitted."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from pydantic_core import to_jsonable_python
+
+from actors.registry import JobType
+from api import documents
+from api.rendering import Json, page, respond
+from api.services import services_of
+from db.errors import NotFound
+
+router = APIRouter(tags=["job types"])
+
+
+@router.get("/v1/job-types", operation_id="listJobTypes", **documents.LIST_JOB_TYPES)
+async def list_job_types(request: Request) -> Response:
+    """List what can be submitted, by name."""
+    return respond(page([_shown(job_type) for job_type in services_of(request).registry]))
+
+
+@router.get("/v1/job-types/{name:path}", operation_id="getJobType", **documents.GET_JOB_TYPE)
+async def get_job_type(request: Request, name: str) -> Response:
+    """Return one job type."""
+    registry = services_of(request).registry
+    if name not in registry:
+        raise NotFound(f"There is no job type {name[:200]!r}. GET /v1/job-types lists what there is.")
+    return respond(_shown(registry.get(name)))
+
+
+def _shown(job_type: JobType) -> Json:
+    return {
+        "name": job_type.name,
+        "queue": job_type.queue,
+        "description": job_type.description,
+        "defaults": {
+            "priority": job_type.priority,
+            "max_retries": job_type.max_retries,
+            "time_limit": job_type.time_limit,
+            "min_backoff": job_type.min_backoff,
+            "max_backoff": job_type.max_backoff,
+        },
+        "bounds": {
+            "priority": {"minimum": 0, "maximum": 9},
+            "max_retries": {"minimum": 0, "maximum": job_type.highest_max_retries},
+            "time_limit": {"exclusive_minimum": 0, "maximum": job_type.highest_time_limit},
+        },
+        "payload_schema": job_type.payload.json_schema(mode="validation"),
+        "result_schema": job_type.result.json_schema(mode="serialization"),
+        "example": to_jsonable_python(job_type.example),
+    }

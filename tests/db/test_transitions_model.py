@@ -1,0 +1,339 @@
+"""No sequence of verbs, stale ones included, breaks one outcome (P2) or one attempt at a time (P3).
+
+Every step is played on PostgreSQL and on ``tests.support.model``; after each of them both must say the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import run_state_machine_as_test as play
+from sqlalchemy import delete, update
+
+from db.dispatch import next_jobs
+from db.engine import Database
+from db.models import metadata, queues
+from db.outcome import JobError, Outcome
+from db.progress import ProgressReport, report_progress
+from db.queues import ensure_queues
+from db.retry import RetryPolicy, decide_retry
+from db.states import TERMINAL, Reason, Status
+from db.transitions import (
+    Claim,
+    Ending,
+    IdempotencyKey,
+    NewJob,
+    Request,
+    SubmissionKind,
+    cancel,
+    claim,
+    expire,
+    mark_dispatched,
+    promote,
+    record,
+    reopen,
+    submit,
+    undispatch,
+)
+from db.workers import WorkerState, abandoned_attempts, declare_lost, heartbeat, stop_requests
+from tests.support import clock
+from tests.support.factory import QUEUE, Factory
+from tests.support.model import ModelJob, ModelWorker
+from tests.support.records import Record, read_records
+
+#: From long ago to not yet: which attempt a message or a worker speaks of, seen from the job's latest.
+OFFSETS = st.sampled_from([0, 0, 0, 0, -1, 1, 2])
+ENDS = st.sampled_from(["succeed", "fail", "raise", "release", "cancel"])
+LEASE_TTL = 30.0
+
+
+class Transitions(RuleBasedStateMachine):
+    jobs = Bundle("jobs")
+    workers = Bundle("workers")
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self.database = database
+        self.factory = Factory(database)
+        self.model: dict[Any, ModelJob] = {}
+        self.keys: dict[str, tuple[bytes, list[Any]]] = {}
+        self.seen: dict[Any, Record] = {}
+        self.paused = False
+        with database.begin() as connection:
+            for table in metadata.sorted_tables:
+                connection.execute(delete(table))
+            ensure_queues(connection, [QUEUE])
+
+    @initialize(target=workers)
+    def first_worker(self) -> ModelWorker:
+        return self.boot()
+
+    @rule(target=workers)
+    def boot(self) -> ModelWorker:
+        return ModelWorker(self.factory.worker())
+
+    # --- submitting -------------------------------------------------------------------------------------------------
+
+    @rule(
+        target=jobs,
+        later=st.booleans(),
+        priority=st.integers(0, 9),
+        max_retries=st.integers(0, 2),
+        unique_key=st.sampled_from([None, None, "one", "two"]),
+    )
+    def submit(self, *, later: bool, priority: int, max_retries: int, unique_key: str | None) -> ModelJob:
+        new = self.factory.new_job(
+            priority=priority,
+            max_retries=max_retries,
+            delay=3600.0 if later else None,
+            unique_key=unique_key,
+            payload=b'{"n": %d}' % len(self.model),
+        )
+        with self.database.begin() as connection:
+            (made,) = submit(connection, [Request([new])])
+        expected = self.expect(new)
+        assert (made.kind, made.job_ids) == (SubmissionKind.CREATED, [expected.id])
+        return expected
+
+    @rule(target=jobs, key=st.sampled_from(["k", "l"]), body=st.sampled_from([b"a", b"b"]))
+    def submit_with_idempotency_key(self, key: str, body: bytes) -> ModelJob:
+        new = self.factory.new_job(max_retries=0)
+        with self.database.begin() as connection:
+            (made,) = submit(connection, [Request([new], IdempotencyKey("owner", key, body, 60.0))])
+        if key not in self.keys:
+            self.keys[key] = (body, [new.id])
+            assert (made.kind, made.job_ids) == (SubmissionKind.CREATED, [new.id])
+            return self.expect(new)
+        first_body, first_ids = self.keys[key]
+        if first_body == body:
+            assert (made.kind, made.job_ids) == (SubmissionKind.REPLAYED, first_ids)
+        else:
+            assert (made.kind, made.job_ids) == (SubmissionKind.KEY_REUSED, [])
+        return self.model[first_ids[0]]
+
+    @rule(job=jobs)
+    def submit_again_after_a_lost_answer(self, job: ModelJob) -> None:
+        with self.database.begin() as connection:
+            (made,) = submit(connection, [Request([job.new])], repeated=True)
+        assert made.job_ids == [job.id]
+
+    def expect(self, new: NewJob) -> ModelJob:
+        for other in self.model.values():
+            if other.live and new.unique_key is not None and other.unique_key == new.unique_key:
+                return other
+        status = Status.QUEUED if new.delay is None else Status.SCHEDULED
+        self.model[new.id] = ModelJob(new, status, new.unique_key)
+        return self.model[new.id]
+
+    # --- dispatching ------------------------------------------------------------------------------------------------
+
+    @rule(job=jobs)
+    def promote(self, job: ModelJob) -> None:
+        clock.make_due(self.database, job.id)
+        with self.database.begin() as connection:
+            promoted = promote(connection)
+        waits = job.status in {Status.SCHEDULED, Status.RETRYING}
+        assert promoted == int(waits)
+        if waits:
+            job.promote()
+
+    @rule(confirmed=st.integers(0, 5))
+    def dispatch(self, confirmed: int) -> None:
+        with self.database.begin() as connection:
+            due = next_jobs(connection, {QUEUE: 100})
+            expected = sorted(
+                (job for job in self.model.values() if job.dispatchable), key=lambda job: (-job.new.priority, job.id)
+            )
+            assert [(row.id, row.attempt) for row in due] == [(job.id, job.attempt + 1) for job in expected]
+            mark_dispatched(connection, [Claim(job.id, job.attempt + 1) for job in expected[:confirmed]])
+        for job in expected[:confirmed]:
+            job.mark_dispatched(job.attempt + 1)
+
+    @rule(job=jobs, offset=OFFSETS)
+    def confirm_late(self, job: ModelJob, offset: int) -> None:
+        with self.database.begin() as connection:
+            mark_dispatched(connection, [Claim(job.id, job.attempt + 1 + offset)])
+        job.mark_dispatched(job.attempt + 1 + offset)
+
+    @rule()
+    def undispatch(self) -> None:
+        expected = [job for job in self.model.values() if job.dispatched and job.status is Status.QUEUED]
+        with self.database.begin() as connection:
+            assert undispatch(connection, QUEUE, older_than=3600.0) == 0
+            assert undispatch(connection, QUEUE, older_than=-1.0) == len(expected)
+        for job in expected:
+            job.dispatched = False
+
+    @rule()
+    def pause_or_resume(self) -> None:
+        self.paused = not self.paused
+        with self.database.begin() as connection:
+            connection.execute(update(queues).values(paused=self.paused))
+
+    # --- running ----------------------------------------------------------------------------------------------------
+
+    @rule(
+        messages=st.lists(st.tuples(jobs, OFFSETS), min_size=1, max_size=4, unique_by=lambda message: message[0].id),
+        worker=workers,
+    )
+    def claim(self, messages: list[tuple[ModelJob, int]], worker: ModelWorker) -> None:
+        claims = [Claim(job.id, job.attempt + 1 + offset) for job, offset in messages]
+        with self.database.begin() as connection:
+            claimed = claim(connection, claims, worker_id=worker.id, worker="host-1")
+        expected = {
+            each
+            for each in dict.fromkeys(claims)
+            if self.model[each.job_id].claim(each.attempt, worker, paused=self.paused)
+        }
+        assert claimed.keys() == expected
+        for each, ours in claimed.items():
+            assert (ours.id, ours.attempt) == (each.job_id, each.attempt)
+            assert ours.payload == self.model[each.job_id].new.payload.decode()
+
+    @rule(
+        endings=st.lists(st.tuples(jobs, OFFSETS, ENDS), min_size=1, max_size=4, unique_by=lambda ending: ending[0].id)
+    )
+    def end(self, endings: list[tuple[ModelJob, int, str]]) -> None:
+        self.record([(job, job.attempt + offset, self.outcome(job, how)) for job, offset, how in endings])
+
+    @rule(job=jobs, offset=OFFSETS, current=st.integers(0, 10))
+    def progress(self, job: ModelJob, offset: int, current: int) -> None:
+        attempt = job.attempt + offset
+        job.progress += 1
+        report = ProgressReport(job.id, attempt, job.progress, current, 10, step=None, message="\0")
+        with self.database.begin() as connection:
+            report_progress(connection, [report])
+        row = read_records(self.database)[job.id].row
+        shown = row["progress"] is not None and row["progress"]["current"] == current
+        assert shown or not job.runs(attempt)
+
+    @rule(job=jobs, offset=OFFSETS)
+    def ask_what_to_stop(self, job: ModelJob, offset: int) -> None:
+        held = (job.id, job.attempt + offset)
+        with self.database.begin() as connection:
+            reasons = stop_requests(connection, [held])
+        expected = {} if job.runs(held[1]) else {held: "lease_lost"}
+        assert reasons == ({held: "cancelled"} if job.runs(held[1]) and job.cancel_requested else expected)
+
+    # --- stopping ---------------------------------------------------------------------------------------------------
+
+    @rule(job=jobs)
+    def cancel(self, job: ModelJob) -> None:
+        with self.database.begin() as connection:
+            cancelled = cancel(connection, job.id)
+        assert cancelled == job.cancel()
+
+    @rule(job=jobs)
+    def expire(self, job: ModelJob) -> None:
+        clock.make_overdue(self.database, job.id)
+        job.overdue = job.overdue or job.live
+        with self.database.begin() as connection:
+            expire(connection)
+        for each in self.model.values():
+            each.expire()
+
+    @rule(worker=workers, state=st.sampled_from([WorkerState.RUNNING, WorkerState.DRAINING]))
+    def heartbeat(self, worker: ModelWorker, state: WorkerState) -> None:
+        with self.database.begin() as connection:
+            assert heartbeat(connection, worker.id, state) == worker.alive
+        worker.state = state if worker.alive else worker.state
+
+    @rule(worker=workers)
+    def stop_worker(self, worker: ModelWorker) -> None:
+        with self.database.begin() as connection:
+            assert heartbeat(connection, worker.id, WorkerState.STOPPED) == worker.alive
+        worker.state = WorkerState.STOPPED if worker.alive else worker.state
+
+    @rule(worker=workers)
+    def lose_worker(self, worker: ModelWorker) -> None:
+        clock.silence(self.database, worker.id, LEASE_TTL + 1)
+        with self.database.begin() as connection:
+            lost = [worker_id for worker_id, _ in declare_lost(connection, lease_ttl=LEASE_TTL)]
+        assert lost == ([worker.id] if worker.alive else [])
+        worker.state = WorkerState.LOST if worker.alive else worker.state
+
+    @rule()
+    def rescue(self) -> None:
+        with self.database.begin() as connection:
+            found = {(row["id"], row["attempt"]) for row in abandoned_attempts(connection)}
+        abandoned = [job for job in self.model.values() if job.worker is not None and not job.worker.alive]
+        assert found == {(job.id, job.attempt) for job in abandoned}
+        if abandoned:
+            self.record([(job, job.attempt, self.outcome(job, "raise")) for job in abandoned])
+
+    @rule(job=jobs)
+    def reopen(self, job: ModelJob) -> None:
+        with self.database.begin() as connection:
+            reopened = reopen(connection, job.id)
+        assert reopened == job.reopen()
+
+    # --- what always holds ------------------------------------------------------------------------------------------
+
+    @invariant()
+    def both_say_the_same(self) -> None:
+        records = read_records(self.database)
+        assert records.keys() == self.model.keys()
+        for job_id, job in self.model.items():
+            self.compare(job, records[job_id])
+            if job_id in self.seen:
+                self.compare_in_time(self.seen[job_id], records[job_id])
+        self.seen = records
+
+    def compare(self, job: ModelJob, rows: Record) -> None:
+        row = rows.row
+        assert bool(rows.finished) == (job.status in TERMINAL)
+        assert (row["status"], row["attempt"], row["retries"]) == (job.status, job.attempt, job.retries)
+        assert row["retries"] <= row["max_retries"] == job.new.max_retries
+        assert (row["cancel_requested_at"] is not None) == job.cancel_requested
+        assert row["unique_key"] == job.unique_key
+        assert row["payload"] == {"n": row["payload"]["n"]}
+        assert {each["attempt"]: each["outcome"] for each in rows.attempts} == job.ended
+        assert sorted(job.ended) == list(range(1, job.attempt + (job.status is not Status.RUNNING)))
+        times = [moment for each in rows.attempts for moment in (each["started_at"], each["finished_at"])]
+        if job.status is Status.RUNNING:
+            assert job.worker is not None
+            assert row["worker_id"] == job.worker.id
+            times.append(row["attempt_started_at"])
+        assert times == sorted(times), "an attempt started before the one before it had ended"
+        if rows.live:
+            assert (row["dispatched_at"] is not None) == job.dispatched
+
+    @staticmethod
+    def compare_in_time(before: Record, now: Record) -> None:
+        old, new = before.row, now.row
+        assert old["payload"] == new["payload"]
+        assert old["created_at"] == new["created_at"]
+        assert old["attempt"] <= new["attempt"] <= old["attempt"] + 1
+        changed = any(old[name] != new[name] for name in ("status", "attempt", "cancel_requested_at", "progress"))
+        assert new["revision"] > old["revision"] if changed else new["revision"] == old["revision"]
+        assert now.attempts[: len(before.attempts)] == before.attempts
+
+    # --- helpers ----------------------------------------------------------------------------------------------------
+
+    def record(self, endings: list[tuple[ModelJob, int, Outcome]]) -> None:
+        with self.database.begin() as connection:
+            ended = record(connection, [Ending(job.id, attempt, outcome) for job, attempt, outcome in endings])
+        assert ended == {(job.id, attempt) for job, attempt, outcome in endings if job.end(attempt, outcome)}
+
+    @staticmethod
+    def outcome(job: ModelJob, how: str) -> Outcome:
+        error = JobError(Reason.EXCEPTION, "ValueError", "caf\udce9\0", job.attempt)
+        match how:
+            case "succeed":
+                return Outcome.succeed(b"[1]")
+            case "release":
+                return Outcome.release()
+            case "cancel":
+                return Outcome.cancel(error)
+            case "raise":
+                policy = RetryPolicy(job.new.max_retries, 3600, 3600)
+                delay = decide_retry(policy, job.retries, random=lambda: 0.5).delay
+                return Outcome.fail(error) if delay is None else Outcome.retry_later(error, delay)
+        return Outcome.fail(error)
+
+
+def test_no_sequence_of_verbs_breaks_a_promise(database: Database) -> None:
+    play(lambda: Transitions(database), settings=settings(max_examples=1500))

@@ -1,0 +1,43 @@
+"""All that the database says of all jobs, for comparison with the model."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from db.engine import Database
+from db.models import job_attempts, job_history, jobs
+
+
+@dataclass
+class Record:
+    """The rows of one job."""
+
+    live: list[Mapping[str, Any]] = field(default_factory=list)
+    finished: list[Mapping[str, Any]] = field(default_factory=list)
+    attempts: list[Mapping[str, Any]] = field(default_factory=list)
+
+    @property
+    def row(self) -> Mapping[str, Any]:
+        """The one row that there is of a job, live or finished (promise P2)."""
+        rows = self.live + self.finished
+        assert len(rows) == 1, f"{len(self.live)} live and {len(self.finished)} finished rows"
+        return rows[0]
+
+
+def read_records(database: Database) -> dict[UUID, Record]:
+    """Return the rows of every job."""
+    records: dict[UUID, Record] = defaultdict(Record)
+    with database.begin() as connection:
+        for row in connection.execute(select(jobs)).mappings():
+            records[row["id"]].live.append(row)
+        for row in connection.execute(select(job_history)).mappings():
+            records[row["id"]].finished.append(row)
+        for row in connection.execute(select(job_attempts).order_by(job_attempts.c.attempt)).mappings():
+            records[row["job_id"]].attempts.append(row)
+    return dict(records)
