@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 
@@ -15,7 +16,7 @@ from actors.transport import Dispatch, TransportError
 
 _log = structlog.get_logger(__name__)
 
-_TICK = 5.0
+_TICK = 1.0
 
 
 class RabbitmqTransport:
@@ -105,8 +106,11 @@ class RabbitmqTransport:
     def _serve(self, session: PublisherSession) -> None:
         """Serve requests until the session is over or no longer wanted."""
         try:
+            start_by = time.monotonic() + self._rabbitmq.connect_timeout
             while not (session.ready or self._closing.is_set()):
                 session.poll()
+                if time.monotonic() > start_by:
+                    session.give_up(session.error("no answer in time"))
             self._offer(session)
             while not self._closing.is_set():
                 session.poll()

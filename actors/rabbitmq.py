@@ -148,6 +148,7 @@ class _Session:
         self._waiting = False
         self._failure: TransportError | None = None
         self._link = open_link(rabbitmq, f"worker {queue}", tick)
+        self._start_by: float | None = time.monotonic() + rabbitmq.connect_timeout
         self._channel: Channel = self._link.connection.channel(on_open_callback=self._on_open)
 
     def next(self) -> tuple[int, bytes] | None:
@@ -163,6 +164,9 @@ class _Session:
             self._waiting = False
             if self._failure is not None:
                 raise self._failure
+            if self._start_by is not None and time.monotonic() > self._start_by:
+                # Seen of RabbitMQ 3.10 after a crash: it never answers who asks while a quorum queue elects its leader.
+                raise self._link.error(TimeoutError())
         return self._deliveries.popleft() if self._deliveries else None
 
     def finish(self, tag: int) -> None:
@@ -206,6 +210,7 @@ class _Session:
         channel.basic_consume(amqp_name(self._queue), self._on_delivery, callback=self._on_consuming)
 
     def _on_consuming(self, _frame: Method[Basic.ConsumeOk]) -> None:
+        self._start_by = None
         self._on_start()
 
     def _on_delivery(self, _channel: Channel, method: Basic.Deliver, _properties: BasicProperties, body: bytes) -> None:

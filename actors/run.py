@@ -10,11 +10,11 @@ from pathlib import Path
 from uuid import UUID
 
 import structlog
-from db.files import get_file
 
 from actors.interrupts import Interrupter
 from actors.progress import Progress
 from db.engine import Database
+from db.files import get_file
 from db.storage import Storage
 from db.transitions import ClaimedJob
 

@@ -8,7 +8,6 @@ from db.migrate import migrating
 from db.models import PARTITIONED, SCHEMA, metadata
 from db.settings import load_settings
 
-
 PARTITIONS = tuple(f"{table.name}_" for table in PARTITIONED)
 
 

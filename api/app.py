@@ -59,6 +59,8 @@ def create_app(settings: Settings, registry: Registry, *, database: Database | N
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Looks at the environment at every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
             Middleware(RequestContext),
             Middleware(BodyLimit, limit=settings.max_body_bytes, exempt=_FILES),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection
@@ -34,8 +34,13 @@ class DatabaseThreads:
             Unavailable: the database cannot be reached, or this took longer than ``patience``; the transaction may
                 still be committed.
         """
-        loop = asyncio.get_running_loop()
-        return await within(patience or self._patience, loop.run_in_executor(self._threads, self._transact, work))
+        seconds = patience or self._patience
+        future = asyncio.get_running_loop().run_in_executor(self._threads, self._transact, work)
+        try:
+            async with asyncio.timeout(seconds):
+                return await future
+        except TimeoutError:
+            raise Unavailable(f"The database did not answer within {seconds:g} seconds.") from None
 
     def close(self) -> None:
         """Drop what has not begun; what has goes on to its end."""
@@ -44,25 +49,3 @@ class DatabaseThreads:
     def _transact(self, work: Callable[[Connection], T]) -> T:
         with self._database.begin() as connection:
             return work(connection)
-
-
-async def outcome(future: Future[T], *, patience: float) -> T:
-    """Return the result of work that was given to a thread.
-
-    Raises:
-        Unavailable: it took longer than ``patience`` seconds. What has not begun by then never will.
-    """
-    return await within(patience, asyncio.wrap_future(future))
-
-
-async def within(seconds: float, future: asyncio.Future[T]) -> T:
-    """Return the future's result; cancel it after ``seconds``.
-
-    Raises:
-        Unavailable: it took longer.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            return await future
-    except TimeoutError:
-        raise Unavailable(f"The database did not answer within {seconds:g} seconds.") from None

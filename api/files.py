@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 from uuid import UUID
 
@@ -71,10 +70,9 @@ async def upload_file(request: Request, response: Response, caller: AsCaller) ->
     """Upload one file, as `multipart/form-data` with the one field `file`. It is stored as it arrives."""
     services = services_of(request)
     _refuse_too_large(request, services.settings.max_file_bytes)
-    async with aclosing(_arriving(request)) as body:
-        part = await read_file_part(request.headers.get("content-type", ""), body)
-        file_id = new_id()
-        stored = await _store(services.storage, file_id, part.blocks)
+    part = await read_file_part(request.headers.get("content-type", ""), _arriving(request))
+    file_id = new_id()
+    stored = await _store(services.storage, file_id, part.blocks)
     file = File(file_id, caller.owner, part.name, stored.size, stored.sha256, part.media_type)
     # If this fails nobody knows whether it was committed, so the bytes stay; without a row they are swept up later.
     await services.threads.run(lambda connection: insert_file(connection, file))
@@ -169,7 +167,7 @@ def _refuse_too_large(request: Request, limit: int) -> None:
         raise TooLarge(f"The file is larger than {limit:,} bytes; CALLBOARD_MAX_FILE_BYTES sets the limit.")
 
 
-async def _arriving(request: Request) -> AsyncGenerator[bytes, None]:
+async def _arriving(request: Request) -> AsyncIterator[bytes]:
     """Yield the body as it comes, for as long as it keeps coming."""
     stream = request.stream()
     while True:

@@ -45,18 +45,19 @@ class RequestContext:
                 message["headers"] = [*message["headers"], header]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id.decode()):
-            try:
-                await self._app(scope, receive, send_with_id)
-            except ClientDisconnect:
-                _log.debug("client disconnected", method=scope["method"], path=scope["path"])
-            except Exception:
-                _log.exception("unexpected error", method=scope["method"], path=scope["path"])
-                if status:
-                    raise
-                await internal_error(scope["path"])(scope, receive, send_with_id)
-            seconds = round(time.perf_counter() - begun, 4)
-            _log.debug("request", method=scope["method"], path=scope["path"], status=status, seconds=seconds)
+        # Not unbound: a server gives each request a context of its own, or its next request binds anew.
+        structlog.contextvars.bind_contextvars(request_id=request_id.decode())
+        try:
+            await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            _log.debug("client disconnected", method=scope["method"], path=scope["path"])
+        except Exception:
+            _log.exception("unexpected error", method=scope["method"], path=scope["path"])
+            if status:
+                raise
+            await internal_error(scope["path"])(scope, receive, send_with_id)
+        seconds = round(time.perf_counter() - begun, 4)
+        _log.debug("request", method=scope["method"], path=scope["path"], status=status, seconds=seconds)
 
 
 def _request_id(scope: Scope) -> bytes:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 
 from api.auth import Caller
-from api.bounded import outcome
+from api.handover import Handover
 from db.batching import Batcher
 from db.engine import Database
 from db.errors import NotFound
@@ -26,8 +26,7 @@ class Polls:
             patience: seconds after which a caller gives up.
         """
         self._database = database
-        self._patience = patience
-        self._batcher = Batcher("poll", self._read, patience=retry_for)
+        self._batches = Handover(Batcher("poll", self._read, patience=retry_for), patience=patience)
 
     async def job(self, job_id: UUID, caller: Caller) -> RowMapping:
         """Return the job (``db.views``) as it is now.
@@ -36,14 +35,14 @@ class Polls:
             NotFound: there is none, or the caller may not see it.
             Unavailable: the database did not answer.
         """
-        row = await outcome(self._batcher.submit(job_id), patience=self._patience)
+        row = await self._batches.result(job_id)
         if row is None or not caller.sees(row["owner"]):
             raise no_such_job(job_id)
         return row
 
     def close(self) -> None:
         """Answer what is pending, and take no more."""
-        self._batcher.close()
+        self._batches.close()
 
     def _read(self, job_ids: Sequence[UUID]) -> Sequence[RowMapping | None]:
         with self._database.begin() as connection:

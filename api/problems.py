@@ -203,7 +203,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 def _methods_of(app: FastAPI, path: str) -> list[str]:
     # Each route knows its own methods only, and the first one with this path answers.
     routes: Sequence[APIRoute] = app.state.operations
-    return sorted({method for route in routes if route.path_regex.match(path) for method in route.methods})
+    return sorted({method for route in routes if route.path_regex.match(path) for method in route.methods or ()})
 
 
 async def _refused_by_database(request: Request, error: Exception) -> Response:

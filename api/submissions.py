@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from api.bounded import outcome
+from api.handover import Handover
 from db.batching import Batcher
 from db.dispatch import notify_dispatcher
 from db.engine import Database
@@ -35,10 +35,11 @@ class Submissions:
         self._database = database
         self._queues = queues
         self._queues_exist = False
-        self._patience = patience
         again = partial(self._write, repeated=True)
-        self._small = Batcher("submit", self._write, rewrite=again, max_size=200, patience=retry_for)
-        self._large = Batcher("submit-large", self._write, rewrite=again, max_size=1, patience=retry_for)
+        small = Batcher("submit", self._write, rewrite=again, max_size=200, patience=retry_for)
+        large = Batcher("submit-large", self._write, rewrite=again, max_size=1, patience=retry_for)
+        self._small = Handover(small, patience=patience)
+        self._large = Handover(large, patience=patience)
         # One NOTIFY for all batches that were committed while the one before it was under way.
         self._wakeups = Batcher("notify", self._wake, patience=0.0)
 
@@ -49,8 +50,7 @@ class Submissions:
             Unavailable: the database did not answer. The jobs may have been made all the same.
         """
         large = sum(len(job.payload) for job in request.jobs) > _LARGE or len(request.jobs) > 1
-        future = (self._large if large else self._small).submit(request)
-        return await outcome(future, patience=self._patience)
+        return await (self._large if large else self._small).result(request)
 
     def wake_dispatcher(self) -> None:
         """Tell the dispatcher that jobs have become due. A hint: losing it costs the dispatcher's poll interval."""
@@ -59,8 +59,9 @@ class Submissions:
 
     def close(self) -> None:
         """Write what is pending, and take no more."""
-        for batcher in (self._small, self._large, self._wakeups):
-            batcher.close()
+        self._small.close()
+        self._large.close()
+        self._wakeups.close()
 
     def _write(self, requests: Sequence[Request], *, repeated: bool = False) -> Sequence[Submission]:
         with self._database.begin() as connection:

@@ -49,7 +49,7 @@ async def stats(request: Request, caller: AsCaller) -> Response:
             "by_status": {**dict.fromkeys((status.value for status in LIVE), 0), **_sums(rows, "status")},
             "by_type": _sums(rows, "type"),
             "by_queue": _sums(rows, "queue"),
-            "items": [dict(row) for row in rows],
+            "items": [{name: row[name] for name in ("status", "type", "queue", "jobs")} for row in rows],
         }
     )
 

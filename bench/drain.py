@@ -165,7 +165,7 @@ class Callboard:
             time.sleep(0.05)
         first = int(jobs * _SKIPPED)
         return Drained((jobs - first) / (times[-1] - times[first]), meter.per_job(jobs))
-    
+
     def close(self) -> None:
         self._database.close()
 

@@ -76,7 +76,7 @@ class Demo:
             file = self._upload(client, table)
             job = self._analyze(client, file)
             self._step("Read its result")
-            self._console.print(outcome(job))
+            self._console.print(outcome(client.in_field_order(job)))
             self._show_history(system.database_url, job)
             self._step("Stop")
         self._console.print(f"Nothing runs any more. The data stays in {_DATA_DIR}.")

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from sqlalchemy.exc import DBAPIError, StatementError
 
@@ -19,12 +19,24 @@ from db.errors import Unavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Answer = TypeVar("Answer", contravariant=True)
 
 # ValueError and TypeError: what a driver or a serializer raises for a value that it cannot send.
 _BAD_DATA = (DBAPIError, StatementError, ValueError, TypeError)
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
+
+
+class Receiver(Protocol[Answer]):
+    """Whoever learns how an item ended: a :class:`concurrent.futures.Future`, or what has these methods of one.
+
+    Called in the batcher's thread.
+    """
+
+    def set_running_or_notify_cancel(self) -> bool: ...
+    def set_result(self, result: Answer, /) -> None: ...
+    def set_exception(self, exception: BaseException, /) -> None: ...
 
 
 class Batcher(Generic[Item, Result]):
@@ -61,7 +73,7 @@ class Batcher(Generic[Item, Result]):
         self._rewrite = rewrite or write
         self._max_size = max_size
         self._patience = patience
-        self._pending: deque[tuple[Item, Future[Result]]] = deque()
+        self._pending: deque[tuple[Item, Receiver[Result]]] = deque()
         self._wakeup = threading.Condition(threading.Lock())
         self._closing = False
         self._thread = threading.Thread(target=self._work, name=f"batch-{name}", daemon=True)
@@ -76,14 +88,18 @@ class Batcher(Generic[Item, Result]):
             Unavailable: the batcher has been closed.
         """
         future: Future[Result] = Future()
+        self.submit_for(future, item)
+        return future
+
+    def submit_for(self, receiver: Receiver[Result], item: Item) -> None:
+        """Hand over one item, as :meth:`submit` does, and let ``receiver`` learn how it ends."""
         with self._wakeup:
             if self._closing:
                 raise Unavailable("This process is shutting down.")
-            self._pending.append((item, future))
+            self._pending.append((item, receiver))
             # The writer looks for new items after each batch; it needs a call only when it sleeps on an empty queue.
             if len(self._pending) == 1:
                 self._wakeup.notify()
-        return future
 
     def close(self, timeout: float = 10.0) -> None:
         """Write what is pending and end the thread; waits at most ``timeout`` seconds. Later items are refused."""
@@ -104,7 +120,7 @@ class Batcher(Generic[Item, Result]):
             if wanted := [entry for entry in batch if entry[1].set_running_or_notify_cancel()]:
                 self._settle(wanted)
 
-    def _settle(self, batch: Sequence[tuple[Item, Future[Result]]]) -> None:
+    def _settle(self, batch: Sequence[tuple[Item, Receiver[Result]]]) -> None:
         try:
             results = self._write_patiently([item for item, _ in batch])
         except _BAD_DATA as error:

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, NullPool, Text, column, create_engine, func, select, table, text
 from sqlalchemy.exc import OperationalError
 
-from alembic import command
 from db.engine import reason_of, sqlalchemy_url
 from db.errors import Unavailable
 from db.models import SCHEMA

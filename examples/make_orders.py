@@ -62,7 +62,7 @@ class Dice:
     """Draws from ``random()`` alone, the one generator whose sequence Python promises to keep."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed).random  # noqa: S311 - made-up orders are no secret
+        self._random = random.Random(seed).random
 
     def chance(self, probability: float) -> bool:
         return self._random() < probability

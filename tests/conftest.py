@@ -22,6 +22,10 @@ hypothesis_settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+# For a long look: pytest --hypothesis-profile=thorough tests/db/test_transitions_model.py
+hypothesis_settings.register_profile(
+    "thorough", hypothesis_settings.get_profile("callboard"), max_examples=1000, stateful_step_count=60
+)
 hypothesis_settings.load_profile("callboard")
 
 

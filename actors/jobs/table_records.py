@@ -104,7 +104,8 @@ def _broken(rejects: Sequence[tuple[Any, ...]], path: Path, width: int) -> Broke
     else:
         problem = f"cannot be read ({reason.lower()})"
     more = len(rejects) - 1
-    also = f" {more:,}{' or more' if len(rejects) >= _MOST_REJECTS else ''} further rows are broken." if more else ""
+    count = f"{more:,} or more" if len(rejects) >= _MOST_REJECTS else f"{more:,} more"
+    also = f" {count} {'row is' if more == 1 else 'rows are'} broken, too." if more else ""
     return BrokenTable(f"Line {_line_at(path, position)} {problem}.{also}")
 
 

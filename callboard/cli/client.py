@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from ipaddress import ip_address
 from typing import Any, BinaryIO, Self
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx
 
-from callboard.cli.answers import ServerUnreachable, problem_of, read_json
+from callboard.cli.answers import ProblemAnswer, ServerUnreachable, problem_of, read_json
+from callboard.cli.ordering import in_schema_order
 from db.errors import ConfigurationError
 from db.settings import Settings
 
@@ -144,6 +146,17 @@ class Client:
     def retry(self, job_id: UUID | str) -> Json:
         """Queue a job again that failed, was cancelled or expired. It is durable on return."""
         return self._json(self._send("POST", f"/v1/jobs/{job_id}/retry"))
+
+    def in_field_order(self, job: Json) -> Json:
+        """Return the job with its result's fields in the order in which its type declares them."""
+        if not isinstance(job.get("result"), dict | list):
+            return job
+        try:
+            job_type = self._json(self._send("GET", f"/v1/job-types/{quote(job['type'])}"))
+        except ProblemAnswer:
+            # The type is gone from this server, its old jobs are not.
+            return job
+        return {**job, "result": in_schema_order(job["result"], job_type["result_schema"])}
 
     # --- files --------------------------------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ def list_jobs(
 def show(job_id: JobId, as_json: AsJson = False) -> None:
     """Show one job with its attempts, payload and result."""
     with connect() as client:
-        job = client.job(job_id, include_payload=True).job
+        job = client.in_field_order(client.job(job_id, include_payload=True).job)
         attempts = client.attempts(job_id)
     if as_json:
         print_json({**job, "attempts": attempts})

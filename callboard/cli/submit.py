@@ -107,7 +107,7 @@ def _watch(client: Client, seen: Seen, as_json: bool) -> None:
     if as_json:
         print_json(job)
     else:
-        output().print(outcome(job))
+        output().print(outcome(client.in_field_order(job)))
     if job["status"] != "succeeded":
         raise typer.Exit(EXIT_JOB_FAILED)
 

@@ -6,9 +6,9 @@ import ipaddress
 import socket
 
 import uvicorn
-from api.app import create_app
 
 from actors.registry import load_job_types
+from api.app import create_app
 from db.errors import ConfigurationError
 from db.settings import Settings
 

@@ -278,7 +278,8 @@ def _insert_jobs(connection: Connection, new: Sequence[NewJob], *, repeated: boo
             asked = [(job.id, created_at_of(job.id), job.owner, job.type, job.unique_key) for job in missing]
             names = ("id", "created_at", "owner", "type", "unique_key")
             present = connection.execute(_present, arrays(names, asked)).mappings().all()
-            rows |= {row["asked_id"]: row for row in present}
+            # A job that is there itself comes last and so wins over one that has its unique key by now.
+            rows |= {row["asked_id"]: row for row in sorted(present, key=lambda row: row["id"] == row["asked_id"])}
             missing = [job for job in missing if job.id not in rows]
     raise Unavailable("A unique key changed hands again and again while its job was looked up. Try again.")
 

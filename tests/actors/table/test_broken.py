@@ -23,7 +23,7 @@ BROKEN: dict[str, tuple[str | bytes, dict[str, object], str]] = {
     "too many values": (
         "a,b,c\n1,2,3\n4,5,6,7,8\n9,9\n",
         {},
-        "Line 3 has 5 values, but the first row has 3. 1 further rows are broken.",
+        "Line 3 has 5 values, but the first row has 3. 1 more row is broken, too.",
     ),
     "far below": (f"a,b,c\n{MANY}1,2\n{MANY}", {}, "Line 60002 has 2 values, but the first row has 3."),
     "carriage returns": (
@@ -84,7 +84,7 @@ def test_line_and_reason(analyze_text: Analyze, name: str) -> None:
 
 
 def test_many_broken_rows_are_counted_up_to_a_bound(analyze_text: Analyze) -> None:
-    with pytest.raises(BrokenTable, match=r"Line 2 has 1 value.* 999 or more further rows are broken\."):
+    with pytest.raises(BrokenTable, match=r"Line 2 has 1 value.* 999 or more rows are broken, too\."):
         analyze_text("a,b\n" + "1\n" * 5_000, delimiter=",")
 
 

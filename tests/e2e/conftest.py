@@ -1,0 +1,136 @@
+"""Whole systems for tests. Those that take a shared one leave it without a live job."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.e2e.system import Distributed, Embedded, System
+from tests.services.rabbitmq import RabbitmqMissing, RabbitmqServer, fresh_vhost, private_rabbitmq
+from tests.support.databases import Databases
+from tests.support.servers import ALL
+
+Kind = TypeVar("Kind", bound=System)
+
+_RUNNING = pytest.StashKey[list[System]]()
+_STANDING_WORKER = "standing-worker"
+
+
+class Stage:
+    """Where systems are put up; closed, it takes them down."""
+
+    def __init__(self, directory: Path, running: list[System]) -> None:
+        self._directory = directory
+        self._running = running
+        self.stack = ExitStack()
+
+    def put_up(self, kind: type[Kind], **settings: str) -> Kind:
+        """Return a system of which nothing runs yet."""
+        directory = self._directory / f"{kind.__name__.lower()}-{secrets.token_hex(4)}"
+        return self.stack.enter_context(self._listed(kind(directory, **settings)))
+
+    @contextmanager
+    def _listed(self, system: Kind) -> Iterator[Kind]:
+        self._running.append(system)
+        try:
+            with system:
+                yield system
+        finally:
+            self._running.remove(system)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(180))  # the first of them starts servers
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for system in item.config.stash.get(_RUNNING, []):
+            report.sections.append((f"processes of {system.directory.name}", system.logs()))
+    return report
+
+
+@contextmanager
+def _stage(directory: Path, config: pytest.Config) -> Iterator[Stage]:
+    stage = Stage(directory, config.stash.setdefault(_RUNNING, []))
+    with stage.stack:
+        yield stage
+
+
+@pytest.fixture
+def stage(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Stage]:
+    """For systems of one test alone."""
+    with _stage(tmp_path, pytestconfig) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitmqServer]:
+    """A RabbitMQ that tests may stop and empty."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(private_rabbitmq())
+        except RabbitmqMissing as missing:
+            if os.environ.get("CI"):
+                pytest.fail(str(missing))
+            pytest.skip(str(missing))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Embedded]:
+    """``callboard up`` as it is without any setting about where things are."""
+    with _stage(tmp_path_factory.mktemp("embedded"), pytestconfig) as stage:
+        system = stage.put_up(Embedded)
+        system.start_up()
+        yield system
+
+
+@pytest.fixture(scope="session")
+def control(
+    tmp_path_factory: pytest.TempPathFactory,
+    pytestconfig: pytest.Config,
+    rabbitmq_server: RabbitmqServer,
+    databases: Databases,
+) -> Iterator[Distributed]:
+    """Api and dispatcher on PostgreSQL (the oldest that is supported) and RabbitMQ."""
+    with (
+        databases.fresh(ALL[0]) as database_url,
+        fresh_vhost(rabbitmq_server) as amqp_url,
+        _stage(tmp_path_factory.mktemp("distributed"), pytestconfig) as stage,
+    ):
+        system = stage.put_up(Distributed, database_url=database_url, amqp_url=amqp_url)
+        system.start_control()
+        yield system
+
+
+@pytest.fixture(params=["embedded", "rabbitmq"])
+def system(request: pytest.FixtureRequest) -> System:
+    """A shared system with workers, in both shapes."""
+    if request.param == "embedded":
+        embedded: Embedded = request.getfixturevalue("embedded")
+        return embedded
+    control: Distributed = request.getfixturevalue("control")
+    if _STANDING_WORKER not in control.processes:
+        control.start_worker("--threads", "4", name=_STANDING_WORKER)
+    return control
+
+
+@pytest.fixture
+def workerless(control: Distributed) -> Iterator[Distributed]:
+    """``control`` without a job and without a worker; the test starts its own, which are stopped after it."""
+    control.stop_workers()
+    control.empty()
+    yield control
+    control.stop_workers()
+    control.empty()

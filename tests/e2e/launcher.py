@@ -1,0 +1,16 @@
+"""Run as a script, as ``launcher.py PARENT_PID PROGRAM [ARGUMENT…]``: the program, told to stop when its parent dies.
+
+So nothing outlives tests that were killed. The program takes this process over, under the same pid.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("the parent ended before the program began")
+os.execv(sys.argv[2], sys.argv[2:])
