@@ -34,11 +34,12 @@ class Dispatcher:
         self._database = database
         self._transport = transport
         self._next_due = 0.0
+        self._heard = False
         self._next_reconcile = 0.0
         self._broker_failures = 0
         self._lost_all = owns_transport
         self._loop = Loop("dispatcher", self._step, interval=settings.dispatch_poll_interval)
-        self._listener = Listener(settings, self._loop.wake)
+        self._listener = Listener(settings, self._hear)
 
     @property
     def alive(self) -> bool:
@@ -55,8 +56,13 @@ class Dispatcher:
         self._loop.stop(timeout=self._settings.confirm_timeout + 5)
         self._transport.close()
 
+    def _hear(self) -> None:
+        self._heard = True
+        self._loop.wake()
+
     def _step(self) -> float | None:
         now = time.monotonic()
+        heard, self._heard = self._heard, False
         if now >= self._next_due:
             self._promote()
         try:
@@ -67,35 +73,42 @@ class Dispatcher:
         except TransportError as error:
             return self._broker_away(error)
         self._broker_failures = 0
+        if heard:
+            # After the dispatch, which must not wait for it: what became known may be due before what was known.
+            self._look_ahead()
         if backlog:
             return _BACKLOG_PAUSE
         return max(0.0, min(self._next_due - time.monotonic(), self._settings.dispatch_poll_interval))
 
     def _promote(self) -> None:
         with self._database.begin() as connection:
-            full = promote(connection, limit=_PROMOTE_AT_ONCE) == _PROMOTE_AT_ONCE
+            promote(connection, limit=_PROMOTE_AT_ONCE)
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        with self._database.begin() as connection:
             until_due = seconds_until_due(connection)
-        # Without a notice of a newly scheduled job, it is found at the next poll.
-        pause = self._settings.dispatch_poll_interval if until_due is None else until_due
-        self._next_due = time.monotonic() + (0 if full else min(pause, self._settings.dispatch_poll_interval))
+        longest = self._settings.dispatch_poll_interval
+        self._next_due = time.monotonic() + (longest if until_due is None else min(until_due, longest))
 
     def _dispatch(self) -> bool:
         """Publish what fits into the windows; return whether jobs are left that did not fit."""
         with self._database.begin() as connection:
-            windows = take_queues(connection, default_window=self._settings.dispatch_window)
-            if not windows:
+            limits = take_queues(connection, default_window=self._settings.dispatch_window)
+            if not limits:
                 return False
-            depths = self._transport.depths(sorted(windows))
-            rooms = {queue: room for queue, window in windows.items() if (room := window - depths[queue]) > 0}
+            depths = self._transport.depths(sorted(limits))
+            # Nothing goes to a queue that the broker refuses: it is left out of the depths.
+            rooms = {queue: room for queue, depth in depths.items() if (room := limits[queue].room(depth)) > 0}
             if not rooms:
-                return True
+                return bool(depths)
             due = [
                 Dispatch(row.id, row.attempt, row.type, row.queue, row.priority) for row in next_jobs(connection, rooms)
             ]
             confirmed = self._transport.publish(due)
             if confirmed:
                 mark_dispatched(connection, [Claim(each.job_id, each.attempt) for each in confirmed])
-        return len(confirmed) < len(due) or len(rooms) < len(windows) or _filled(due, rooms)
+        return len(confirmed) < len(due) or len(rooms) < len(depths) or _filled(due, rooms)
 
     def _reconcile(self) -> None:
         """Take back what was published but is in the broker no more, and nobody has claimed."""
@@ -109,7 +122,7 @@ class Dispatcher:
         with self._database.begin() as connection:
             for queue in queues:
                 # A queue that is not empty still has their messages, as far as anybody can tell.
-                if depths[queue] == 0 and (count := undispatch(connection, queue, older_than=older_than)):
+                if depths.get(queue) == 0 and (count := undispatch(connection, queue, older_than=older_than)):
                     _log.info("redispatching", queue=queue, jobs=count)
         self._lost_all = False
 

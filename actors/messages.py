@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -37,20 +37,24 @@ def message_id(dispatch: Dispatch) -> str:
 
 def to_message(dispatch: Dispatch) -> Message[None]:
     """Return what Dramatiq hands to the actor of the job's type: ``actor(job_id, attempt)``."""
-    return Message(
-        queue_name=dispatch.queue,
-        actor_name=dispatch.type,
-        args=(str(dispatch.job_id), dispatch.attempt),
-        kwargs={},
-        options={},
-        message_id=message_id(dispatch),
-        message_timestamp=int(time.time() * 1000),
-    )
+    return Message(**_fields(dispatch))
 
 
 def encode(dispatch: Dispatch) -> bytes:
     """Return the body that Dramatiq's default encoder would make."""
-    return orjson.dumps(to_message(dispatch).asdict())
+    return orjson.dumps(_fields(dispatch))
+
+
+def _fields(dispatch: Dispatch) -> dict[str, Any]:
+    return {
+        "queue_name": dispatch.queue,
+        "actor_name": dispatch.type,
+        "args": (str(dispatch.job_id), dispatch.attempt),
+        "kwargs": {},
+        "options": {},
+        "message_id": message_id(dispatch),
+        "message_timestamp": int(time.time() * 1000),
+    }
 
 
 def decode(body: bytes, queue: str) -> Message[None]:

@@ -85,10 +85,11 @@ class RabbitmqTransport:
         assert session is not None  # noqa: S101 (waited for above)
         session.perform(request)
         if not request.wait(self._confirm_timeout):
-            # A connection through which nothing comes back is as good as lost: behind a dead network, heartbeats
-            # would take a minute to notice.
             error = session.error(f"no answer within {self._confirm_timeout:g} s")
-            session.call_soon(lambda: session.give_up(error))
+            if not request.answered:
+                # A connection through which nothing comes back is as good as lost: behind a dead network, heartbeats
+                # would take a minute to notice.
+                session.call_soon(lambda: session.give_up(error))
             return error
         return request.error
 

@@ -42,6 +42,11 @@ class Request:
     def ended(self) -> bool:
         return self._ended.is_set()
 
+    @property
+    def answered(self) -> bool:
+        """Whether the broker has answered any part of it."""
+        raise NotImplementedError
+
     def wait(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds for the end, and return whether it came."""
         return self._ended.wait(timeout)
@@ -66,6 +71,10 @@ class Publication(Request):
         self._dispatches = dispatches
         self._sent = 0
         self._unsettled = len(dispatches)
+
+    @property
+    def answered(self) -> bool:
+        return self._unsettled < len(self._dispatches)
 
     def begin(self, session: PublisherSession) -> None:
         """Send the next chunk, and come back for the others."""
@@ -94,6 +103,10 @@ class Depths(Request):
         super().__init__()
         self.counts: dict[str, int] = {}
         self._unsettled = set(queues)
+
+    @property
+    def answered(self) -> bool:
+        return bool(self.counts)
 
     def begin(self, session: PublisherSession) -> None:
         """Ask for all at once."""

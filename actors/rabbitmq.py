@@ -165,7 +165,7 @@ class _Session:
             if self._failure is not None:
                 raise self._failure
             if self._start_by is not None and time.monotonic() > self._start_by:
-                # Seen of RabbitMQ 3.10 after a crash: it never answers who asks while a quorum queue elects its leader.
+                # A quorum queue without a leader takes the request and never answers.
                 raise self._link.error(TimeoutError())
         return self._deliveries.popleft() if self._deliveries else None
 

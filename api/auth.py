@@ -54,6 +54,15 @@ class Caller:
         if owner != self.owner and not self.is_operator:
             raise Forbidden(f"The role {self.role!s} may read the jobs of others, but not act on them.")
 
+    def require_operator(self) -> None:
+        """Return if it may act on the system as a whole.
+
+        Raises:
+            Forbidden: it may not.
+        """
+        if not self.is_operator:
+            raise Forbidden(f"The role {self.role!s} may not do this; an operator may.")
+
     def require_overview(self) -> None:
         """Return if it may read about the system as a whole.
 

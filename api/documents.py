@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from api import answers
 from api.parameters import documented
-from api.schemas import SubmitBatch, SubmitJob
+from api.schemas import AmendJob, ConfigureQueue, SubmitBatch, SubmitJob
 
 Document = dict[str, Any]
 
@@ -47,7 +47,7 @@ _KEY: Final = documented(
 )
 
 #: Request bodies that FastAPI does not see in a signature.
-BODIES: Final[tuple[type[BaseModel], ...]] = (SubmitJob, SubmitBatch)
+BODIES: Final[tuple[type[BaseModel], ...]] = (SubmitJob, SubmitBatch, AmendJob, ConfigureQueue)
 
 SUBMIT_JOB: Final[Document] = {
     "status_code": 202,
@@ -93,6 +93,14 @@ CANCEL_JOB: Final[Document] = {
     "responses": {202: _answer(answers.Job, "Cancelled, or about to stop.", headers=_ETAG)},
 }
 RETRY_JOB: Final[Document] = {"status_code": 202, "responses": {202: _answer(answers.Job, "Queued.", headers=_ETAG)}}
+AMEND_JOB: Final[Document] = {
+    "responses": {200: _answer(answers.Job, "Changed.", headers=_ETAG)},
+    "openapi_extra": {
+        "requestBody": _body(AmendJob),
+        "parameters": [documented("If-Match", _STRING, "ETag of the state that may be changed.", where="header")],
+    },
+}
+DELETE_JOB: Final[Document] = {"status_code": 204, "responses": {204: {"description": "Erased."}}}
 LIST_JOBS: Final[Document] = {
     "responses": {
         200: _answer(answers.Page[answers.JobInList], headers={"Link": _header('The next page, as rel="next".')})
@@ -101,6 +109,8 @@ LIST_JOBS: Final[Document] = {
 LIST_JOB_TYPES: Final[Document] = {"responses": {200: _answer(answers.Page[answers.JobType])}}
 GET_JOB_TYPE: Final[Document] = {"responses": {200: _answer(answers.JobType)}}
 LIST_QUEUES: Final[Document] = {"responses": {200: _answer(answers.Page[answers.Queue])}}
+CHANGE_QUEUE: Final[Document] = {"responses": {200: _answer(answers.Queue)}}
+CONFIGURE_QUEUE: Final[Document] = {**CHANGE_QUEUE, "openapi_extra": {"requestBody": _body(ConfigureQueue)}}
 LIST_WORKERS: Final[Document] = {"responses": {200: _answer(answers.Page[answers.Worker])}}
 GET_STATS: Final[Document] = {"responses": {200: _answer(answers.Stats)}}
 LIVE: Final[Document] = {"responses": {200: _answer(answers.Health)}}

@@ -19,6 +19,7 @@ from api.auth import AsCaller, Caller
 from api.etags import matches
 from api.filenames import content_disposition
 from api.multipart import read_file_part
+from api.parameters import documented
 from api.ranges import ByteRange, RangeNotSatisfiable, parse_range
 from api.services import services_of
 from db.errors import NotFound, TooLarge, Unavailable
@@ -38,7 +39,9 @@ _LONGEST_SILENCE: Final = 60.0
 # What a multipart body has around its file, generously.
 _ENVELOPE: Final = 2**16
 
-_MULTIPART: Final[dict[str, Any]] = {
+_FILE_ID: Final = documented("file_id", {"type": "string", "format": "uuid"}, "The file.", where="path")
+_CONTENT: Final[dict[str, Any]] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+_UPLOAD: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -53,6 +56,14 @@ _MULTIPART: Final[dict[str, Any]] = {
         },
     }
 }
+_DOWNLOAD: Final[dict[str, Any]] = {
+    "parameters": [
+        _FILE_ID,
+        documented("Range", {"type": "string"}, "bytes=FIRST-LAST, bytes=FIRST- or bytes=-COUNT.", where="header"),
+        documented("If-Range", {"type": "string"}, "ETag without which the range is not wanted.", where="header"),
+        documented("If-None-Match", {"type": "string"}, "ETag of what is there already.", where="header"),
+    ]
+}
 
 
 class UploadedFile(BaseModel):
@@ -65,7 +76,7 @@ class UploadedFile(BaseModel):
     media_type: str
 
 
-@router.post("/v1/files", status_code=201, operation_id="uploadFile", openapi_extra=_MULTIPART)
+@router.post("/v1/files", status_code=201, operation_id="uploadFile", openapi_extra=_UPLOAD)
 async def upload_file(request: Request, response: Response, caller: AsCaller) -> UploadedFile:
     """Upload one file, as `multipart/form-data` with the one field `file`. It is stored as it arrives."""
     services = services_of(request)
@@ -88,7 +99,17 @@ async def describe_file(request: Request, caller: AsCaller) -> Response:
     return Response(headers={**_headers(file), "Content-Length": str(file.size)})
 
 
-@router.get("/v1/files/{file_id}", operation_id="downloadFile", response_class=StreamingResponse)
+@router.get(
+    "/v1/files/{file_id}",
+    operation_id="downloadFile",
+    response_class=Response,
+    responses={
+        200: {"description": "The file.", "content": _CONTENT},
+        206: {"description": "The range.", "content": _CONTENT},
+        304: {"description": "Not changed."},
+    },
+    openapi_extra=_DOWNLOAD,
+)
 async def download_file(request: Request, caller: AsCaller) -> Response:
     """Download a file, or one range of it (`Range`, with `If-Range` where wanted)."""
     file = await _visible_file(request, caller)
@@ -106,7 +127,9 @@ async def download_file(request: Request, caller: AsCaller) -> Response:
     return StreamingResponse(blocks, status, headers)
 
 
-@router.delete("/v1/files/{file_id}", status_code=204, operation_id="deleteFile")
+@router.delete(
+    "/v1/files/{file_id}", status_code=204, operation_id="deleteFile", openapi_extra={"parameters": [_FILE_ID]}
+)
 async def remove_file(request: Request, caller: AsCaller) -> None:
     """Delete a file. Jobs that name it and have not opened it yet will fail."""
     services = services_of(request)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from api.times import Time
 
@@ -55,3 +55,27 @@ class SubmitBatch(Body):
     """Jobs to run: all are accepted or none."""
 
     jobs: list[SubmitJob] = Field(min_length=1, description="Up to 10,000 jobs, or fewer where the server says so.")
+
+
+class AmendJob(Body):
+    """What to change of a job that waits; what is left out stays."""
+
+    priority: int = Field(5, ge=0, le=9, description="0 to 9, higher first.")
+    scheduled_at: Time | None = Field(None, description="When it is due; null: now.")
+    expires_at: Time | None = Field(None, description="Ends as expired if it has not started by then; null: never.")
+    tags: Tags = Field(default_factory=dict, description="All its tags from now on.")
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("nothing to change: name at least one field")
+        return self
+
+
+class ConfigureQueue(Body):
+    """What to change of a queue; what is left out stays, null removes a limit."""
+
+    dispatch_window: int | None = Field(
+        None, ge=1, le=100_000, description="Most messages in the broker; null: as the server's settings say."
+    )
+    concurrency_limit: int | None = Field(None, ge=0, le=1_000_000, description="Most jobs that run at a time.")

@@ -13,7 +13,6 @@ from db.dispatch import notify_dispatcher
 from db.engine import Database
 from db.errors import Unavailable
 from db.queues import ensure_queues
-from db.states import Status
 from db.transitions import Request, Submission, submit
 
 #: Requests above this many bytes of payload are written one by one, so that they neither delay small ones nor make
@@ -53,7 +52,7 @@ class Submissions:
         return await (self._large if large else self._small).result(request)
 
     def wake_dispatcher(self) -> None:
-        """Tell the dispatcher that jobs have become due. A hint: losing it costs the dispatcher's poll interval."""
+        """Tell the dispatcher that there are new jobs. A hint: losing it costs the dispatcher's poll interval."""
         with suppress(Unavailable):  # this process is shutting down
             self._wakeups.submit(None)
 
@@ -69,7 +68,9 @@ class Submissions:
                 ensure_queues(connection, self._queues)
             submissions = submit(connection, requests, repeated=repeated)
         self._queues_exist = True
-        if any(row["status"] == Status.QUEUED for made in submissions for row in made.rows.values()):
+        if any(
+            made.rows for made in submissions
+        ):  # those that are scheduled, too: they may be due before its next look
             self.wake_dispatcher()
         return submissions
 

@@ -19,7 +19,7 @@ from db.errors import Unavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Answer = TypeVar("Answer", contravariant=True)
+Answer_contra = TypeVar("Answer_contra", contravariant=True)
 
 # ValueError and TypeError: what a driver or a serializer raises for a value that it cannot send.
 _BAD_DATA = (DBAPIError, StatementError, ValueError, TypeError)
@@ -28,14 +28,14 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 
 
-class Receiver(Protocol[Answer]):
+class Receiver(Protocol[Answer_contra]):
     """Whoever learns how an item ended: a :class:`concurrent.futures.Future`, or what has these methods of one.
 
     Called in the batcher's thread.
     """
 
     def set_running_or_notify_cancel(self) -> bool: ...
-    def set_result(self, result: Answer, /) -> None: ...
+    def set_result(self, result: Answer_contra, /) -> None: ...
     def set_exception(self, exception: BaseException, /) -> None: ...
 
 

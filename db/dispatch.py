@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, Integer, Row, Text, bindparam, func, literal, or_, select, true
+from sqlalchemy import Connection, Integer, Row, Text, bindparam, case, func, literal, or_, select, true
 
 from db.batch import arrays, batch
 from db.models import jobs, queues
@@ -16,23 +17,45 @@ DISPATCH_CHANNEL = "callboard_dispatch"
 _waits = (jobs.c.due_at.is_(None), jobs.c.dispatched_at.is_(None))
 _lock_space = func.hashtext("callboard.dispatch")
 _with_jobs = (
-    select(queues.c.name, queues.c.dispatch_window)
+    select(queues.c.name, queues.c.dispatch_window, queues.c.concurrency_limit)
     .where(queues.c.paused.is_(False), select(jobs.c.id).where(jobs.c.queue == queues.c.name, *_waits).exists())
     .cte("with_jobs")
     .prefix_with("MATERIALIZED")
 )
+_in_flight_count = (
+    select(func.count()).where(jobs.c.queue == _with_jobs.c.name, jobs.c.dispatched_at.is_not(None)).scalar_subquery()
+)
 _take_queues = select(
-    _with_jobs.c.name, func.coalesce(_with_jobs.c.dispatch_window, bindparam("window", type_=Integer)).label("window")
+    _with_jobs.c.name,
+    func.coalesce(_with_jobs.c.dispatch_window, bindparam("window", type_=Integer)).label("window"),
+    # Counted only where there is a limit. What is in the broker counts as if it ran.
+    case((_with_jobs.c.concurrency_limit.is_not(None), _with_jobs.c.concurrency_limit - _in_flight_count)).label(
+        "startable"
+    ),
 ).where(func.pg_try_advisory_xact_lock(_lock_space, func.hashtext(_with_jobs.c.name)))
 
 
-def take_queues(connection: Connection, *, default_window: int) -> dict[str, int]:
-    """Return the queues that have jobs to dispatch, each with its window.
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """How much of a queue may be dispatched: messages in the broker, and jobs that may start (None: any number)."""
+
+    window: int
+    startable: int | None
+
+    def room(self, depth: int) -> int:
+        """Return how many messages may follow those ``depth`` that wait in the broker."""
+        room = self.window - depth
+        return max(0, room if self.startable is None else min(room, self.startable))
+
+
+def take_queues(connection: Connection, *, default_window: int) -> dict[str, QueueLimits]:
+    """Return the queues that have jobs to dispatch, with their limits.
 
     This transaction is their only dispatcher until it ends; queues that another one has are left out, as are paused
     ones.
     """
-    return {row.name: row.window for row in connection.execute(_take_queues, {"window": default_window})}
+    rows = connection.execute(_take_queues, {"window": default_window})
+    return {row.name: QueueLimits(row.window, row.startable) for row in rows}
 
 
 _rooms = batch(queue=Text(), room=Integer())

@@ -11,7 +11,7 @@ from structlog.typing import Processor
 from db.settings import Settings
 
 # Loggers of libraries that tell every step of a connection at level info.
-_CHATTY = ("pika", "httpx", "httpcore", "alembic", "dramatiq", "uvicorn.error")
+_CHATTY = ("httpx", "httpcore", "alembic", "dramatiq", "uvicorn.error")
 
 
 def configure_logs(settings: Settings) -> None:
@@ -47,3 +47,5 @@ def configure_logs(settings: Settings) -> None:
     if level > logging.DEBUG:
         for name in _CHATTY:
             logging.getLogger(name).setLevel(max(level, logging.WARNING))
+        # Half a dozen errors with tracebacks for each failed attempt to connect; we say once what they amount to.
+        logging.getLogger("pika").setLevel(logging.CRITICAL)

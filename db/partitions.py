@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Table, text
@@ -20,42 +21,60 @@ def ensure_partitions(connection: Connection, ahead: int) -> list[str]:
         sqlalchemy.exc.OperationalError: a table is in long use, for example by a report. Trying again later is right:
             nothing is missing until the months made ahead are over, and then the default partition takes the rows.
     """
+    if not _missing(connection, ahead):
+        return []
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('callboard.partitions'))"))
     # While this waits for a table, all who come after it wait, too.
     connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
-    made = []
+    missing = _missing(connection, ahead)  # without those that another process has just made
+    for partition in missing:
+        _make(connection, partition)
+    return [partition.name for partition in missing]
+
+
+@dataclass(frozen=True, slots=True)
+class _Partition:
+    """A month of a table: from ``start`` up to, without, ``end``."""
+
+    table: Table
+    start: datetime
+    end: datetime
+
+    @property
+    def name(self) -> str:
+        return f"{self.table.name}_{self.start:%Y_%m}"
+
+
+def _missing(connection: Connection, ahead: int) -> list[_Partition]:
     today: datetime = connection.execute(text("SELECT now() AT TIME ZONE 'UTC'")).scalar_one()
-    for offset in range(ahead + 1):
-        start, end = _month(today, offset), _month(today, offset + 1)
-        for table in PARTITIONED:
-            name = f"{table.name}_{start:%Y_%m}"
-            if connection.execute(text("SELECT to_regclass(:name)"), {"name": f"{SCHEMA}.{name}"}).scalar() is None:
-                _make(connection, table, name, start, end)
-                made.append(name)
-    return made
+    months = [(_month(today, offset), _month(today, offset + 1)) for offset in range(ahead + 1)]
+    wanted = [_Partition(table, start, end) for start, end in months for table in PARTITIONED]
+    there = connection.execute(
+        text("SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE to_regclass(name) IS NOT NULL"),
+        {"names": [f"{SCHEMA}.{partition.name}" for partition in wanted]},
+    )
+    names = set(there.scalars())
+    return [partition for partition in wanted if f"{SCHEMA}.{partition.name}" not in names]
 
 
-def _make(connection: Connection, table: Table, name: str, start: datetime, end: datetime) -> None:
+def _make(connection: Connection, partition: _Partition) -> None:
     # Made aside and attached: that takes no lock that stops readers and writers of the other partitions, and leaves
     # room to move what the default partition holds (attaching would refuse it).
-    parent, default = f"{SCHEMA}.{table.name}", f"{SCHEMA}.{table.name}_default"
-    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
-    if connection.execute(text("SELECT to_regclass(:name)"), {"name": f"{SCHEMA}.{name}"}).scalar() is not None:
-        return
     # Every name and bound below is computed here, none comes from outside.
-    connection.execute(text(f"CREATE TABLE {SCHEMA}.{name} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"))
-    bounds = {"start": start, "end": end}
-    connection.execute(text(f"LOCK TABLE {default} IN SHARE ROW EXCLUSIVE MODE"))
+    parent, name = f"{SCHEMA}.{partition.table.name}", f"{SCHEMA}.{partition.name}"
+    connection.execute(text(f"CREATE TABLE {name} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"))
+    connection.execute(text(f"LOCK TABLE {parent}_default IN SHARE ROW EXCLUSIVE MODE"))
     connection.execute(
         text(
-            f"WITH late AS (DELETE FROM {default} WHERE created_at >= :start AND created_at < :end RETURNING *) "  # noqa: S608
-            f"INSERT INTO {SCHEMA}.{name} SELECT * FROM late"
+            f"WITH late AS (DELETE FROM {parent}_default WHERE created_at >= :start AND created_at < :end RETURNING *) "  # noqa: S608
+            f"INSERT INTO {name} SELECT * FROM late"
         ),
-        bounds,
+        {"start": partition.start, "end": partition.end},
     )
     connection.execute(
         text(
-            f"ALTER TABLE {parent} ATTACH PARTITION {SCHEMA}.{name} "
-            f"FOR VALUES FROM ('{start.isoformat()}') TO ('{end.isoformat()}')"
+            f"ALTER TABLE {parent} ATTACH PARTITION {name} "
+            f"FOR VALUES FROM ('{partition.start.isoformat()}') TO ('{partition.end.isoformat()}')"
         )
     )
 

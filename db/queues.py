@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from db.models import job_history, jobs, queues
@@ -21,6 +22,24 @@ def ensure_queues(connection: Connection, names: Iterable[str]) -> None:
 def queue_names(connection: Connection) -> set[str]:
     """Return the names of all queues."""
     return set(connection.execute(select(queues.c.name)).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class QueueChange:
+    """New values by column: ``paused``, ``dispatch_window``, ``concurrency_limit``; what is not named stays."""
+
+    values: Mapping[str, bool | int | None]
+
+
+def change_queue(connection: Connection, name: str, change: QueueChange) -> bool:
+    """Change a queue's settings; they act on what waits in it at once. False when there is no such queue.
+
+    When a queue stops being paused, jobs whose messages workers have dropped meanwhile are dispatched again.
+    """
+    changed = connection.execute(
+        update(queues).where(queues.c.name == name).values(**change.values, updated_at=func.now())
+    ).rowcount
+    return changed == 1
 
 
 _waiting = jobs.c.status.in_(sorted(WAITING))

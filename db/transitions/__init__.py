@@ -15,10 +15,14 @@ retry_later    running, this attempt                           retrying
 release        running, this attempt                           queued
 cancel         blocked, scheduled, queued, retrying            cancelled (running: the request is noted)
 expire         waiting and past ``expires_at``                 expired
+amend          waiting                                         scheduled or queued, as its new time asks
 reopen         failed, cancelled, expired                      queued
+erase, consume  terminal                                       the same, without what it held
 =============  ==============================================  ==========================================
 """
 
+from db.transitions.amend import Amendment, amend
+from db.transitions.erase import consume, erase
 from db.transitions.finish import Ending, finish, record, release, retry_later
 from db.transitions.reopen import reopen
 from db.transitions.start import Claim, ClaimedJob, claim, mark_dispatched, promote, undispatch
@@ -26,6 +30,7 @@ from db.transitions.stop import cancel, expire
 from db.transitions.submit import IdempotencyKey, NewJob, Request, Submission, SubmissionKind, submit
 
 __all__ = [
+    "Amendment",
     "Claim",
     "ClaimedJob",
     "Ending",
@@ -34,8 +39,11 @@ __all__ = [
     "Request",
     "Submission",
     "SubmissionKind",
+    "amend",
     "cancel",
     "claim",
+    "consume",
+    "erase",
     "expire",
     "finish",
     "mark_dispatched",

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
+    bindparam,
     case,
     cast,
     delete,
@@ -156,11 +157,10 @@ _present = (
 )
 
 _put = batch(id=Uuid(), created_at=TIME)
-_take_back = (
-    delete(jobs)
-    .where(jobs.c.id == _put.c.id, job_history.c.id == _put.c.id, job_history.c.created_at == _put.c.created_at)
-    .returning(jobs.c.id)
+_finished = select(_put.c.id).select_from(
+    _put.join(job_history, and_(job_history.c.id == _put.c.id, job_history.c.created_at == _put.c.created_at))
 )
+_take_back = delete(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
 
 _keys = batch(owner=Text(), key=Text(), job_ids=Text(), request_hash=LargeBinary(), ttl=Double())
 _take_keys = (
@@ -270,8 +270,9 @@ def _insert_jobs(connection: Connection, new: Sequence[NewJob], *, repeated: boo
         if repeated and made:
             # Only now: a job that finished before its row went in again is in history for this later snapshot.
             put = arrays(("id", "created_at"), [(job_id, created_at_of(job_id)) for job_id in made])
-            for finished in connection.execute(_take_back, put).scalars():
-                del made[finished]
+            if finished := connection.execute(_finished, put).scalars().all():
+                connection.execute(_take_back, {"ids": finished})
+                made = {job_id: row for job_id, row in made.items() if job_id not in finished}
         rows |= made
         missing = [job for job in missing if job.id not in rows]
         if missing:

@@ -14,11 +14,11 @@ import pika
 import pytest
 
 from actors.amqp import Rabbitmq
-from actors.broker import JobBroker
+from actors.broker import JobBroker, JobMessage
 from actors.local import LocalBroker, LocalTransport
 from actors.publisher import RabbitmqTransport
 from actors.rabbitmq import RabbitmqBroker
-from actors.transport import Dispatch, Transport
+from actors.transport import Dispatch, Transport, TransportError
 from tests.services.rabbitmq import GIVEN_URL, RabbitmqMissing, RabbitmqServer, fresh_vhost, private_rabbitmq
 
 JOB_TYPE = "test.job"
@@ -138,12 +138,31 @@ class Handler:
             return self._changed.wait_for(lambda: condition([job_id for job_id, _ in self.calls]), timeout)
 
 
+def take(consumer: dramatiq.Consumer) -> JobMessage:
+    """Return the next message."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        message = next(consumer)
+        if message is not None:
+            assert isinstance(message, JobMessage)
+            return message
+    pytest.fail("no message")
+
+
 def eventually(condition: Callable[[], bool], timeout: float = 10) -> None:
     """Wait for what RabbitMQ settles in its own time and tells nobody: acknowledgements, closed connections."""
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def depth_of(transport: Transport, queue: str) -> int | None:
+    """Return the number of messages that wait in a queue, or None while the broker is away."""
+    try:
+        return transport.depths([queue])[queue]
+    except TransportError:
+        return None
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import dramatiq
 import pytest
 from structlog.testing import capture_logs
 
-from actors.broker import FALLBACK_ACTOR, JobMessage
+from actors.broker import FALLBACK_ACTOR
 from actors.transport import Dispatch
 from db.errors import ConfigurationError
-from tests.actors.conftest import JOB_TYPE, Conveyor, Handler, dispatches, eventually
+from tests.actors.conftest import JOB_TYPE, Conveyor, Handler, dispatches, eventually, take
 
 pytestmark = pytest.mark.xdist_group("rabbitmq")
 
@@ -106,12 +106,12 @@ def test_messages_are_acknowledged_in_any_order_and_more_than_once(conveyor: Con
     Handler().declare(conveyor.broker, queue)
     consumer = conveyor.broker.consume(queue, prefetch=6, timeout=50)
 
-    taken = [_take(consumer) for _ in range(6)]
+    taken = [take(consumer) for _ in range(6)]
     for index in (2, 0, 0, 4, 1):
         consumer.ack(taken[index])
         assert len(conveyor.broker.consuming()) == 1
     taken[4].acknowledge()
-    taken += [_take(consumer) for _ in range(3)]
+    taken += [take(consumer) for _ in range(3)]
     consumer.nack(taken[8])
     since = conveyor.broker.consuming()[queue].since
     next(consumer)
@@ -184,13 +184,3 @@ def test_actors_keep_dramatiqs_options(conveyor: Conveyor, queue: str) -> None:
     def existing(_number: int) -> None: ...
 
     assert existing.options["max_retries"] == 3
-
-
-def _take(consumer: dramatiq.Consumer) -> JobMessage:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        message = next(consumer)
-        if message is not None:
-            assert isinstance(message, JobMessage)
-            return message
-    pytest.fail("no message")

@@ -17,7 +17,7 @@ from actors.publisher import RabbitmqTransport
 from actors.transport import Dispatch, TransportError
 from db.errors import ConfigurationError
 from db.settings import load_settings
-from tests.actors.conftest import amqp_channel, dispatches, eventually, publishing_to
+from tests.actors.conftest import amqp_channel, depth_of, dispatches, eventually, publishing_to
 from tests.services.rabbitmq import RabbitmqServer
 
 pytestmark = pytest.mark.xdist_group("rabbitmq")
@@ -59,7 +59,7 @@ def test_messages_outlive_a_killed_broker(
     rabbitmq_server.kill()
     rabbitmq_server.start()
 
-    eventually(lambda: _depth(transport, queue) == 1_000, timeout=20)
+    eventually(lambda: depth_of(transport, queue) == 1_000, timeout=20)
 
 
 def test_unroutable_messages_are_not_confirmed_and_their_queue_is_declared(
@@ -143,7 +143,7 @@ def test_broker_away_is_an_error_within_bounds_and_over_when_it_is_back(
             assert rabbitmq_server.password not in str(raised.value)
         rabbitmq_server.start()
 
-    eventually(lambda: _depth(transport, queue) == 0, timeout=20)
+    eventually(lambda: depth_of(transport, queue) == 0, timeout=20)
     assert len(transport.publish(dispatches(queue, 10))) == 10
     assert rabbitmq_server.password not in str(logs)
 
@@ -161,7 +161,7 @@ def test_connection_closed_while_publishing_loses_nothing_silently(
         confirmed = ()
     closer.join()
 
-    eventually(lambda: _depth(transport, queue) is not None)
+    eventually(lambda: depth_of(transport, queue) is not None)
     assert len(confirmed) <= transport.depths([queue])[queue] <= 5_000
 
 
@@ -264,13 +264,6 @@ def test_settings_make_parameters() -> None:
     assert "pa%2Fss" not in repr(rabbitmq)
     with pytest.raises(ConfigurationError, match="is not set"):
         Rabbitmq.from_settings(load_settings())
-
-
-def _depth(transport: RabbitmqTransport, queue: str) -> int | None:
-    try:
-        return transport.depths([queue])[queue]
-    except TransportError:
-        return None
 
 
 def _publishes(transport: RabbitmqTransport, queue: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import dramatiq
@@ -16,7 +15,7 @@ from actors.amqp import Rabbitmq
 from actors.broker import ConsumerState
 from actors.publisher import RabbitmqTransport
 from actors.rabbitmq import RabbitmqBroker
-from tests.actors.conftest import Handler, amqp_channel, dispatches, eventually
+from tests.actors.conftest import Handler, amqp_channel, depth_of, dispatches, eventually, take
 from tests.services.rabbitmq import RabbitmqServer
 
 pytestmark = pytest.mark.xdist_group("rabbitmq")
@@ -44,33 +43,22 @@ def _consumes_again(broker: RabbitmqBroker, queue: str, before: ConsumerState, t
 
 
 def test_late_acknowledgement_spares_the_message_that_has_its_tag_now(
-    broker: RabbitmqBroker,
-    transport: RabbitmqTransport,
-    rabbitmq_server: RabbitmqServer,
-    queue: str,
-    start_worker: StartWorker,
+    broker: RabbitmqBroker, transport: RabbitmqTransport, rabbitmq_server: RabbitmqServer, queue: str
 ) -> None:
-    handler = Handler(held=True)
-    start_worker(broker, queue, handler, threads=1, prefetch=1)
-    first = _consumes(broker, queue)
+    Handler().declare(broker, queue)
+    transport.depths([queue])
+    consumer = broker.consume(queue, prefetch=1, timeout=50)
     [slow] = transport.publish(dispatches(queue, 1))
-    assert handler.wait(lambda ids: ids == [slow.job_id])  # with tag 1 of the first session
-    [urgent] = [replace(each, priority=9) for each in dispatches(queue, 1)]
-    transport.publish([urgent])
+    late = take(consumer)  # tag 1 of the first session
+    [urgent] = transport.publish(dispatches(queue, 1, priority=9))
 
     rabbitmq_server.close_connections()
-    _consumes_again(broker, queue, first)
-    second = broker.consuming()[queue]
-    eventually(lambda: transport.depths([queue])[queue] == 0)  # the urgent one has tag 1 of the second session
-    handler.let_go(1)
-    assert handler.wait(lambda ids: len(ids) == 2)
-    rabbitmq_server.close_connections()
-    _consumes_again(broker, queue, second)
-    handler.let_go()
+    assert take(consumer).message_id == f"{urgent.job_id}:1"  # tag 1 of the second session
+    consumer.ack(late)
+    consumer.close()
 
-    # Had the late one acknowledged the urgent message, RabbitMQ would not have delivered that a second time.
-    assert handler.wait(lambda ids: ids == [slow.job_id, urgent.job_id, urgent.job_id, slow.job_id])
-    eventually(lambda: transport.depths([queue])[queue] == 0)
+    assert late.message_id == f"{slow.job_id}:1"
+    eventually(lambda: depth_of(transport, queue) == 2)
 
 
 def test_queue_declared_otherwise_shows_until_it_is_deleted(
@@ -146,7 +134,7 @@ def test_worker_goes_on_when_rabbitmq_is_back(
     assert rabbitmq_server.password not in str(logs)
     handler.let_go()
     assert handler.wait(lambda ids: {each.job_id for each in sent} <= set(ids) and len(ids) == 4)
-    eventually(lambda: transport.depths([queue]) == {queue: 0})
+    eventually(lambda: depth_of(transport, queue) == 0)
     assert all(thread.is_alive() for thread in [*worker.workers, *worker.consumers.values()])
     transport.close()
 

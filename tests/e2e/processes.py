@@ -26,7 +26,10 @@ class Family:
         self._mark = f"{_MARK}={secrets.token_hex(8)}"
 
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Return what a process of the family is started with: ``CALLBOARD_*`` variables come from ``settings`` alone."""
+        """Return what a process of the family is started with.
+
+        ``CALLBOARD_*`` variables come from ``settings`` alone: names without the prefix, in lower case.
+        """
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CALLBOARD_")}
         name, _, value = self._mark.partition("=")
         return {

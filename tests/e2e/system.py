@@ -17,11 +17,12 @@ import psycopg
 from psycopg.rows import dict_row
 
 from callboard.embedded.account import server_account
-from callboard.embedded.orphans import cluster_processes
+from callboard.embedded.orphans import cluster_processes, read_postmaster_pid
 from tests.e2e.client import Api
 from tests.e2e.processes import Family, Process
 
 _LONGEST_START: Final = 60.0
+_LONGEST_RUN: Final = 60.0
 _LOG_LINES: Final = 60
 
 #: Short enough for tests, long enough for a busy machine.
@@ -79,7 +80,7 @@ class System:
         process = self.processes[name] = Process(name, command, environment, self.directory)
         return process
 
-    def run(self, *arguments: str, timeout: float = 60, **settings: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run the command ``callboard`` to its end."""
         return subprocess.run(
             [sys.executable, "-m", "callboard.cli", *arguments],
@@ -87,7 +88,7 @@ class System:
             env=self.family.environment({**self.settings, **settings}),
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=_LONGEST_RUN,
             check=False,
         )
 
@@ -136,12 +137,7 @@ class System:
 
     def logs(self) -> str:
         """Return the last lines of every process."""
-        return "\n".join(
-            line
-            for process in self.processes.values()
-            for line in [f"--- {process.name} ({'running' if process.running else 'ended'})"]
-            + process.log().splitlines()[-_LOG_LINES:]
-        )
+        return "\n".join(_end_of(process) for process in self.processes.values())
 
 
 class Embedded(System):
@@ -153,6 +149,10 @@ class Embedded(System):
         return given or (Path(self.settings["data_dir"]) / "database_url").read_text(encoding="utf-8").strip()
 
     @property
+    def _cluster(self) -> Path:
+        return Path(self.settings["data_dir"]) / "postgres" / "cluster"
+
+    @property
     def up(self) -> Process:
         return self.processes["up"]
 
@@ -161,10 +161,13 @@ class Embedded(System):
         process = self.start("up", "callboard.cli", "up", "--port", str(self.port), "--threads", str(threads))
         self.wait_until_ready(process)
 
+    @property
+    def postmaster(self) -> int:
+        return read_postmaster_pid(self._cluster)
+
     def server_processes(self) -> list[int]:
         """Return the pids of its PostgreSQL, which is not of the family: it gets an environment of its own."""
-        cluster = Path(self.settings["data_dir"]) / "postgres" / "cluster"
-        return cluster_processes(cluster, server_account(cluster)) if cluster.exists() else []
+        return cluster_processes(self._cluster, server_account(self._cluster)) if self._cluster.exists() else []
 
     def wait_until_gone(self, timeout: float) -> None:
         """Wait until nothing of it runs any more, PostgreSQL included."""
@@ -197,17 +200,16 @@ class Distributed(System):
 
     def wait_for_workers(self, count: int = 1) -> list[dict[str, Any]]:
         """Wait until so many worker processes are registered, and return their rows."""
-        query = "SELECT *, count(*) OVER () AS registered FROM workers WHERE state = 'running'"
-        found = self.wait_for_rows(f"SELECT * FROM ({query}) WHERE registered >= %s", count)
-        assert len(found) == count
-        return found
+        running = "FROM workers WHERE state = 'running'"
+        return self.wait_for_rows(f"SELECT * {running} AND (SELECT count(*) {running}) >= %s", count)
 
     def stop_workers(self) -> None:
         """Stop all workers in good order."""
         for process in list(self.processes.values()):
             if process.name not in {"api", "dispatcher"}:
                 if process.running:
-                    assert process.stop() == 0, process.log()
+                    # Told before it could listen, it ends by the signal itself.
+                    assert process.stop() in {0, -signal.SIGTERM}, process.log()
                 del self.processes[process.name]
 
     def empty(self) -> None:
@@ -215,9 +217,14 @@ class Distributed(System):
         self.rows("TRUNCATE jobs, job_history, job_attempts, job_progress, workers")
 
 
-def ordered(rows: Sequence[dict[str, Any]], column: str = "id") -> list[str]:
-    """Return one column of rows as text."""
-    return [str(row[column]) for row in rows]
+def _end_of(process: Process) -> str:
+    title = f"--- {process.name} ({'running' if process.running else 'ended'})"
+    return "\n".join([title, *process.log().splitlines()[-_LOG_LINES:]])
+
+
+def ids_of(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the job ids of history rows, in their order."""
+    return [str(row["id"]) for row in rows]
 
 
 def _free_port() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -76,10 +77,7 @@ def test_a_retried_job_waits_for_its_backoff(system: System) -> None:
     outcomes = [(each["attempt"], each["outcome"]) for each in system.api.attempts(job_id)]
     assert outcomes == [(1, "failed"), (2, "failed"), (3, "succeeded")]
     rows = system.rows("SELECT * FROM job_attempts WHERE job_id = %s ORDER BY attempt", job_id)
-    pauses = [
-        (later["started_at"] - earlier["finished_at"]).total_seconds()
-        for earlier, later in zip(rows, rows[1:], strict=False)
-    ]
+    pauses = [(later["started_at"] - earlier["finished_at"]).total_seconds() for earlier, later in pairwise(rows)]
     # min_backoff is 1 s and doubles; half a second to notice and dispatch.
     assert 1.0 <= pauses[0] < 1.5
     assert 1.0 <= pauses[1] < 2.5

@@ -191,8 +191,8 @@ class RabbitmqServer:
     def kill(self) -> None:
         """End the node at once (SIGKILL), as a crash does. No effect on one that is down."""
         if self._process is not None:
-            # RabbitMQ 3.10 notes a new quorum queue in a file that it writes every few minutes, and after a crash before
-            # that the queue has no leader for ever.
+            # RabbitMQ 3.10 notes a new quorum queue in a file that it writes every few minutes; a crash before that
+            # leaves the queue without a leader for ever.
             self.evaluate("[dets:sync(Table) || Table <- dets:all()]")
             self._end()
 

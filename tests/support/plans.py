@@ -49,8 +49,8 @@ def plan_of(connection: Connection, call: Callable[[Connection], object], *, set
         try:
             call(connection)
         finally:
+            savepoint.rollback()  # which also ends the last statement, and only then its plan is told
             driver.remove_notice_handler(note)
-            savepoint.rollback()
     return [node for plan in plans for node in _nodes(plan)]
 
 

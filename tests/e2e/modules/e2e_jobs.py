@@ -76,6 +76,11 @@ def gate(payload: Gate, run: Run) -> None:
         time.sleep(0.02)
 
 
+@job("e2e.noop", queue=QUEUE)
+def noop(_payload: dict[str, str]) -> None:
+    """Do nothing, in the queue of the gate."""
+
+
 @job("e2e.digest", queue=QUEUE)
 def digest(payload: File, run: Run) -> Digest:
     """Hash an uploaded file."""
@@ -94,7 +99,7 @@ async def wait_together(payload: list[float], run: Run) -> dict[str, float]:
 
 
 @job("e2e.closed", queue="e2e.closed")
-def closed(_payload: None) -> None:
+def closed(_payload: dict[str, str]) -> None:
     """Wait in a queue that the tests have paused."""
 
 

@@ -1,0 +1,169 @@
+"""Migrations: from nothing, again, from many processes at once; and that the tables are what ``db.models`` says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from db.engine import sqlalchemy_url
+from db.errors import Unavailable
+from db.migrate import migrate
+from db.models import PARTITIONED, SCHEMA, metadata
+from db.settings import Settings
+from tests.support.databases import Databases, settings_of
+from tests.support.threads import together
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def fresh(databases: Databases, postgres: str) -> Iterator[Settings]:
+    """Settings for a database without any table."""
+    with databases.fresh(postgres) as url:
+        yield settings_of(url)
+
+
+def rows(settings: Settings, statement: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(settings.require_database_url()) as connection:
+        return connection.execute(statement).fetchall()  # type: ignore[arg-type]
+
+
+def contents(settings: Settings) -> list[tuple[object, ...]]:
+    """Every relation of the schema with the file it lies in: what was made anew shows."""
+    return rows(
+        settings,
+        "SELECT relname, relfilenode FROM pg_class WHERE relnamespace = 'callboard'::regnamespace ORDER BY relname",
+    )
+
+
+def test_migrating_makes_the_tables_and_the_months_ahead(fresh: Settings) -> None:
+    migrate(fresh)
+
+    made = {name for name, _ in contents(fresh)}
+    assert {table.name for table in metadata.sorted_tables} <= made
+    months = rows(
+        fresh,
+        "SELECT to_char(date_trunc('month', now() AT TIME ZONE 'UTC') + n * interval '1 month', 'YYYY_MM') "
+        "FROM generate_series(0, 3) AS n",
+    )
+    assert len(months) == fresh.partitions_ahead + 1
+    for table in PARTITIONED:
+        assert {f"{table.name}_{month}" for (month,) in months} | {f"{table.name}_default"} <= made
+
+
+def test_migrating_again_changes_nothing(fresh: Settings) -> None:
+    migrate(fresh)
+    before = contents(fresh)
+    migrate(fresh)
+
+    assert contents(fresh) == before
+
+
+def test_many_may_migrate_at_once(fresh: Settings) -> None:
+    together(*[partial(migrate, fresh)] * 8)
+
+    assert rows(fresh, "SELECT version_num FROM callboard.alembic_version") == [("0001",)]
+
+
+def test_many_processes_may_migrate_at_once(fresh: Settings) -> None:
+    code = "from db.migrate import migrate; from db.settings import load_settings; migrate(load_settings())"
+    environment = {"CALLBOARD_DATABASE_URL": fresh.require_database_url(), "PATH": ""}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    endings = [(process.communicate(timeout=100)[1], process.returncode) for process in processes]
+
+    assert endings == [("", 0)] * 4
+
+
+def test_whoever_waits_for_a_migration_holds_no_snapshot(fresh: Settings) -> None:
+    # CREATE INDEX CONCURRENTLY, in some later migration, waits for all older snapshots.
+    url = fresh.require_database_url()
+    with psycopg.connect(url, autocommit=True) as holder:
+        holder.execute(f"SELECT pg_advisory_lock({0x63616C6C626F6172})")
+        waiting = threading.Thread(target=migrate, args=[fresh])
+        waiting.start()
+        while not rows(fresh, "SELECT FROM pg_stat_activity WHERE application_name = 'callboard migrate'"):
+            time.sleep(0.01)
+        holder.execute("CREATE TABLE public.big (id int)")
+        holder.execute("SET statement_timeout = '20s'")
+        holder.execute("CREATE INDEX CONCURRENTLY ON public.big (id)")
+        holder.execute(f"SELECT pg_advisory_unlock({0x63616C6C626F6172})")
+    waiting.join(60)
+
+    assert not waiting.is_alive()
+    assert contents(fresh)
+
+
+def test_the_tables_are_what_the_models_say(fresh: Settings) -> None:
+    migrate(fresh)
+    parts = tuple(f"{table.name}_" for table in PARTITIONED)
+    options = {
+        "include_schemas": True,
+        "include_name": lambda name, kind, _: name == SCHEMA if kind == "schema" else not str(name).startswith(parts),
+        "version_table_schema": SCHEMA,
+        "compare_server_default": True,
+    }
+    # Whatever the user's name is: alembic leaves out the schema's name where the search path begins with it.
+    engine = create_engine(
+        sqlalchemy_url(fresh.require_database_url()), connect_args={"options": "-c search_path=public"}
+    )
+    try:
+        with engine.connect() as connection:
+            assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+    finally:
+        engine.dispose()
+
+
+def test_the_checks_are_what_the_models_say(fresh: Settings) -> None:
+    """Alembic does not compare them, so the tables are made from both and PostgreSQL's own words are compared."""
+    migrate(fresh)
+    checks = (
+        "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(c.oid) FROM pg_constraint c JOIN pg_class t "
+        "ON t.oid = conrelid WHERE connamespace = 'callboard'::regnamespace AND contype IN ('c', 'p') "
+        "AND NOT relispartition AND relname <> 'alembic_version' ORDER BY 1, 2"
+    )
+    indexes = (
+        "SELECT tablename, indexname, regexp_replace(indexdef, ' WITH .*(?= WHERE|$)', '') FROM pg_indexes "
+        "WHERE schemaname = 'callboard' AND tablename !~ '_([0-9_]{7}|default|version)$' ORDER BY 1, 2"
+    )
+    migrated = rows(fresh, checks), rows(fresh, indexes)
+    with psycopg.connect(fresh.require_database_url()) as connection:
+        connection.execute("DROP SCHEMA callboard CASCADE; CREATE SCHEMA callboard")
+    engine = create_engine(sqlalchemy_url(fresh.require_database_url()))
+    metadata.create_all(engine)
+    engine.dispose()
+
+    assert (rows(fresh, checks), rows(fresh, indexes)) == migrated
+
+
+def test_a_table_in_long_use_does_not_queue_others_behind_a_migration(fresh: Settings) -> None:
+    migrate(fresh)
+    month = rows(fresh, "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')")[0][0]
+    with psycopg.connect(fresh.require_database_url()) as analyst:
+        analyst.execute(f"DROP TABLE callboard.job_history_{month}")  # type: ignore[arg-type]
+        analyst.commit()
+        analyst.execute("SELECT count(*) FROM callboard.job_history")
+        with pytest.raises(Unavailable, match="lock timeout"):
+            migrate(fresh)
+    migrate(fresh)
+
+
+def test_a_database_that_cannot_be_reached_is_unavailable() -> None:
+    secret = "s3cr3t"
+
+    with pytest.raises(Unavailable, match="cannot be migrated") as caught:
+        migrate(settings_of(f"postgresql://user:{secret}@127.0.0.1:1/name"))
+    assert secret not in str(caught.value)

@@ -1,0 +1,161 @@
+"""Month partitions: made ahead, repaired when they were late, and never in the way of a job that finishes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+import pytest
+from sqlalchemy import column, delete, literal_column, select, table, text
+
+from db.engine import Database
+from db.errors import Unavailable
+from db.ids import new_id
+from db.migrate import migrate
+from db.models import PARTITIONED, job_attempts, job_history, job_progress
+from db.partitions import ensure_partitions
+from db.progress import ProgressReport, report_progress
+from db.queries import get_jobs, list_attempts
+from db.settings import Settings
+from db.states import Status
+from tests.support.databases import Databases, settings_of
+from tests.support.factory import OUTCOMES, Factory
+from tests.support.threads import together
+
+AHEAD = 3
+
+_partitions = table("pg_class", column("oid"), column("relname"))
+
+
+@pytest.fixture
+def settings(databases: Databases, postgres: str) -> Iterator[Settings]:
+    """A database of its own: partitions are dropped here."""
+    with databases.fresh(postgres) as url:
+        settings = settings_of(url)
+        migrate(settings)
+        yield settings
+
+
+def ensure(database: Database, ahead: int = AHEAD) -> list[str]:
+    with database.begin() as connection:
+        return ensure_partitions(connection, ahead)
+
+
+def drop_partitions(database: Database) -> None:
+    with database.begin() as connection:
+        for name in connection.execute(
+            text(
+                "SELECT inhrelid::regclass::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhparent "
+                "WHERE relkind = 'p' AND inhrelid::regclass::text !~ '_default$'"
+            )
+        ).scalars():
+            connection.execute(text(f"DROP TABLE {name}"))
+
+
+def partition_of(database: Database, job_id: UUID) -> dict[str, str]:
+    """The partition in which each table has the job's row."""
+    keys = {job_history: job_history.c.id, job_attempts: job_attempts.c.job_id, job_progress: job_progress.c.job_id}
+    with database.begin() as connection:
+        return {
+            parent.name: connection.execute(
+                select(_partitions.c.relname)
+                .join(parent, literal_column(f"{parent.name}.tableoid") == _partitions.c.oid)
+                .where(key == job_id)
+            ).scalar_one()
+            for parent, key in keys.items()
+        }
+
+
+def finished_job(database: Database, factory: Factory, at: datetime | None = None) -> UUID:
+    job_id = new_id() if at is None else UUID(int=int(at.timestamp() * 1000) << 80 | new_id().int & ((1 << 80) - 1))
+    claimed = factory.claim(factory.submit(id=job_id))
+    with database.begin() as connection:
+        report_progress(connection, [ProgressReport(job_id, 1, 1, 1.0, None, None, None)])
+    factory.end(claimed, OUTCOMES[Status.SUCCEEDED])
+    return job_id
+
+
+def test_a_job_goes_to_the_partition_of_the_month_it_was_made_in(database: Database, factory: Factory) -> None:
+    job_id = finished_job(database, factory)
+
+    month = datetime.now(UTC).strftime("%Y_%m")
+    assert partition_of(database, job_id) == {table.name: f"{table.name}_{month}" for table in PARTITIONED}
+
+
+def test_nothing_is_made_twice(database: Database) -> None:
+    assert ensure(database) == []
+    assert len(ensure(database, AHEAD + 2)) == 2 * len(PARTITIONED)
+    assert ensure(database, AHEAD + 2) == []
+
+
+def test_a_missing_partition_stops_no_job_and_is_repaired(database: Database, factory: Factory) -> None:
+    drop_partitions(database)
+    job_ids = [finished_job(database, factory) for _ in range(3)]
+    assert partition_of(database, job_ids[0]) == {t.name: f"{t.name}_default" for t in PARTITIONED}
+
+    assert len(ensure(database)) == len(PARTITIONED) * (AHEAD + 1)
+
+    month = datetime.now(UTC).strftime("%Y_%m")
+    for job_id in job_ids:
+        assert partition_of(database, job_id) == {t.name: f"{t.name}_{month}" for t in PARTITIONED}
+        with database.begin() as connection:
+            assert get_jobs(connection, [job_id])[job_id]["status"] == Status.SUCCEEDED
+            assert len(list_attempts(connection, job_id)) == 1
+
+
+def test_rows_of_months_without_a_partition_stay_where_they_are(database: Database, factory: Factory) -> None:
+    old = finished_job(database, factory, at=datetime.now(UTC) - timedelta(days=400))
+    ensure(database, AHEAD + 1)
+
+    assert partition_of(database, old) == {table.name: f"{table.name}_default" for table in PARTITIONED}
+    with database.begin() as connection:
+        assert get_jobs(connection, [old])
+
+
+def test_many_may_make_them_at_once(database: Database) -> None:
+    drop_partitions(database)
+
+    made = together(*[partial(ensure, database)] * 4)
+
+    assert sorted(len(names) for names in made) == [0, 0, 0, len(PARTITIONED) * (AHEAD + 1)]
+
+
+def test_jobs_finish_while_partitions_are_made(database: Database, factory: Factory) -> None:
+    claimed = [factory.claim(factory.submit()) for _ in range(60)]
+
+    def finish_all() -> None:
+        for job in claimed:
+            factory.end(job, OUTCOMES[Status.SUCCEEDED])
+
+    def make_months() -> None:
+        for more in range(1, 6):
+            ensure(database, AHEAD + more)
+
+    together(finish_all, make_months)
+
+    with database.begin() as connection:
+        jobs = get_jobs(connection, [job.id for job in claimed])
+    assert {row["status"] for row in jobs.values()} == {Status.SUCCEEDED}
+    assert len(jobs) == len(claimed)
+
+
+def test_a_writer_that_has_not_committed_is_not_in_the_way(database: Database, factory: Factory) -> None:
+    finished_job(database, factory)
+    with database.begin() as writer:
+        writer.execute(delete(job_attempts).where(job_attempts.c.created_at == datetime.now(UTC)))
+        factory.submit()
+        writer.execute(text("SELECT FROM callboard.jobs FOR UPDATE"))
+
+        assert len(ensure(database, AHEAD + 1)) == len(PARTITIONED)
+
+
+def test_a_report_that_runs_long_stops_it_for_now(database: Database, factory: Factory) -> None:
+    with database.begin() as analyst:
+        analyst.execute(text("SELECT count(*) FROM callboard.job_history"))
+        with pytest.raises(Unavailable, match="lock timeout"):
+            ensure(database, AHEAD + 1)
+        finished_job(database, factory)
+
+    assert len(ensure(database, AHEAD + 1)) == len(PARTITIONED)

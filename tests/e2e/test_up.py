@@ -1,0 +1,99 @@
+"""``callboard up``: how it ends, and what is left of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from tests.e2e.processes import Process
+from tests.e2e.stage import Stage
+from tests.e2e.system import Embedded
+
+#: Seconds: shutdown_grace, the interruption after it, and a busy machine.
+BOUND = 20.0
+
+
+@pytest.fixture
+def up(stage: Stage) -> Embedded:
+    system = stage.put_up(Embedded, shutdown_grace="1")
+    system.start_up(threads=1)
+    return system
+
+
+def start_work(system: Embedded) -> tuple[str, list[str]]:
+    """Have one job run and others wait behind it; the first never ends by itself in its first attempt."""
+    running = system.api.submit("e2e.patient", {"attempt": 2})
+    system.api.until(running, lambda job: job["status"] == "running")
+    return running, system.api.submit_batch([{"type": "e2e.noop", "payload": {}} for _ in range(20)])
+
+
+def test_kill_9_loses_nothing_and_leaves_nothing(up: Embedded) -> None:
+    running, queued = start_work(up)
+    later = up.api.submit("diagnostics.noop", delay=3600.0)
+    assert len(up.family.members()) >= 3
+    assert up.server_processes()
+    up.up.kill()
+    up.wait_until_gone(BOUND)
+    up.start_up(threads=2)
+    for job_id in queued:
+        assert (job := up.api.wait(job_id))["status"] == "succeeded"
+        assert job["attempt"] == 1
+    job = up.api.wait(running)
+    assert (job["status"], job["attempt"], job["result"]) == ("succeeded", 2, 2)
+    assert up.api.job(later)["status"] == "scheduled"
+
+
+def test_a_restart_right_after_kill_9(up: Embedded) -> None:
+    """The children of the first are still about to end when the second starts."""
+    running, queued = start_work(up)
+    up.up.kill()
+    up.start_up(threads=2)
+    for job_id in [running, *queued]:
+        assert up.api.wait(job_id)["status"] == "succeeded"
+    assert len({row["id"] for row in up.history(running, *queued)}) == len(queued) + 1
+
+
+@pytest.mark.parametrize("role", ["work", "api", "postgres"])
+def test_a_child_that_dies_is_replaced(up: Embedded, role: str) -> None:
+    running, queued = start_work(up)
+    if role == "postgres":
+        victim = up.postmaster
+    else:
+        [victim] = [pid for pid, command in up.family.members().items() if f"processes.child {role}" in command]
+    os.kill(victim, signal.SIGKILL)
+    if role != "work":
+        up.wait_until_ready(up.up)
+        up.api.cancel(running)
+    for job_id in [running, *queued]:
+        up.api.wait(job_id)
+    assert {row["status"] for row in up.history(*queued)} == {"succeeded"}
+    assert up.up.running
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        pytest.param(lambda process: process.send(signal.SIGTERM), id="sigterm"),
+        pytest.param(lambda process: process.interrupt_group(), id="ctrl-c"),
+    ],
+)
+def test_it_stops_in_good_order(up: Embedded, tell: Callable[[Process], None]) -> None:
+    running, queued = start_work(up)
+    tell(up.up)
+    assert up.up.wait(BOUND) == 0
+    # Nothing has to be waited for: the last of its processes to end is the one that was told.
+    assert up.family.members() == {}
+    assert up.server_processes() == []
+    with socket.create_server(("127.0.0.1", up.port)):
+        pass
+    up.start_up(threads=1)
+    for job_id in [running, *queued]:
+        assert up.api.wait(job_id)["status"] == "succeeded"
+    outcomes = [(each["outcome"], each["error"]) for each in up.api.attempts(running)]
+    assert outcomes == [("released", None), ("succeeded", None)]
+    [row] = up.history(running)
+    assert (row["attempt"], row["retries"]) == (2, 0)

@@ -1,0 +1,72 @@
+"""A process that cannot work says why in one line and ends with 2."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from tests.e2e.stage import Stage
+from tests.e2e.system import System
+
+SECRET = "hunter2"
+DATABASE = f"postgresql://callboard:{SECRET}@127.0.0.1:1/callboard"
+AMQP = f"amqp://callboard:{SECRET}@127.0.0.1:1/"
+
+
+@pytest.fixture
+def nothing(stage: Stage) -> System:
+    """A system whose database and broker do not exist: nothing here gets so far as to miss them."""
+    return stage.put_up(System, database_url=DATABASE, amqp_url=AMQP)
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "words"),
+    [
+        pytest.param("worker", {"amqp_url": ""}, ["CALLBOARD_AMQP_URL is not set"], id="no-amqp-url"),
+        pytest.param("dispatcher", {"amqp_url": ""}, ["CALLBOARD_AMQP_URL is not set"], id="no-amqp-url-dispatcher"),
+        pytest.param("worker", {"amqp_url": f"http://a:{SECRET}@b/"}, ["CALLBOARD_AMQP_URL"], id="no-amqp"),
+        pytest.param("worker", {"database_url": ""}, ["CALLBOARD_DATABASE_URL is not set"], id="no-database-url"),
+        pytest.param("api", {"database_url": ""}, ["CALLBOARD_DATABASE_URL is not set"], id="no-database-url-api"),
+        pytest.param("migrate", {"database_url": ""}, ["CALLBOARD_DATABASE_URL is not set"], id="migrate"),
+        pytest.param("api", {"database_url": f"mysql://a:{SECRET}@b/c"}, ["not a PostgreSQL URL"], id="no-postgresql"),
+        pytest.param("worker", {"job_modules": "e2e_jobs,e2e_missing"}, ["e2e_missing", "PYTHONPATH"], id="no-module"),
+        pytest.param("api", {"job_modules": "e2e_missing"}, ["e2e_missing", "PYTHONPATH"], id="no-module-api"),
+        pytest.param(
+            "worker",
+            {"job_modules": "e2e_jobs,e2e_twice"},
+            ["'e2e.patient' is defined twice", "e2e_jobs.py:", "e2e_twice.py:"],
+            id="two-types-of-a-name",
+        ),
+        pytest.param("worker", {"lease_ttl": "soon"}, ["CALLBOARD_LEASE_TTL"], id="no-number"),
+        pytest.param("api --host 0.0.0.0", {}, ["0.0.0.0", "API key"], id="open-address"),
+        pytest.param("up --host 0.0.0.0", {}, ["0.0.0.0", "API key"], id="open-address-up"),
+        pytest.param("up --host no.such.host.invalid", {}, ["no.such.host.invalid"], id="no-address"),
+    ],
+)
+def test_it_says_so_in_one_line(nothing: System, command: str, settings: dict[str, str], words: list[str]) -> None:
+    ended = nothing.run(*command.split(), **settings)
+    assert ended.returncode == 2, ended.stderr
+    [line] = ended.stderr.splitlines()
+    assert [word for word in words if word not in line] == []
+    assert SECRET not in ended.stderr + ended.stdout
+    assert ended.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["up", "api"])
+def test_a_port_that_is_taken(nothing: System, command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = nothing.run(command, "--port", port)
+    assert ended.returncode == 2, ended.stderr
+    [line] = ended.stderr.splitlines()
+    assert f"127.0.0.1:{port}" in line
+    assert "--port" in line
+
+
+def test_a_data_directory_in_use(stage: Stage, embedded: System) -> None:
+    second = stage.put_up(System, data_dir=embedded.settings["data_dir"])
+    ended = second.run("up", "--port", str(second.port))
+    assert ended.returncode == 2, ended.stderr
+    [line] = ended.stderr.splitlines()
+    assert "is in use by process" in line
