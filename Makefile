@@ -34,3 +34,13 @@ demo: install ## run a real job from an upload to its history row, on the embedd
 
 up: install ## run the system on http://127.0.0.1:8000 until Ctrl-C
 	$(BIN)/callboard up
+
+test: install-dev ## run every test; installs and starts privately what they need
+	tests/services/install.sh
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: install-dev ## check style, types, layers and migrations
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports

@@ -131,7 +131,8 @@ class Settings(BaseSettings):
     # --- embedded ---------------------------------------------------------------------------------------------
     data_dir: Path = Field(
         Path(".callboard"),
-        description="Where `callboard up` keeps its PostgreSQL, and every process its files unless `CALLBOARD_FILES_URL` is set.",
+        description="Where `callboard up` keeps its PostgreSQL, and every process its files, unless "
+        "`CALLBOARD_FILES_URL` is set.",
     )
 
     @field_validator("job_modules", mode="before")

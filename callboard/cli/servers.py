@@ -20,7 +20,7 @@ Threads = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the server commands to ``app``."""
-    for command in (up, migrate, api, dispatcher, worker):
+    for command in (up, migrate, api, dispatcher, worker, remove_orphaned_files):
         app.command(rich_help_panel="Servers")(command)
 
 
@@ -81,6 +81,23 @@ def worker(
     }
     names = [name] if processes == 1 else [f"{name}-{number}" if name else None for number in range(1, processes + 1)]
     raise typer.Exit(run_workers(settings, [{**options, "name": each} for each in names], StopSignal()))
+
+
+def remove_orphaned_files(
+    older_than: Annotated[float, typer.Option(min=1, help="Hours since they were written.")] = 24,
+) -> None:
+    """Delete stored files that no upload completed. The storage must belong to this database alone."""
+    from db.engine import Database
+    from db.files import remove_orphans
+    from db.storage import open_storage
+
+    settings = _settings()
+    database = Database(settings, role="files", pool_size=2)
+    try:
+        removed = remove_orphans(database, open_storage(settings), older_than=older_than * 3600)
+    finally:
+        database.close()
+    typer.echo(f"{removed} orphaned files removed.")
 
 
 def _settings(**overrides: object) -> Settings:

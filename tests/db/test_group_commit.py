@@ -51,7 +51,7 @@ def count(database: Database) -> int:
 def test_rows_that_postgresql_refuses_fail_alone(
     database: Database, factory: Factory, batcher: Batcher[NewJob, Submission]
 ) -> None:
-    bad = {
+    bad: dict[int, dict[str, object]] = {
         13: {"payload": b'"\\u0000"'},
         14: {"payload": b"no JSON"},
         77: {"priority": 10},

@@ -8,13 +8,13 @@ from functools import partial
 from uuid import UUID
 
 import pytest
-from sqlalchemy import column, delete, literal_column, select, table, text
+from sqlalchemy import delete, text
 
 from db.engine import Database
 from db.errors import Unavailable
 from db.ids import new_id
 from db.migrate import migrate
-from db.models import PARTITIONED, job_attempts, job_history, job_progress
+from db.models import PARTITIONED, job_attempts
 from db.partitions import ensure_partitions
 from db.progress import ProgressReport, report_progress
 from db.queries import get_jobs, list_attempts
@@ -25,8 +25,6 @@ from tests.support.factory import OUTCOMES, Factory
 from tests.support.threads import together
 
 AHEAD = 3
-
-_partitions = table("pg_class", column("oid"), column("relname"))
 
 
 @pytest.fixture
@@ -56,16 +54,14 @@ def drop_partitions(database: Database) -> None:
 
 def partition_of(database: Database, job_id: UUID) -> dict[str, str]:
     """The partition in which each table has the job's row."""
-    keys = {job_history: job_history.c.id, job_attempts: job_attempts.c.job_id, job_progress: job_progress.c.job_id}
+    found = {}
     with database.begin() as connection:
-        return {
-            parent.name: connection.execute(
-                select(_partitions.c.relname)
-                .join(parent, literal_column(f"{parent.name}.tableoid") == _partitions.c.oid)
-                .where(key == job_id)
-            ).scalar_one()
-            for parent, key in keys.items()
-        }
+        for name, key in {"job_history": "id", "job_attempts": "job_id", "job_progress": "job_id"}.items():
+            statement = (
+                f"SELECT relname FROM callboard.{name} t JOIN pg_class ON pg_class.oid = t.tableoid WHERE {key} = :id"
+            )
+            found[name] = connection.execute(text(statement), {"id": job_id}).scalar_one()
+    return found
 
 
 def finished_job(database: Database, factory: Factory, at: datetime | None = None) -> UUID:

@@ -74,7 +74,8 @@ def ids(connection: Connection, status: Status, limit: int) -> list[UUID]:
 
 
 def a_worker(connection: Connection) -> UUID:
-    return connection.execute(select(workers.c.id).where(workers.c.name == "worker-1")).scalar_one()
+    worker_id: UUID = connection.execute(select(workers.c.id).where(workers.c.name == "worker-1")).scalar_one()
+    return worker_id
 
 
 def read_jobs(plan: list[Node]) -> list[Node]:
@@ -239,6 +240,6 @@ def test_progress_touches_no_index(database: Database, factory: Factory) -> None
 
 def test_the_crowd_is_what_the_tests_take_it_for(crowded: Database) -> None:
     with crowded.begin() as connection:
-        counts = dict(connection.execute(select(jobs.c.status, func.count()).group_by(jobs.c.status)).all())  # type: ignore[arg-type]
-        assert counts == {"queued": 17_800, "running": 200, "scheduled": 2000}
+        counts = connection.execute(select(jobs.c.status, func.count()).group_by(jobs.c.status))
+        assert dict(counts.all()) == {"queued": 17_800, "running": 200, "scheduled": 2000}
         assert get_jobs(connection, [new_id()]) == {}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import RowMapping, select
 
 from db.engine import Database
 from db.models import job_attempts, job_history, jobs
@@ -18,12 +16,12 @@ from db.models import job_attempts, job_history, jobs
 class Record:
     """The rows of one job."""
 
-    live: list[Mapping[str, Any]] = field(default_factory=list)
-    finished: list[Mapping[str, Any]] = field(default_factory=list)
-    attempts: list[Mapping[str, Any]] = field(default_factory=list)
+    live: list[RowMapping] = field(default_factory=list)
+    finished: list[RowMapping] = field(default_factory=list)
+    attempts: list[RowMapping] = field(default_factory=list)
 
     @property
-    def row(self) -> Mapping[str, Any]:
+    def row(self) -> RowMapping:
         """The one row that there is of a job, live or finished (promise P2)."""
         rows = self.live + self.finished
         assert len(rows) == 1, f"{len(self.live)} live and {len(self.finished)} finished rows"

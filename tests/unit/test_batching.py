@@ -19,8 +19,10 @@ WAIT = 10.0
 
 
 @contextmanager
-def batcher(write: Callable[[Sequence[int]], Sequence[int]], **options: int) -> Iterator[Batcher[int, int]]:
-    made: Batcher[int, int] = Batcher("test", write, **options)
+def batcher(
+    write: Callable[[Sequence[int]], Sequence[int]], *, max_size: int = 500, patience: float = 5.0
+) -> Iterator[Batcher[int, int]]:
+    made: Batcher[int, int] = Batcher("test", write, max_size=max_size, patience=patience)
     try:
         yield made
     finally:

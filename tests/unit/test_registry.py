@@ -124,7 +124,8 @@ def test_a_type_without_a_json_form_is_refused(types: Registry) -> None:
     class Opaque: ...
 
     def takes(payload: Opaque) -> None: ...
-    def gives(payload: int) -> Opaque: ...
+    def gives(payload: int) -> Opaque:
+        return Opaque()
 
     takes.__annotations__["payload"] = gives.__annotations__["return"] = Opaque
     with pytest.raises(ConfigurationError, match=rf"'odd' at {HERE}:\d+: its payload type .*Use a Pydantic model"):
@@ -221,10 +222,12 @@ def test_types_are_listed_by_name_and_can_be_selected(types: Registry) -> None:
 
 def test_results_go_through_their_annotation(types: Registry) -> None:
     @job("sheet.make", into=types)
-    def make(payload: int) -> Sheet: ...
+    def make(payload: int) -> Sheet:
+        return Sheet(name=str(payload))
 
     @job("sheet.count", into=types)
-    def count(payload: int) -> dict[str, int]: ...
+    def count(payload: int) -> dict[str, int]:
+        return {str(payload): payload}
 
     assert model_dump(types.get("sheet.make"), Sheet(name="ä", rows=[1])) == '{"name":"ä","rows":[1]}'.encode()
     assert model_dump(types.get("sheet.count"), {"a": 1}) == b'{"a":1}'

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Installs the servers that tests start privately: Debian's PostgreSQL and RabbitMQ. Nothing is left running by it.
+set -eu
+
+missing=""
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
+ls -d /usr/lib/rabbitmq/lib/rabbitmq_server-* >/dev/null 2>&1 || missing="$missing rabbitmq-server"
+[ -n "$missing" ] || exit 0
+
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+    as_root="sudo -n"
+    if ! $as_root true 2>/dev/null; then
+        echo "Tests need these packages, and installing them needs root:$missing" >&2
+        echo "Install them, or set CALLBOARD_TEST_DATABASE_URL and CALLBOARD_TEST_AMQP_URL to servers of yours." >&2
+        exit 1
+    fi
+fi
+command -v apt-get >/dev/null || { echo "Tests need PostgreSQL and RabbitMQ:$missing. Install them." >&2; exit 1; }
+
+# Packages start their service on installation unless this file says no. It is removed again if it is ours.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+    $as_root chmod 755 "$policy"
+    trap '$as_root rm -f "$policy"' EXIT
+fi
+echo "Installing$missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get update -qq
+# shellcheck disable=SC2086 # a list of words
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
