@@ -44,3 +44,5 @@ lint: install-dev ## check style, types, layers and migrations
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/alembic upgrade head --sql >$(VENV)/migrations.sql
+	$(BIN)/squawk $(VENV)/migrations.sql

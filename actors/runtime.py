@@ -13,7 +13,7 @@ import dramatiq
 import structlog
 from dramatiq import Broker, Middleware, Worker
 
-from actors.broker import JobBroker
+from actors.broker import FALLBACK_ACTOR, JobBroker
 from actors.heartbeat import Heartbeat
 from actors.interrupts import Interruption
 from actors.progress import ProgressWriter
@@ -26,9 +26,6 @@ from db.settings import Settings
 from db.storage import open_storage
 
 _log = structlog.get_logger(__name__)
-
-#: Takes the messages of jobs whose type this process does not know, to record just that.
-FALLBACK_ACTOR = "callboard.unknown"
 
 # How long handlers have to end after they were interrupted at shutdown.
 _INTERRUPT_GRACE = 5.0

@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from actors.registry import Registry
-from api import changes, files, job_list, job_types, jobs, openapi, probes, queues, submit, system
+from api import changes, docs_page, files, job_list, job_types, jobs, openapi, probes, queues, submit, system
 from api.middleware import BodyLimit, RequestContext
 from api.problems import add_problem_handlers
 from api.services import Services
@@ -71,9 +71,12 @@ def create_app(settings: Settings, registry: Registry, *, database: Database | N
         Route("/v1/jobs/{job_id}", jobs.get_job, methods=["GET"], include_in_schema=False),
         Route("/v1/jobs", submit.submit_job, methods=["POST"], include_in_schema=False),
     ]
-    routers = [part.router for part in (submit, job_list, jobs, changes, files, job_types, queues, system, probes)]
+    routers = [
+        part.router for part in (docs_page, submit, job_list, jobs, changes, files, job_types, queues, system, probes)
+    ]
     for router in routers:
         app.include_router(router)
+    docs_page.mount_assets(app)
     add_problem_handlers(app, [route for router in routers for route in router.routes if isinstance(route, APIRoute)])
     return app
 

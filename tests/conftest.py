@@ -33,7 +33,7 @@ hypothesis_settings.load_profile("callboard")
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the settings of whoever runs the tests out of their way."""
     for name in os.environ:
-        if name.startswith("CALLBOARD_"):
+        if name.startswith("CALLBOARD_") and not name.startswith("CALLBOARD_TEST_"):
             monkeypatch.delenv(name)
 
 

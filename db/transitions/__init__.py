@@ -27,7 +27,8 @@ from db.transitions.finish import Ending, finish, record, release, retry_later
 from db.transitions.reopen import reopen
 from db.transitions.start import Claim, ClaimedJob, claim, mark_dispatched, promote, undispatch
 from db.transitions.stop import cancel, expire
-from db.transitions.submit import IdempotencyKey, NewJob, Request, Submission, SubmissionKind, submit
+from db.transitions.submission import IdempotencyKey, NewJob, Request, Submission, SubmissionKind
+from db.transitions.submit import submit
 
 __all__ = [
     "Amendment",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -38,69 +36,8 @@ from db.errors import Unavailable
 from db.ids import created_at_of
 from db.models import TIME, idempotency_keys, job_history, jobs
 from db.states import Status
+from db.transitions.submission import IdempotencyKey, NewJob, Request, Submission, SubmissionKind
 from db.views import live_columns, view_of
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """A job as it is submitted, already validated. Times are UTC, ``delay`` and ``time_limit`` seconds."""
-
-    id: UUID
-    type: str
-    queue: str
-    owner: str
-    payload: bytes
-    priority: int
-    max_retries: int
-    time_limit: float
-    tags: bytes = b"{}"
-    delay: float | None = None
-    scheduled_at: datetime | None = None
-    expires_at: datetime | None = None
-    unique_key: str | None = None
-    parent_id: UUID | None = None
-    batch_id: UUID | None = None
-    traceparent: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
-    """A key of its owner, with the hash of the request that it stands for. ``ttl``: seconds that it is kept."""
-
-    owner: str
-    key: str
-    request_hash: bytes
-    ttl: float
-
-
-class SubmissionKind(StrEnum):
-    """What became of a submission."""
-
-    CREATED = "created"
-    REPLAYED = "replayed"
-    """The idempotency key had been used for the same request: these are its jobs."""
-    KEY_REUSED = "key_reused"
-    """The idempotency key had been used for another request; nothing was made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Jobs that are submitted together, all or none, under at most one idempotency key."""
-
-    jobs: Sequence[NewJob]
-    key: IdempotencyKey | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """The answer to a :class:`Request`."""
-
-    kind: SubmissionKind
-    job_ids: Sequence[UUID]
-    """One for each job asked for, in order; another id than the one asked for is the live job of its unique key."""
-    rows: Mapping[UUID, RowMapping]
-    """Views (``db.views``) of these jobs by id; empty unless created."""
-
 
 _COLUMNS: dict[str, TypeEngine[Any]] = {
     "id": Uuid(),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pika
 import pytest
 
+from actors.amqp import amqp_name
 from tests.e2e.system import Distributed
 from tests.services.rabbitmq import RabbitmqServer
 
@@ -25,6 +27,24 @@ def test_jobs_are_dispatched_again_after_their_messages_are_gone(
     for job_id in ids:
         assert (job := workerless.api.wait(job_id))["status"] == "succeeded"
         assert job["attempt"] == 1
+
+
+def test_a_queue_that_rabbitmq_refuses_does_not_hold_up_the_others(workerless: Distributed) -> None:
+    """Somebody has declared it with other arguments; it is deleted, as the log advises, and its jobs run."""
+    api = workerless.api
+    amqp_url = workerless.settings["amqp_url"]
+    with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
+        channel = connection.channel()
+        channel.queue_delete(amqp_name("e2e"))
+        channel.queue_declare(amqp_name("e2e"))
+        refused = api.submit("e2e.noop")
+        workerless.start_worker("--threads", "2")
+        for _ in range(3):
+            assert api.wait(api.submit("diagnostics.noop"))["status"] == "succeeded"
+        assert api.job(refused)["status"] == "queued"
+        assert "CALLBOARD_QUEUE_TYPE" in workerless.processes["dispatcher"].log()
+        channel.queue_delete(amqp_name("e2e"))
+    assert api.wait(refused)["status"] == "succeeded"
 
 
 def test_submissions_go_on_without_the_broker(workerless: Distributed, rabbitmq_server: RabbitmqServer) -> None:

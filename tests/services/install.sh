@@ -3,8 +3,10 @@
 set -eu
 
 missing=""
-ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
-ls -d /usr/lib/rabbitmq/lib/rabbitmq_server-* >/dev/null 2>&1 || missing="$missing rabbitmq-server"
+[ -n "${CALLBOARD_TEST_DATABASE_URL:-}" ] || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 ||
+    missing="$missing postgresql"
+[ -n "${CALLBOARD_TEST_AMQP_URL:-}" ] || ls -d /usr/lib/rabbitmq/lib/rabbitmq_server-* >/dev/null 2>&1 ||
+    missing="$missing rabbitmq-server"
 [ -n "$missing" ] || exit 0
 
 as_root=""

@@ -1,0 +1,96 @@
+"""What import-linter cannot say: who reads the environment, what a process loads, which names cross a border."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from tests.architecture.source import ROOT, imports, modules
+
+#: They hand their own environment on to the processes that they start; none of them looks into it for a setting.
+HAND_ON = {"callboard/up_process.py", "callboard/processes/supervisor.py"}
+
+#: Where a process begins.
+ENTRY_POINTS = ("actors/worker.py", "callboard/cli/", "callboard/processes/")
+
+
+def test_only_settings_read_the_environment() -> None:
+    readers = {
+        path
+        for path, tree in modules().items()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv"})
+        or (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "os"
+            and {"environ", "getenv"} & {a.name for a in node.names}
+        )
+    }
+
+    assert readers == HAND_ON
+
+
+def test_only_entry_points_load_settings() -> None:
+    loaders = {
+        path
+        for path, tree in modules().items()
+        if path != "db/settings.py" and "db.settings.load_settings" in imports(tree)
+    }
+
+    assert loaders
+    assert [path for path in loaders if not path.startswith(ENTRY_POINTS)] == []
+
+
+def test_the_api_knows_of_actors_only_what_a_job_type_is() -> None:
+    known = {
+        ".".join(name.split(".")[:2])
+        for path, tree in modules().items()
+        if path.startswith("api/")
+        for name in imports(tree)
+        if name.startswith("actors")
+    }
+
+    assert known <= {"actors.registry", "actors.context"}
+
+
+def test_no_relative_imports() -> None:
+    relative = [
+        (path, node.lineno)
+        for path, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+
+    assert relative == []
+
+
+@pytest.mark.parametrize("folder", ["alembic", "tests"])
+def test_folders_that_must_not_be_packages(folder: str) -> None:
+    # alembic would shadow the library; tests are imported by path.
+    assert list((ROOT / folder).rglob("__init__.py")) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "without"),
+    [
+        ("api.app", ["dramatiq", "pika", "duckdb", "typer"]),
+        ("callboard", ["dramatiq", "pika", "sqlalchemy", "fastapi", "typer"]),
+        ("actors.registry", ["dramatiq", "pika", "sqlalchemy", "fastapi"]),
+        ("actors.jobs.table", ["duckdb", "dramatiq", "fastapi"]),
+        ("db.states", ["sqlalchemy", "pydantic"]),
+        ("db.retry", ["sqlalchemy", "pydantic"]),
+        ("db.outcome", ["sqlalchemy", "pydantic"]),
+        ("db.ids", ["sqlalchemy", "pydantic"]),
+    ],
+)
+def test_what_a_process_does_not_load(module: str, without: list[str]) -> None:
+    code = f"import sys, {module}; print(*(name for name in {without!r} if name in sys.modules))"
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (loaded.stdout.split(), loaded.stderr, loaded.returncode) == ([], "", 0)
