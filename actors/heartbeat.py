@@ -17,6 +17,7 @@ from actors.running import RunningAttempts
 from db.engine import Database
 from db.ids import new_id
 from db.outcome import Outcome
+from db.queues import ensure_queues
 from db.transitions import Ending, record
 from db.version import VERSION
 from db.workers import WorkerBoot, WorkerState, heartbeat, register_worker, unheld_attempts
@@ -96,5 +97,7 @@ class Heartbeat:
     def _register(self) -> None:
         boot = WorkerBoot(self._boot_id, self._name, platform.node(), os.getpid(), VERSION, self._queues, self._threads)
         with self._database.begin() as connection:
+            # So that jobs can be submitted to them, whatever job types the api knows.
+            ensure_queues(connection, self._queues)
             register_worker(connection, boot)
         self._registered.set()

@@ -12,6 +12,7 @@ from actors.loop import Loop
 from db.dispatch import notify_dispatcher
 from db.engine import Database
 from db.partitions import ensure_partitions
+from db.rate_limits import forget_full_buckets
 from db.settings import Settings
 from db.transitions import Ending, expire, record
 from db.upkeep import forget_idempotency_keys, forget_workers
@@ -100,3 +101,4 @@ def _expire(connection: Connection) -> None:
 def _forget(connection: Connection) -> None:
     forget_idempotency_keys(connection)
     forget_workers(connection)
+    forget_full_buckets(connection)

@@ -142,13 +142,14 @@ class Runner:
 
     def _write_claims(self, claims: Sequence[Claim]) -> Sequence[ClaimedJob | None]:
         worker_id, worker = self._identity()
-        with self._database.begin() as connection:
+        with self._database.autocommit() as connection:
             claimed = claim(connection, claims, worker_id=worker_id, worker=worker)
         # Of two messages with one claim, one runs.
         return [claimed.pop(each, None) for each in claims]
 
     def _write_records(self, records: Sequence[_Record]) -> Sequence[bool]:
-        with self._database.begin() as connection:
+        # A report and the ends of different attempts need not be one transaction; the report only has to come first.
+        with self._database.autocommit() as connection:
             reports = [each.last_report for each in records if each.last_report is not None]
             report_progress(connection, reports)
             ended = record(connection, [each.ending for each in records])

@@ -21,7 +21,6 @@ from actors.registry import Registry
 from actors.runner import Runner
 from actors.running import RunningAttempts, Watch
 from db.engine import Database
-from db.queues import ensure_queues
 from db.settings import Settings
 from db.storage import open_storage
 
@@ -118,11 +117,6 @@ class WorkerRuntime(Middleware):
         if self._heartbeat is not None:
             self._heartbeat.stop(ended=not self._running)
         self._database.close()
-
-    def ensure_queues(self) -> None:
-        """Store the worker's queues, so that jobs can be submitted to them."""
-        with self._database.begin() as connection:
-            ensure_queues(connection, self.queues)
 
     def _identity(self) -> tuple[UUID, str]:
         if self._heartbeat is None:

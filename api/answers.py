@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field
 
+from db.events import EventKind
 from db.states import AttemptOutcome, Reason, Status
 
 Item = TypeVar("Item")
@@ -100,6 +101,20 @@ class Attempt(BaseModel):
     finished_at: AwareDatetime
     error: JobError | None
     traceback: str | None = Field(default=None, description="For operators only.")
+
+
+class Event(BaseModel):
+    """One thing that happened to a job; what does not belong to its type is null."""
+
+    id: str = Field(description="Where a stream or page goes on after it.")
+    type: EventKind
+    at: AwareDatetime
+    attempt: int = Field(description="0 before the first.")
+    worker: str | None
+    progress: Progress | None
+    error: JobError | None
+    next_attempt_at: AwareDatetime | None = Field(description="Of a retry, while it is ahead.")
+    status: Status | None = Field(description="How the job finished.")
 
 
 class Defaults(BaseModel):

@@ -7,16 +7,35 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from actors.registry import Registry
-from api import changes, docs_page, files, job_list, job_types, jobs, openapi, probes, queues, submit, system
+from api import (
+    changes,
+    docs_page,
+    events,
+    files,
+    job_list,
+    job_types,
+    jobs,
+    openapi,
+    probes,
+    queues,
+    results,
+    run,
+    streams,
+    submit,
+    system,
+)
+from api.auth import Authenticate, current_caller, local_admin
+from api.cors import cors
 from api.middleware import BodyLimit, RequestContext
 from api.problems import add_problem_handlers
 from api.services import Services
+from api.tokens import Tokens
 from db.engine import Database
 from db.settings import Settings
 from db.storage import open_storage
@@ -26,27 +45,35 @@ _FILES: Final = "/v1/files"
 _DESCRIPTION: Final = "Durable jobs over HTTP. Errors are problem details (RFC 9457)."
 
 
-def create_app(settings: Settings, registry: Registry, *, database: Database | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    registry: Registry,
+    *,
+    database: Database | None = None,
+    authenticate: Authenticate = local_admin,
+) -> FastAPI:
     """Return the application. It starts its threads when the server starts it, and connects when it is asked.
 
     Args:
         settings: of this process.
         registry: the job types that can be submitted.
         database: used instead of one made from the settings, and left open.
+        authenticate: finds out who sent a request. The default trusts everybody who reaches the server.
 
     Raises:
-        ConfigurationError: a setting of the database or of the file storage does not fit.
+        ConfigurationError: a setting of the database, the file storage or the identity provider does not fit.
     """
     storage = open_storage(settings)
+    tokens = Tokens.from_settings(settings)
     used = database or Database(settings, role="api")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        services = app.state.services = Services.open(settings, registry, used, storage)
+        services = app.state.services = Services.open(settings, registry, used, storage, tokens)
         try:
             yield
         finally:
-            services.waits.stop()
+            services.stop()
             await asyncio.to_thread(services.close)
             if database is None:
                 used.close()
@@ -62,20 +89,42 @@ def create_app(settings: Settings, registry: Registry, *, database: Database | N
         # Looks at the environment at every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
+            *cors(settings),
             Middleware(RequestContext),
             Middleware(BodyLimit, limit=settings.max_body_bytes, exempt=_FILES),
         ],
     )
+    app.state.authenticate = authenticate
     # FastAPI documents these two, but Starlette serves them: that saves most of what an empty endpoint costs.
     app.router.routes[:0] = [
         Route("/v1/jobs/{job_id}", jobs.get_job, methods=["GET"], include_in_schema=False),
         Route("/v1/jobs", submit.submit_job, methods=["POST"], include_in_schema=False),
     ]
     routers = [
-        part.router for part in (docs_page, submit, job_list, jobs, changes, files, job_types, queues, system, probes)
+        part.router
+        for part in (
+            docs_page,
+            submit,
+            run,
+            job_list,
+            jobs,
+            results,
+            changes,
+            files,
+            job_types,
+            queues,
+            system,
+            probes,
+            events,
+            streams,
+        )
     ]
     for router in routers:
-        app.include_router(router)
+        # Endpoints that do nothing with their caller need one all the same.
+        public = router in (docs_page.router, probes.router)
+        app.include_router(router, dependencies=[] if public else [Depends(current_caller)])
+    # The first of all that match is taken, and the path of a job matches this one too.
+    app.router.routes.insert(0, app.router.routes.pop())
     docs_page.mount_assets(app)
     add_problem_handlers(app, [route for router in routers for route in router.routes if isinstance(route, APIRoute)])
     return app

@@ -1,27 +1,27 @@
-"""Who calls, and what they may do. Until keys exist, everybody who reaches the server is its local admin."""
+"""Who calls, and what they may do."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
 from api.errors import Forbidden
+from db.roles import Role
+
+__all__ = ["AsCaller", "Authenticate", "Caller", "Quota", "Role", "current_caller", "local_admin"]
 
 
-class Role(StrEnum):
-    """What a caller may do beyond its own jobs."""
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How much a caller may submit; a limit that is None is not set."""
 
-    CLIENT = "client"
-    """Its own jobs only."""
-    VIEWER = "viewer"
-    """Reads all."""
-    OPERATOR = "operator"
-    """Acts on all."""
-    ADMIN = "admin"
-    """Keys and queues as well."""
+    name: str = ""
+    """Whose submissions are counted together: those of one key, or of one token's subject."""
+    max_live_jobs: int | None = None
+    submissions_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Caller:
 
     owner: str
     role: Role
+    quota: Quota = Quota()
 
     @property
     def sees_all(self) -> bool:
@@ -44,6 +45,15 @@ class Caller:
     def sees(self, owner: str) -> bool:
         """Whether it may read what ``owner`` owns."""
         return self.role is not Role.CLIENT or owner == self.owner
+
+    def require_submission(self) -> None:
+        """Return if it may submit jobs, and files for them.
+
+        Raises:
+            Forbidden: it may not.
+        """
+        if self.role is Role.VIEWER:
+            raise Forbidden("The role viewer reads; it may not submit.")
 
     def require_action_on(self, owner: str) -> None:
         """Return if it may act on what ``owner`` owns.
@@ -73,12 +83,21 @@ class Caller:
             raise Forbidden(f"The role {self.role!s} sees its own jobs only; a viewer or an operator sees the system.")
 
 
+Authenticate = Callable[[Request], Awaitable[Caller]]
+"""Finds out who sent a request."""
+
 _LOCAL: Final = Caller(owner="local", role=Role.ADMIN)
 
 
-async def current_caller(_request: Request) -> Caller:
-    """Return who sent the request. Every endpoint under ``/v1`` that shows or changes something of somebody asks it."""
+async def local_admin(_request: Request) -> Caller:
+    """Take everybody who reaches the server for its local admin."""
     return _LOCAL
+
+
+async def current_caller(request: Request) -> Caller:
+    """Return who sent the request. Every endpoint under ``/v1`` that shows or changes something of somebody asks it."""
+    authenticate: Authenticate = request.app.state.authenticate
+    return await authenticate(request)
 
 
 AsCaller = Annotated[Caller, Depends(current_caller)]

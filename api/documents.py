@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from fastapi import Response
 from pydantic import BaseModel
 
 from api import answers
 from api.parameters import documented
-from api.schemas import AmendJob, ConfigureQueue, SubmitBatch, SubmitJob
+from api.schemas import AmendJob, ConfigureQueue, Payload, SubmitBatch, SubmitJob
 
 Document = dict[str, Any]
 
@@ -47,7 +48,7 @@ _KEY: Final = documented(
 )
 
 #: Request bodies that FastAPI does not see in a signature.
-BODIES: Final[tuple[type[BaseModel], ...]] = (SubmitJob, SubmitBatch, AmendJob, ConfigureQueue)
+BODIES: Final[tuple[type[BaseModel], ...]] = (SubmitJob, SubmitBatch, AmendJob, ConfigureQueue, Payload)
 
 SUBMIT_JOB: Final[Document] = {
     "status_code": 202,
@@ -70,6 +71,29 @@ SUBMIT_BATCH: Final[Document] = {
         202: _answer(answers.Batch, "Accepted.", headers={"Idempotency-Replayed": _SUBMITTED["Idempotency-Replayed"]})
     },
     "openapi_extra": {"requestBody": _body(SubmitBatch), "parameters": [_KEY]},
+}
+RUN_JOB: Final[Document] = {
+    "responses": {
+        200: {
+            "description": "What the job returned.",
+            "content": {"application/json": {"schema": {}}},
+            "headers": {name: _SUBMITTED[name] for name in _SUBMITTED if name != "ETag"},
+        },
+        202: _answer(answers.Job, "Not done yet.", headers={**_SUBMITTED, "Retry-After": _header("Seconds.")}),
+    },
+    "openapi_extra": {
+        "requestBody": _body(Payload),
+        "parameters": [
+            _KEY,
+            documented(
+                "Prefer",
+                _STRING,
+                "wait=N seconds (default: as long as the server allows), or respond-async.",
+                where="header",
+            ),
+            documented("async_mode", {"type": "boolean"}, "true: do not wait."),
+        ],
+    },
 }
 GET_JOB: Final[Document] = {
     "responses": {200: _answer(answers.Job, headers=_ETAG), 304: {"description": "Not changed.", "headers": _ETAG}},
@@ -105,6 +129,20 @@ LIST_JOBS: Final[Document] = {
     "responses": {
         200: _answer(answers.Page[answers.JobInList], headers={"Link": _header('The next page, as rel="next".')})
     }
+}
+_STREAM: Final[Document] = {"text/event-stream": {"schema": {"type": "string", "description": "Server-sent events."}}}
+_LAST_EVENT_ID: Final = documented("Last-Event-ID", _STRING, "Go on after this event.", where="header")
+LIST_EVENTS: Final[Document] = {
+    "responses": {
+        200: {**_answer(answers.Page[answers.Event]), "content": _STREAM},
+        204: {"description": "The job is done, and Last-Event-ID was the last: do not come back."},
+    },
+    "openapi_extra": {"parameters": [_LAST_EVENT_ID]},
+}
+STREAM_JOBS: Final[Document] = {
+    "response_class": Response,
+    "responses": {200: {"description": "Events of type job, each with a job as lists show it.", "content": _STREAM}},
+    "openapi_extra": {"parameters": [_LAST_EVENT_ID]},
 }
 LIST_JOB_TYPES: Final[Document] = {"responses": {200: _answer(answers.Page[answers.JobType])}}
 GET_JOB_TYPE: Final[Document] = {"responses": {200: _answer(answers.JobType)}}

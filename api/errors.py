@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Self
+
 from db.errors import CallboardError, Conflict, InvalidInput
 
 
@@ -15,6 +18,36 @@ class UnsupportedMediaType(CallboardError):
     """The body is declared to be something else than JSON."""
 
     code = "unsupported-media-type"
+
+
+class WithHeaders(CallboardError):
+    """An error whose answer has ``headers`` of its own."""
+
+    def __init__(self, detail: str, headers: Mapping[str, str]) -> None:
+        super().__init__(detail)
+        self.headers = headers
+
+
+class Unauthenticated(WithHeaders):
+    """Nobody knows who sent the request. The message never repeats what was sent."""
+
+    code = "unauthenticated"
+
+    @classmethod
+    def without_credentials(cls, detail: str) -> Self:
+        """Return the error for a request that has none (RFC 6750, section 3.1: no error code then)."""
+        return cls(detail, {"WWW-Authenticate": "Bearer"})
+
+    @classmethod
+    def with_wrong_credentials(cls, detail: str) -> Self:
+        """Return the error for a key or token that is not accepted."""
+        return cls(detail, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
+
+
+class QuotaExceeded(WithHeaders):
+    """The caller has submitted more than it may."""
+
+    code = "quota-exceeded"
 
 
 class Forbidden(CallboardError):
@@ -43,3 +76,9 @@ class Unsuccessful(Conflict):
     def __init__(self, detail: str, error: str | None) -> None:
         super().__init__(detail)
         self.error = error
+
+
+class ResultErased(CallboardError):
+    """The job has succeeded, and its result is not kept any more."""
+
+    code = "result-erased"

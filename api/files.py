@@ -79,6 +79,7 @@ class UploadedFile(BaseModel):
 @router.post("/v1/files", status_code=201, operation_id="uploadFile", openapi_extra=_UPLOAD)
 async def upload_file(request: Request, response: Response, caller: AsCaller) -> UploadedFile:
     """Upload one file, as `multipart/form-data` with the one field `file`. It is stored as it arrives."""
+    caller.require_submission()
     services = services_of(request)
     _refuse_too_large(request, services.settings.max_file_bytes)
     part = await read_file_part(request.headers.get("content-type", ""), _arriving(request))

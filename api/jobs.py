@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
 
 from api import documents, parameters
 from api.auth import AsCaller, current_caller
-from api.errors import NotDone, Unsuccessful
 from api.etags import entity_tag, matches
+from api.identity import actor_of
 from api.parameters import JobId, parse_job_id
-from api.rendering import JsonResponse, attempt, job, json_text, page, respond
+from api.rendering import attempt, job, json_text, page, respond
 from api.services import services_of
 from api.waiting import wait_until_changed, wait_until_done
 from db import transitions
+from db.audit import write_audit
 from db.errors import Conflict
 from db.queries import get_payload, list_attempts
 from db.states import TERMINAL, Status
@@ -51,18 +53,6 @@ async def get_job(request: Request) -> Response:
     return respond(shown, headers={"ETag": tag})
 
 
-@router.get("/v1/jobs/{job_id}/result", operation_id="getResult", **documents.GET_RESULT)
-async def get_result(request: Request, job_id: JobId, caller: AsCaller) -> Response:
-    """Return the result alone, once the job has succeeded."""
-    row = await services_of(request).polls.job(job_id, caller)
-    status = row["status"]
-    if status not in TERMINAL:
-        raise NotDone(f"Job {row['id']} is {status}.")
-    if status != Status.SUCCEEDED:
-        raise Unsuccessful(f"Job {row['id']} is {status}.", row["error"])
-    return JsonResponse(row["result"] if row["result"] is not None else "null")
-
-
 @router.get("/v1/jobs/{job_id}/attempts", operation_id="listAttempts", **documents.LIST_ATTEMPTS)
 async def attempts_of_job(request: Request, job_id: JobId, caller: AsCaller) -> Response:
     """Return the attempts that have ended, oldest first. Operators see tracebacks."""
@@ -77,7 +67,12 @@ async def cancel_job(request: Request, job_id: JobId, caller: AsCaller) -> Respo
     """Cancel a job: one that waits is cancelled in the answer, one that runs is asked to stop. Asking twice is fine."""
     services = services_of(request)
     caller.require_action_on((await services.polls.job(job_id, caller))["owner"])
-    await services.threads.run(lambda connection: transitions.cancel(connection, job_id))
+
+    def change(connection: Connection) -> None:
+        if transitions.cancel(connection, job_id):
+            write_audit(connection, actor_of(request, caller), "job.cancel", job_id=job_id)
+
+    await services.threads.run(change)
     row = await services.polls.job(job_id, caller)
     if row["status"] in TERMINAL and row["status"] != Status.CANCELLED:
         raise Conflict(f"Job {job_id} is {row['status']}; there is nothing left to cancel.")
@@ -89,7 +84,14 @@ async def retry_job(request: Request, job_id: JobId, caller: AsCaller) -> Respon
     """Queue a job again that failed, was cancelled or expired: same id, its attempts go on counting."""
     services = services_of(request)
     caller.require_action_on((await services.polls.job(job_id, caller))["owner"])
-    reopened = await services.threads.run(lambda connection: transitions.reopen(connection, job_id))
+
+    def change(connection: Connection) -> bool:
+        reopened = transitions.reopen(connection, job_id)
+        if reopened:
+            write_audit(connection, actor_of(request, caller), "job.retry", job_id=job_id)
+        return reopened
+
+    reopened = await services.threads.run(change)
     row = await services.polls.job(job_id, caller)
     if not reopened:
         raise Conflict(

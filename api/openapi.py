@@ -12,6 +12,12 @@ from pydantic.json_schema import models_json_schema
 from api import answers, documents, problems
 
 _REF: Final = "#/components/schemas/{model}"
+_SECURITY: Final = "bearer"
+_BEARER: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key or a token of the identity provider. A server open to its own machine needs neither.",
+}
 _FRAMEWORKS_OWN: Final = ("HTTPValidationError", "ValidationError")
 
 
@@ -32,8 +38,12 @@ def document(app: FastAPI) -> dict[str, Any]:
             problems.MEDIA_TYPE: {"schema": {"$ref": _REF.format(model=answers.ProblemDetails.__name__)}},
         },
     }
-    for operations in made["paths"].values():
+    made["components"]["securitySchemes"] = {_SECURITY: _BEARER}
+    made["security"] = [{_SECURITY: []}]
+    for path, operations in made["paths"].items():
         for operation in operations.values():
+            if path == "/v1/version" or not path.startswith("/v1/"):
+                operation["security"] = []
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = problem
     return made

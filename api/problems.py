@@ -17,7 +17,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.bodies import field_errors
-from api.errors import Forbidden, IdempotencyKeyReused, MalformedBody, NotDone, Unsuccessful, UnsupportedMediaType
+from api.errors import (
+    Forbidden,
+    IdempotencyKeyReused,
+    MalformedBody,
+    NotDone,
+    QuotaExceeded,
+    ResultErased,
+    Unauthenticated,
+    Unsuccessful,
+    UnsupportedMediaType,
+    WithHeaders,
+)
 from api.rendering import json_text
 from db.errors import (
     CallboardError,
@@ -65,6 +76,10 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
             MalformedBody.code, 400, "Malformed body",
             "The body is not JSON (RFC 8259) in UTF-8, or is nested deeper than 200 levels.",
         ),
+        Problem(
+            Unauthenticated.code, 401, "Unauthenticated",
+            "Send Authorization: Bearer <key> with a valid API key, or a token of the identity provider.",
+        ),
         Problem(Forbidden.code, 403, "Forbidden", "The caller's role does not allow this."),
         Problem(NotFound.code, 404, "Not found", "There is no such thing, or it is not yours."),
         Problem("method-not-allowed", 405, "Method not allowed", "The resource does not know this method."),
@@ -76,6 +91,10 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         Problem(
             Unsuccessful.code, 409, "Done without success",
             "The job failed, was cancelled or expired, so it has no result; `error` says why.",
+        ),
+        Problem(
+            ResultErased.code, 410, "Result erased",
+            "The job succeeded, but its result has been fetched with consume=true, or was kept long enough.",
         ),
         Problem(PreconditionFailed.code, 412, "Precondition failed", "The thing has changed since you last saw it."),
         Problem(TooLarge.code, 413, "Too large", "The body, or a payload in it, has more bytes than allowed."),
@@ -89,6 +108,11 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         Problem(
             IdempotencyKeyReused.code, 422, "Idempotency key reused",
             "The Idempotency-Key was used for another request. Use a new key for a new request.",
+        ),
+        Problem(
+            QuotaExceeded.code, 429, "Quota exceeded",
+            "More was submitted than the caller's limits allow. RateLimit says which limit and what is left of it, "
+            "RateLimit-Policy what it is, Retry-After when to try again.",
         ),
         Problem(
             Unavailable.code, 503, "Unavailable",
@@ -163,17 +187,20 @@ def error_response(error: CallboardError, path: str) -> Response:
     """Return the answer that tells of a domain error."""
     problem = problem_of(error)
     members: dict[str, Any] = {}
+    headers: Mapping[str, str] = {}
     detail = str(error)
     match error:
         case InvalidInput():
             members["errors"] = [{"detail": item.detail, "pointer": item.pointer} for item in error.errors]
         case Unsuccessful():
             members["error"] = json_text(error.error)
+        case WithHeaders():
+            headers = error.headers
     if problem.status >= _INTERNAL.status:
         # Names of hosts and the like are the operator's, not the client's.
         _log.warning("request failed", path=path, reason=detail)
         detail = problem.explanation
-    return problem_response(problem, path, detail, **members)
+    return problem_response(problem, path, detail, headers, **members)
 
 
 async def _callboard_error(request: Request, error: Exception) -> Response:

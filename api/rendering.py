@@ -11,6 +11,9 @@ from fastapi import Response
 from sqlalchemy import RowMapping
 
 from api.times import rfc3339
+from db.events import Event
+from db.positions import Position
+from db.progress import percent
 from db.states import TERMINAL, Status
 
 _LATER: Final = frozenset({Status.SCHEDULED, Status.RETRYING})
@@ -107,6 +110,34 @@ def attempt(row: RowMapping, *, traceback: bool) -> Json:
     if traceback:
         shown["traceback"] = row["traceback"]
     return shown
+
+
+def event(happened: Event, position: Position) -> Json:
+    """Return an event of a job; ``position``: of its reader after it."""
+    return {
+        "id": str(position),
+        "type": happened.kind,
+        "at": rfc3339(happened.at),
+        "attempt": happened.attempt,
+        "worker": happened.worker,
+        "progress": _reported(happened),
+        "error": json_text(happened.error),
+        "next_attempt_at": rfc3339(happened.next_attempt_at),
+        "status": happened.status,
+    }
+
+
+def _reported(happened: Event) -> Json | None:
+    if happened.current is None:
+        return None
+    return {
+        "percent": percent(happened.current, happened.total),
+        "current": happened.current,
+        "total": happened.total,
+        "step": happened.step,
+        "message": happened.message,
+        "updated_at": rfc3339(happened.at),
+    }
 
 
 def queue(row: RowMapping) -> Json:

@@ -9,7 +9,7 @@ from api import documents
 from api.auth import current_caller
 from api.bodies import json_body, parse
 from api.prefer import Preference
-from api.rendering import result_of
+from api.results import result_of
 from api.schemas import Payload, SubmitJob
 from api.services import services_of
 from api.submit import accepted, idempotency_key, preference_of, submit_and_wait

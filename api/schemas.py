@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, model_validator
 
 from api.times import Time
 
@@ -49,6 +49,12 @@ class SubmitJob(Body):
         description="While a live job of the same owner and type has it, a submission gives that job.",
     )
     parent_id: UUID | None = Field(None, description="The job that this one belongs to.")
+
+
+class Payload(RootModel[Any]):
+    """What a job works on: any JSON that the schema of its type allows."""
+
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
 
 
 class SubmitBatch(Body):

@@ -9,10 +9,15 @@ from fastapi import Request
 
 from actors.registry import Registry
 from api.bounded import DatabaseThreads
+from api.key_ring import KeyRing
+from api.limits import Limits
+from api.live import LiveStreams
 from api.polls import Polls
 from api.submissions import Submissions
+from api.tokens import Tokens
 from api.waits import Waits
 from db.engine import Database
+from db.keys import read_keys
 from db.queries import get_states
 from db.settings import Settings
 from db.storage import Storage
@@ -37,13 +42,23 @@ class Services:
     submissions: Submissions
     polls: Polls
     waits: Waits
+    live: LiveStreams
+    keys: KeyRing
+    tokens: Tokens | None
+    """None where no identity provider is set."""
+    limits: Limits
+    guards: DatabaseThreads
+    """One thread for keys and limits, which must not wait behind long reads."""
 
     @classmethod
-    def open(cls, settings: Settings, registry: Registry, database: Database, storage: Storage) -> Self:
+    def open(
+        cls, settings: Settings, registry: Registry, database: Database, storage: Storage, tokens: Tokens | None
+    ) -> Self:
         """Start the threads. Connects to nothing: the server is there before, and without, its database."""
         # Whatever hangs, a request has its answer after about this time.
         patience = settings.connect_timeout + settings.statement_timeout
         threads = DatabaseThreads(database, connections=settings.database_pool_size, patience=patience)
+        guards = DatabaseThreads(database, connections=1, patience=patience)
         return cls(
             settings=settings,
             registry=registry,
@@ -54,13 +69,27 @@ class Services:
             submissions=Submissions(database, queues=registry.queues, retry_for=_RETRY_FOR, patience=patience),
             polls=Polls(database, retry_for=_RETRY_FOR, patience=patience),
             waits=Waits(lambda job_ids: threads.run(lambda connection: get_states(connection, list(job_ids)))),
+            live=LiveStreams(settings, threads),
+            keys=KeyRing(lambda: guards.run(read_keys), retry_for=_RETRY_FOR),
+            tokens=tokens,
+            limits=Limits(guards),
+            guards=guards,
         )
+
+    def stop(self) -> None:
+        """End what waits or goes on in the event loop. Called in it, before :meth:`close`."""
+        self.waits.stop()
+        self.live.stop()
+        self.keys.close()
+        if self.tokens is not None:
+            self.tokens.close()
 
     def close(self) -> None:
         """Write what has been accepted and end the threads. Takes up to some seconds; call it in a thread."""
         self.submissions.close()
         self.polls.close()
         self.threads.close()
+        self.guards.close()
 
 
 def services_of(request: Request) -> Services:

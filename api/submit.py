@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
@@ -18,7 +19,7 @@ from api.etags import entity_tag
 from api.new_jobs import new_job, new_jobs, require_references
 from api.pointers import pointer
 from api.prefer import Preference
-from api.rendering import job, respond
+from api.rendering import job, links, respond
 from api.schemas import SubmitBatch, SubmitJob
 from api.services import Services, services_of
 from api.waiting import wait_until_done
@@ -41,36 +42,75 @@ async def submit_job(request: Request) -> Response:
     """
     services = services_of(request)
     caller = await current_caller(request)
-    preference = _preference(request, services)
+    preference = preference_of(request, services)
     body = await json_body(request)
-    key = _idempotency_key(request, services, caller, body)
+    key = idempotency_key(request, services, caller, body)
     wanted = parse(SubmitJob, body)
+    submitted = await submit_and_wait(request, services, caller, wanted, key, seconds=preference.wait)
+    done = submitted.row["status"] in TERMINAL
+    return accepted(submitted, preference, status=200 if done or submitted.existing else 202)
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A job that has been submitted, and perhaps waited for. It is stored durably."""
+
+    row: RowMapping
+    """The job as it is now."""
+    existing: bool
+    """There was a live job of the same unique key; this is it."""
+    replayed: bool
+    """The Idempotency-Key had been used for the same request; this is its job."""
+
+    def headers(self, preference: Preference) -> dict[str, str]:
+        """Return what the answer says of the submission, whatever its body is."""
+        done = self.row["status"] in TERMINAL
+        headers = {"Location": links(self.row["id"])["self"]}
+        if not done:
+            headers["Retry-After"] = "1"
+        if self.replayed:
+            headers["Idempotency-Replayed"] = "true"
+        if preference.applied is not None:
+            headers["Preference-Applied"] = (
+                preference.applied if done or not preference.wait else f"respond-async, {preference.applied}"
+            )
+        return headers
+
+
+async def submit_and_wait(
+    request: Request,
+    services: Services,
+    caller: Caller,
+    wanted: SubmitJob,
+    key: IdempotencyKey | None,
+    *,
+    seconds: float,
+) -> Submitted:
+    """Store a job durably and return it when it is done, or as it is after ``seconds``.
+
+    Raises:
+        InvalidInput, UnknownJobType, TooLarge: the job does not fit.
+        IdempotencyKeyReused: the key stands for another request.
+        Unavailable: the database did not answer.
+        ClientDisconnect: nobody waits any more; the job goes on.
+    """
     limit = services.settings.max_payload_bytes
     new = new_job(wanted, services.registry, owner=caller.owner, max_payload_bytes=limit)
     await _require_references(services, caller, [("", wanted)])
-    submission = await _submit(services, [new], key)
+    submission = await _submit(services, caller, [new], key)
     replayed = submission.kind is SubmissionKind.REPLAYED
     job_id = submission.job_ids[0]
     row = await services.polls.job(job_id, caller) if replayed else submission.rows[job_id]
-    if preference.wait and row["status"] not in TERMINAL:
-        row = await wait_until_done(services, caller, job_id, seconds=preference.wait, request=request)
-    existing = not replayed and job_id != new.id
-    return _accepted(row, preference, existing=existing, replayed=replayed)
+    if seconds and row["status"] not in TERMINAL:
+        row = await wait_until_done(services, caller, job_id, seconds=seconds, request=request)
+    return Submitted(row, existing=not replayed and job_id != new.id, replayed=replayed)
 
 
-def _accepted(row: RowMapping, preference: Preference, *, existing: bool, replayed: bool) -> Response:
-    done = row["status"] in TERMINAL
-    shown = job(row)
-    headers = {"Location": shown["links"]["self"], "ETag": entity_tag(row["revision"], row["status"])}
-    if not done:
-        headers["Retry-After"] = "1"
-    if replayed:
-        headers["Idempotency-Replayed"] = "true"
-    if preference.applied is not None:
-        headers["Preference-Applied"] = (
-            preference.applied if done or not preference.wait else (f"respond-async, {preference.applied}")
-        )
-    return respond(shown, 200 if done or existing else 202, headers)
+def accepted(submitted: Submitted, preference: Preference, *, status: int) -> Response:
+    """Return the answer with the job itself."""
+    row = submitted.row
+    tag = entity_tag(row["revision"], row["status"])
+    return respond(job(row), status, {**submitted.headers(preference), "ETag": tag})
 
 
 @router.post("/v1/jobs/batch", operation_id="submitBatch", **documents.SUBMIT_BATCH)
@@ -83,11 +123,11 @@ async def submit_batch(request: Request) -> Response:
     services = services_of(request)
     caller = await current_caller(request)
     body = await json_body(request)
-    key = _idempotency_key(request, services, caller, body)
+    key = idempotency_key(request, services, caller, body)
     # Thousands of jobs take a while to check; other requests go on meanwhile.
     wanted, new = await asyncio.to_thread(_read_batch, services, caller, body)
     await _require_references(services, caller, [(pointer(("jobs", index)), item) for index, item in enumerate(wanted)])
-    submission = await _submit(services, new, key)
+    submission = await _submit(services, caller, new, key)
     headers = {"Idempotency-Replayed": "true"} if submission.kind is SubmissionKind.REPLAYED else None
     return respond({"ids": submission.job_ids}, 202, headers)
 
@@ -104,7 +144,12 @@ def _read_batch(services: Services, caller: Caller, body: bytes) -> tuple[list[S
     return wanted, new_jobs(wanted, services.registry, owner=caller.owner, max_payload_bytes=limit)
 
 
-def _preference(request: Request, services: Services) -> Preference:
+def preference_of(request: Request, services: Services) -> Preference:
+    """Return how long the client wants to wait: ``async_mode`` says so, or else the Prefer header.
+
+    Raises:
+        InvalidInput: ``async_mode`` is no boolean.
+    """
     longest = services.settings.max_wait
     if request.scope["query_string"]:
         match parameters.boolean(request, "async_mode"):
@@ -116,7 +161,12 @@ def _preference(request: Request, services: Services) -> Preference:
     return Preference.read(",".join(headers), longest=longest) if headers else Preference()
 
 
-def _idempotency_key(request: Request, services: Services, caller: Caller, body: bytes) -> IdempotencyKey | None:
+def idempotency_key(request: Request, services: Services, caller: Caller, body: bytes) -> IdempotencyKey | None:
+    """Return the key that the client sent, with what it stands for.
+
+    Raises:
+        InvalidInput: it is malformed.
+    """
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
@@ -138,8 +188,10 @@ async def _require_references(services: Services, caller: Caller, wanted: list[t
         )
 
 
-async def _submit(services: Services, new: list[NewJob], key: IdempotencyKey | None) -> Submission:
-    submission = await services.submissions.submit(transitions.Request(new, key))
+async def _submit(services: Services, caller: Caller, new: list[NewJob], key: IdempotencyKey | None) -> Submission:
+    caller.require_submission()
+    async with services.limits.submission(caller, len(new)):
+        submission = await services.submissions.submit(transitions.Request(new, key))
     if submission.kind is SubmissionKind.KEY_REUSED:
         raise IdempotencyKeyReused(
             "This Idempotency-Key was used for another request. Use a new key for a new request.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Integer, Row, Text, bindparam, case, func, literal, or_, select, true
 
-from db.batch import arrays, batch
+from db.batch import batch, batch_of
 from db.models import jobs, queues
 from db.states import Status
 
@@ -16,9 +16,12 @@ DISPATCH_CHANNEL = "callboard_dispatch"
 
 _waits = (jobs.c.due_at.is_(None), jobs.c.dispatched_at.is_(None))
 _lock_space = func.hashtext("callboard.dispatch")
+# A lateral join, and not EXISTS: the planner may turn that around and read all jobs that wait.
+_first = select(jobs.c.id).where(jobs.c.queue == queues.c.name, *_waits).limit(1).lateral("first")
 _with_jobs = (
     select(queues.c.name, queues.c.dispatch_window, queues.c.concurrency_limit)
-    .where(queues.c.paused.is_(False), select(jobs.c.id).where(jobs.c.queue == queues.c.name, *_waits).exists())
+    .select_from(queues.join(_first, true()))
+    .where(queues.c.paused.is_(False))
     .cte("with_jobs")
     .prefix_with("MATERIALIZED")
 )
@@ -74,7 +77,7 @@ def next_jobs(connection: Connection, rooms: Mapping[str, int]) -> Sequence[Row[
 
     Columns: ``id``, ``attempt`` (the one to start), ``type``, ``queue``, ``priority``.
     """
-    return connection.execute(_next_jobs, arrays(("queue", "room"), sorted(rooms.items()))).all()
+    return connection.execute(_next_jobs, batch_of(("queue", "room"), sorted(rooms.items()))).all()
 
 
 _until_due = select(func.extract("epoch", func.min(jobs.c.due_at) - func.now())).where(

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, exists, func, insert, or_, select, update
+from sqlalchemy.exc import ProgrammingError
 
-from db.errors import Conflict, NotFound
+from db.errors import Conflict, NotFound, Unavailable
 from db.key_text import KeyText
 from db.models import api_keys
 from db.roles import Role
@@ -49,8 +50,15 @@ _valid = and_(api_keys.c.revoked_at.is_(None), or_(api_keys.c.expires_at.is_(Non
 
 
 def read_keys(connection: Connection) -> Keys:
-    """Return the keys that are valid now."""
-    rows = connection.execute(select(*api_keys.c).where(_valid)).mappings()
+    """Return the keys that are valid now.
+
+    Raises:
+        Unavailable: the schema has not been made yet.
+    """
+    try:
+        rows = connection.execute(select(*api_keys.c).where(_valid)).mappings().all()
+    except ProgrammingError as error:
+        raise Unavailable("The database has no table of API keys. Run 'callboard migrate'.") from error
     valid = {row["key_id"]: _key(row) for row in rows}
     any_made = bool(valid) or connection.execute(select(exists(select(api_keys.c.key_id)))).scalar_one()
     return Keys(any_made, valid)
@@ -133,7 +141,9 @@ def rotate_key(connection: Connection, key_id: str, text: KeyText, *, overlap: t
         NotFound: there is no such key.
         Conflict: it is no longer valid, so there is nothing to go on with.
     """
-    row = connection.execute(select(*api_keys.c).where(api_keys.c.key_id == key_id).with_for_update()).mappings().first()
+    row = (
+        connection.execute(select(*api_keys.c).where(api_keys.c.key_id == key_id).with_for_update()).mappings().first()
+    )
     if row is None:
         raise _no_such_key(key_id)
     old = _key(row)

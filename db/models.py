@@ -247,6 +247,16 @@ api_keys = Table(
     CheckConstraint("role IN ('admin', 'client', 'operator', 'viewer')", name="role"),
 )
 
+#: Token buckets: what each held when somebody last took some. Unlogged, as full ones are right after a crash.
+rate_limits = Table(
+    "rate_limits",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("tokens", Double, nullable=False),
+    Column("refilled_at", TIME, nullable=False),
+    prefixes=["UNLOGGED"],
+)
+
 audit_log = Table(
     "audit_log",
     metadata,

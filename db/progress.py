@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Double, Integer, Text, Uuid, and_, cast, func
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.types import TypeEngine
 
-from db.batch import arrays, batch
+from db.batch import among, batch, batch_of
 from db.models import TIME, job_progress, jobs
 from db.states import Status
 from db.text import storable
@@ -33,9 +33,12 @@ class ProgressReport:
     @property
     def percent(self) -> float | None:
         """0 to 100, or None when the total is not known."""
-        if not self.total:
-            return None
-        return round(min(100.0, 100.0 * self.current / self.total), 2)
+        return percent(self.current, self.total)
+
+
+def percent(current: float, total: float | None) -> float | None:
+    """Return how much of ``total`` is done, 0 to 100, or None when it is not known."""
+    return round(min(100.0, 100.0 * current / total), 2) if total else None
 
 
 _COLUMNS: dict[str, TypeEngine[Any]] = {
@@ -55,6 +58,7 @@ _shown = (
     update(jobs)
     .where(
         jobs.c.id == _reports.c.id,
+        among(jobs.c.id, _reports),
         jobs.c.attempt == _reports.c.attempt,
         jobs.c.status == Status.RUNNING,
     )
@@ -91,7 +95,7 @@ def report_progress(connection: Connection, reports: Sequence[ProgressReport]) -
     """Store reports, at most one a job, of attempts that still run; others are dropped."""
     if reports:
         rows = (_row(report) for report in sorted(reports, key=lambda report: report.job_id))
-        connection.execute(_kept, arrays(_COLUMNS, rows))
+        connection.execute(_kept, batch_of(_COLUMNS, rows))
 
 
 def _row(report: ProgressReport) -> tuple[object, ...]:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from db.batch import arrays, batch
+from db.batch import among, batch, batch_of
 from db.ids import created_at_of
 from db.models import TIME, job_attempts, job_history, jobs
 from db.states import LIVE, TERMINAL, Status
@@ -37,9 +37,10 @@ _in_history = and_(
     job_history.c.created_at == _ids.c.created_at,
     job_history.c.deleted.is_(False),
 )
+_live = _ids.join(jobs, and_(jobs.c.id == _ids.c.id, among(jobs.c.id, _ids)))
 # One statement, one snapshot: a job that moves from one table to the other meanwhile is seen in exactly one.
 _by_id = union_all(
-    view_of(jobs).select_from(_ids.join(jobs, jobs.c.id == _ids.c.id)),
+    view_of(jobs).select_from(_live),
     view_of(job_history).select_from(_ids.join(job_history, _in_history)),
 )
 
@@ -59,7 +60,7 @@ class JobState:
 
 
 _states = union_all(
-    select(jobs.c.id, jobs.c.status, jobs.c.revision).select_from(_ids.join(jobs, jobs.c.id == _ids.c.id)),
+    select(jobs.c.id, jobs.c.status, jobs.c.revision).select_from(_live),
     select(job_history.c.id, job_history.c.status, job_history.c.revision).select_from(
         _ids.join(job_history, _in_history)
     ),
@@ -73,7 +74,7 @@ def get_states(connection: Connection, job_ids: Sequence[UUID]) -> dict[UUID, Jo
 
 
 _payloads = union_all(
-    select(jobs.c.id, cast(jobs.c.payload, Text).label("payload")).select_from(_ids.join(jobs, jobs.c.id == _ids.c.id)),
+    select(jobs.c.id, cast(jobs.c.payload, Text).label("payload")).select_from(_live),
     select(job_history.c.id, cast(job_history.c.payload, Text)).select_from(_ids.join(job_history, _in_history)),
 )
 
@@ -84,8 +85,8 @@ def get_payload(connection: Connection, job_id: UUID) -> str | None:
     return None if row is None else row.payload
 
 
-def _id_parameters(job_ids: Sequence[UUID]) -> dict[str, list[object]]:
-    return arrays(("id", "created_at"), ((job_id, created_at_of(job_id)) for job_id in job_ids))
+def _id_parameters(job_ids: Sequence[UUID]) -> dict[str, str]:
+    return batch_of(("id", "created_at"), ((job_id, created_at_of(job_id)) for job_id in job_ids))
 
 
 _attempts = (
@@ -164,3 +165,10 @@ def count_live(connection: Connection, *, owner: str | None = None) -> Sequence[
     """Return the number of live jobs (of ``owner``, or all) by ``status``, ``type`` and ``queue``."""
     statement = _counts if owner is None else _counts.where(jobs.c.owner == owner)
     return connection.execute(statement).mappings().all()
+
+
+def count_live_of(connection: Connection, owner: str, *, most: int) -> int:
+    """Return the number of live jobs of ``owner``, or ``most`` if there are more: it counts no further."""
+    found = select(jobs.c.id).where(jobs.c.owner == owner).limit(most).subquery()
+    count: int = connection.execute(select(func.count()).select_from(found)).scalar_one()
+    return count

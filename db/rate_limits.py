@@ -62,7 +62,8 @@ _elapsed = func.greatest(0, func.extract("epoch", _now - rate_limits.c.refilled_
 _look = (
     select(
         func.least(
-            bindparam("capacity"), rate_limits.c.tokens + _elapsed * bindparam("per_second", type_=rate_limits.c.tokens.type)
+            bindparam("capacity"),
+            rate_limits.c.tokens + _elapsed * bindparam("per_second", type_=rate_limits.c.tokens.type),
         ).label("available"),
         _now.label("now"),
     )

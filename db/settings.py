@@ -6,13 +6,16 @@ passes it on; no other module reads the environment. docs/settings.md is made fr
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from db.errors import ConfigurationError
+
+_ORIGIN: Final = re.compile(r"https?://[^/?#@\s]+")
 
 
 class Settings(BaseSettings):
@@ -67,6 +70,49 @@ class Settings(BaseSettings):
     max_payload_bytes: int = Field(2**20, ge=2**10, description="Largest payload of one job.")
     max_batch_jobs: int = Field(10_000, ge=1, le=10_000, description="Most jobs in one batch.")
     max_wait: float = Field(60.0, ge=0, le=600, description="Longest time a request may wait for a job.")
+
+    stream_heartbeat: float = Field(
+        15.0, gt=0, le=300, description="Time after which a live stream without news sends a comment."
+    )
+    stream_buffer_bytes: int = Field(
+        2**20, ge=2**10, description="A reader of a live stream that is this far behind is dropped."
+    )
+
+    # --- who may ----------------------------------------------------------------------------------------------
+    environment: str = Field(
+        "live",
+        pattern="^[a-z0-9]{1,16}$",
+        description="Name of this installation in its API keys (`cb_<environment>_…`); those of another are refused.",
+    )
+    oidc_jwks_url: str | None = Field(
+        None,
+        description="Where an OpenID Connect provider publishes the keys (JWKS) of its tokens; https, or http on "
+        "loopback. Tokens are accepted beside API keys if this, the issuer and the audience are set.",
+    )
+    oidc_issuer: str | None = Field(None, description="`iss` of tokens.")
+    oidc_audience: str | None = Field(None, description="One of `aud` of tokens.")
+    oidc_role_claim: str = Field(
+        "role",
+        min_length=1,
+        description="Claim with the role: `client`, `viewer`, `operator` or `admin`, or a list that has one of them.",
+    )
+    max_live_jobs: int | None = Field(
+        None,
+        ge=0,
+        description="Most jobs of one owner that live at a time, where its key does not say. Default: no limit.",
+    )
+    submissions_per_second: float | None = Field(
+        None,
+        gt=0,
+        le=1e6,
+        description="Most jobs that one key, or one token's subject, submits in a second, where its key does not say. "
+        "Default: no limit.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Comma-separated origins whose web pages may call the API, as `https://console.example`; `*`: all. "
+        "Default: none.",
+    )
 
     # --- dispatch ---------------------------------------------------------------------------------------------
     dispatch_window: int = Field(
@@ -135,11 +181,18 @@ class Settings(BaseSettings):
         "`CALLBOARD_FILES_URL` is set.",
     )
 
-    @field_validator("job_modules", mode="before")
+    @field_validator("job_modules", "cors_origins", mode="before")
     @classmethod
-    def _split_modules(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _require_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(origin == "*" or _ORIGIN.fullmatch(origin) for origin in value):
+            raise ValueError("write origins as https://console.example or http://localhost:5173, without a path")
         return value
 
     def require_database_url(self) -> str:

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import array
 
-from db.batch import arrays, batch
+from db.batch import among, batch, batch_of
 from db.models import jobs, workers
 from db.states import Status
 
@@ -106,14 +106,14 @@ _stop_requests = (
         _held.c.attempt,
         case((jobs.c.id.is_(None), StopReason.LEASE_LOST.value), else_=StopReason.CANCELLED.value).label("reason"),
     )
-    .select_from(_held.outerjoin(jobs, _ours))
+    .select_from(_held.outerjoin(jobs, and_(_ours, among(jobs.c.id, _held))))
     .where(or_(jobs.c.id.is_(None), jobs.c.cancel_requested_at.is_not(None)))
 )
 
 
 def stop_requests(connection: Connection, held: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], StopReason]:
     """Return which of these running attempts are to stop: cancelled by someone, or not the worker's any more."""
-    rows = connection.execute(_stop_requests, arrays(("id", "attempt"), sorted(held)))
+    rows = connection.execute(_stop_requests, batch_of(("id", "attempt"), sorted(held)))
     return {(row.id, row.attempt): StopReason(row.reason) for row in rows}
 
 
@@ -140,7 +140,7 @@ def unheld_attempts(
     A claim that was committed while its answer got lost leaves such an attempt. The worker releases them. Attempts
     younger than ``older_than`` seconds are left out: they may have been claimed since ``held`` was put together.
     """
-    parameters = {**arrays(("id", "attempt"), sorted(held)), "boot_id": worker_id, "older_than": older_than}
+    parameters = {**batch_of(("id", "attempt"), sorted(held)), "boot_id": worker_id, "older_than": older_than}
     return [(row.id, row.attempt) for row in connection.execute(_unheld, parameters)]
 
 

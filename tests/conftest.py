@@ -20,6 +20,7 @@ hypothesis_settings.register_profile(
     "callboard",
     deadline=None,
     print_blob=True,
+    stateful_step_count=30,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 # For a long look: pytest --hypothesis-profile=thorough tests/db/test_transitions_model.py

@@ -9,7 +9,11 @@ import uvicorn
 
 from actors.registry import load_job_types
 from api.app import create_app
-from db.errors import ConfigurationError
+from api.authenticator import Authenticator
+from api.tokens import Tokens
+from db.engine import Database
+from db.errors import ConfigurationError, Unavailable
+from db.keys import any_valid_key
 from db.settings import Settings
 
 # Requests that wait for a job end by themselves when the server stops; this bounds the others.
@@ -22,8 +26,11 @@ def run_api(settings: Settings, *, host: str, port: int) -> int:
     Raises:
         ConfigurationError: the address is not loopback and there is no authentication, or it cannot be bound.
     """
-    refuse_open_address(host)
-    app = create_app(settings, load_job_types(settings.job_modules, diagnostics=settings.diagnostics))
+    local = is_loopback(host)
+    if not local:
+        require_authentication(settings, host)
+    registry = load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
+    app = create_app(settings, registry, authenticate=Authenticator(local=local))
     listening = bind(host, port)
     config = uvicorn.Config(
         app,
@@ -39,21 +46,42 @@ def run_api(settings: Settings, *, host: str, port: int) -> int:
     return 0
 
 
-def refuse_open_address(host: str) -> None:
-    """Return if ``host`` reaches this machine alone.
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` reaches this machine alone.
 
     Raises:
-        ConfigurationError: others could reach it, and nothing would tell who they are.
+        ConfigurationError: it cannot be resolved.
     """
     try:
         addresses = {info[4][0] for info in socket.getaddrinfo(host, None)}
     except OSError as error:
         raise ConfigurationError(f"The address {host!r} cannot be resolved: {error.strerror}.") from error
-    if not all(ipaddress.ip_address(address).is_loopback for address in addresses):
+    return all(ipaddress.ip_address(address).is_loopback for address in addresses)
+
+
+def require_authentication(settings: Settings, host: str) -> None:
+    """Return if somebody could authenticate: with an API key, or at an identity provider.
+
+    Raises:
+        ConfigurationError: nobody could, so serving on ``host`` makes no sense; or the database cannot tell.
+    """
+    if Tokens.from_settings(settings) is not None:
+        return
+    database = Database(settings, role="api start", pool_size=1)
+    try:
+        with database.begin() as connection:
+            if any_valid_key(connection):
+                return
+    except Unavailable as error:
         raise ConfigurationError(
-            f"Refusing to serve on {host!r}: no API key has been made, so anybody who reaches this address could run "
-            "jobs. Serve on 127.0.0.1, or put a proxy that authenticates in front."
-        )
+            f"Cannot tell whether there is an API key, as serving on {host!r} needs: {error}"
+        ) from error
+    finally:
+        database.close()
+    raise ConfigurationError(
+        f"Refusing to serve on {host!r}: no API key has been made, so nobody who reaches this address could be told "
+        "from anybody else. Make one with 'callboard keys create', or serve on 127.0.0.1."
+    )
 
 
 def bind(host: str, port: int) -> socket.socket:

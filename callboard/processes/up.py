@@ -8,17 +8,20 @@ import time
 
 from callboard.embedded.files import write_private
 from callboard.embedded.postgres import EmbeddedPostgres
-from callboard.processes.api import bind, refuse_open_address
+from callboard.processes.api import bind, is_loopback, require_authentication
 from callboard.processes.pool import report_death
 from callboard.processes.signals import StopSignal
 from callboard.processes.supervisor import ChildSpec, Supervisor
 from db.engine import Database
 from db.errors import ConfigurationError
+from db.keys import read_keys
 from db.migrate import migrate
 from db.settings import Settings, load_settings
 from db.workers import declare_lost
 
 _CHECK_POSTGRES_EVERY = 1.0
+_OPEN = "No API key has been made: everybody on this machine is an administrator here."
+_CLOSED = "Requests need an API key or a token."
 
 
 def run_up(settings: Settings, *, host: str, port: int, threads: int) -> int:
@@ -32,7 +35,7 @@ def run_up(settings: Settings, *, host: str, port: int, threads: int) -> int:
         Unavailable: the database does not answer.
     """
     stop = StopSignal()
-    refuse_open_address(host)
+    local = is_loopback(host)
     # Found out now rather than by a child that dies again and again.
     bind(host, port).close()
     with contextlib.ExitStack() as stack:
@@ -45,6 +48,8 @@ def run_up(settings: Settings, *, host: str, port: int, threads: int) -> int:
             environment["CALLBOARD_DATABASE_URL"] = url
             settings = load_settings(**{**settings.model_dump(exclude_unset=True), "database_url": url})
             write_private(settings.data_dir / "database_url", f"{url}\n")
+        if not local:
+            require_authentication(settings, host)
         migrate(settings)
         database = Database(settings, role="supervisor", pool_size=2)
         stack.callback(database.close)
@@ -64,7 +69,9 @@ def run_up(settings: Settings, *, host: str, port: int, threads: int) -> int:
             if postgres is not None
             else lambda: None,
         )
-        _greet(host, port, settings)
+        with database.begin() as connection:
+            is_open = settings.oidc_jwks_url is None and not read_keys(connection).any_made
+        _greet(host, port, settings, is_open=is_open)
         return supervisor.run(stop)
 
 
@@ -86,11 +93,11 @@ class _PostgresWatch:
                 )
 
 
-def _greet(host: str, port: int, settings: Settings) -> None:
+def _greet(host: str, port: int, settings: Settings, *, is_open: bool) -> None:
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     broker = "messages in memory" if settings.amqp_url is None else "messages through RabbitMQ"
     sys.stderr.write(
         f"Callboard serves on {address} ({broker}). Docs: {address}/docs\n"
-        "No API key has been made: everybody on this machine is an administrator here. Ctrl-C stops.\n"
+        f"{_OPEN if is_open else _CLOSED} Ctrl-C stops.\n"
     )
     sys.stderr.flush()

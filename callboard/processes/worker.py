@@ -50,7 +50,6 @@ class RunningWorker:
         )
         broker.emit_after("process_boot")
         self._worker.start()
-        self._runtime.ensure_queues()
         self._settings = settings
         self._broker = broker
 

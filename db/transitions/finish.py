@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
-from db.batch import arrays, batch
+from db.batch import among, batch, batch_of
 from db.models import job_attempts, jobs
 from db.outcome import JobError, Outcome
 from db.states import TERMINAL, Reason, Status
@@ -60,6 +60,7 @@ _COLUMNS: dict[str, TypeEngine[Any]] = {
 _endings = batch(**_COLUMNS)
 _OURS = (
     jobs.c.id == _endings.c.id,
+    among(jobs.c.id, _endings),
     jobs.c.attempt == _endings.c.attempt,
     jobs.c.status == Status.RUNNING,
 )
@@ -154,7 +155,7 @@ _waiting = (
 def _wait_again(values: dict[str, object]) -> CTE:
     return (
         update(jobs)
-        .where(jobs.c.id == _waiting.c.id)
+        .where(jobs.c.id == _waiting.c.id, among(jobs.c.id, _waiting))
         .values(
             status=_waiting.c.status,
             worker_id=None,
@@ -228,8 +229,8 @@ def _cancelled(ending: Ending) -> Outcome:
     return replace(ending.outcome, status=Status.CANCELLED, error=ending.outcome.error or error, delay=None)
 
 
-def _parameters(endings: Sequence[Ending]) -> dict[str, list[object]]:
-    return arrays(_COLUMNS, (_row(ending) for ending in sorted(endings, key=lambda ending: ending.job_id)))
+def _parameters(endings: Sequence[Ending]) -> dict[str, str]:
+    return batch_of(_COLUMNS, (_row(ending) for ending in sorted(endings, key=lambda ending: ending.job_id)))
 
 
 def _row(ending: Ending) -> tuple[object, ...]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, Double, Integer, Text, Uuid, bindparam, cast, func, null, or_, select, update
+from sqlalchemy import Connection, Double, Integer, Text, Uuid, all_, bindparam, cast, func, null, or_, select, update
 
-from db.batch import arrays, batch
+from db.batch import among, batch, batch_of
 from db.models import jobs, queues, workers
 from db.states import Status
 
@@ -72,6 +72,7 @@ _mark_dispatched = (
     update(jobs)
     .where(
         jobs.c.id == _claims.c.id,
+        among(jobs.c.id, _claims),
         jobs.c.attempt == _claims.c.attempt - 1,
         jobs.c.status == Status.QUEUED,
         jobs.c.dispatched_at.is_(None),
@@ -114,10 +115,12 @@ _claimable = (
     select(jobs.c.id)
     .select_from(_claims.join(jobs, jobs.c.id == _claims.c.id))
     .where(
+        among(jobs.c.id, _claims),
         jobs.c.attempt == _claims.c.attempt - 1,
         jobs.c.status == Status.QUEUED,
         or_(jobs.c.expires_at.is_(None), jobs.c.expires_at > _NOW, jobs.c.started_at.is_not(None)),
-        jobs.c.queue.not_in(select(queues.c.name).where(queues.c.paused)),
+        # An array, and not NOT IN: the planner takes that for something to be done anew for each job.
+        jobs.c.queue != all_(func.array(select(queues.c.name).where(queues.c.paused).scalar_subquery())),
         select(workers.c.id)
         .where(workers.c.id == bindparam("claimed_by", type_=Uuid), workers.c.state.in_(["running", "draining"]))
         .exists(),
@@ -128,7 +131,7 @@ _claimable = (
 )
 _claim = (
     update(jobs)
-    .where(jobs.c.id == _claimable.c.id)
+    .where(among(jobs.c.id, _claimable))
     .values(
         status=Status.RUNNING,
         attempt=jobs.c.attempt + 1,
@@ -168,6 +171,6 @@ def claim(connection: Connection, claims: Sequence[Claim], *, worker_id: UUID, w
     return {Claim(row.id, row.attempt): ClaimedJob(**row._mapping) for row in rows}  # noqa: SLF001 - its public name
 
 
-def _parameters(claims: Sequence[Claim]) -> dict[str, list[object]]:
+def _parameters(claims: Sequence[Claim]) -> dict[str, str]:
     unique = sorted({(claim.job_id, claim.attempt) for claim in claims})
-    return arrays(("id", "attempt"), unique)
+    return batch_of(("id", "attempt"), unique)

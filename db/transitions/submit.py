@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.types import TypeEngine
 
-from db.batch import arrays, batch
+from db.batch import batch, batch_of
 from db.errors import Unavailable
 from db.ids import created_at_of
 from db.models import TIME, idempotency_keys, job_history, jobs
@@ -180,7 +180,7 @@ def _take(connection: Connection, keyed: Sequence[Request]) -> dict[int, Submiss
     taking = [(request.key, [job.id for job in request.jobs]) for request in keyed if request.key is not None]
     connection.execute(_take_keys, _key_parameters(taking))
     names = sorted({(key.owner, key.key) for key in wanted.values()})
-    holders = {(row.owner, row.key): row for row in connection.execute(_find_keys, arrays(("owner", "key"), names))}
+    holders = {(row.owner, row.key): row for row in connection.execute(_find_keys, batch_of(("owner", "key"), names))}
     replays = {}
     for request in keyed:
         key = wanted[id(request)]
@@ -202,11 +202,11 @@ def _insert_jobs(connection: Connection, new: Sequence[NewJob], *, repeated: boo
     for _ in range(_ROUNDS):
         if not missing:
             return rows
-        inserted = connection.execute(_insert, arrays(_COLUMNS, (_row(job) for job in missing)))
+        inserted = connection.execute(_insert, batch_of(_COLUMNS, (_row(job) for job in missing)))
         made = {row["id"]: row for row in inserted.mappings()}
         if repeated and made:
             # Only now: a job that finished before its row went in again is in history for this later snapshot.
-            put = arrays(("id", "created_at"), [(job_id, created_at_of(job_id)) for job_id in made])
+            put = batch_of(("id", "created_at"), [(job_id, created_at_of(job_id)) for job_id in made])
             if finished := connection.execute(_finished, put).scalars().all():
                 connection.execute(_take_back, {"ids": finished})
                 made = {job_id: row for job_id, row in made.items() if job_id not in finished}
@@ -215,7 +215,7 @@ def _insert_jobs(connection: Connection, new: Sequence[NewJob], *, repeated: boo
         if missing:
             asked = [(job.id, created_at_of(job.id), job.owner, job.type, job.unique_key) for job in missing]
             names = ("id", "created_at", "owner", "type", "unique_key")
-            present = connection.execute(_present, arrays(names, asked)).mappings().all()
+            present = connection.execute(_present, batch_of(names, asked)).mappings().all()
             # A job that is there itself comes last and so wins over one that has its unique key by now.
             rows |= {row["asked_id"]: row for row in sorted(present, key=lambda row: row["id"] == row["asked_id"])}
             missing = [job for job in missing if job.id not in rows]
@@ -244,9 +244,9 @@ def _row(job: NewJob) -> tuple[object, ...]:
     )
 
 
-def _key_parameters(keys: Sequence[tuple[IdempotencyKey, Sequence[UUID]]]) -> dict[str, list[object]]:
+def _key_parameters(keys: Sequence[tuple[IdempotencyKey, Sequence[UUID]]]) -> dict[str, str]:
     rows = [
         (key.owner, key.key, "{" + ",".join(map(str, job_ids)) + "}", key.request_hash, key.ttl)
         for key, job_ids in sorted(keys, key=lambda item: (item[0].owner, item[0].key))
     ]
-    return arrays(("owner", "key", "job_ids", "request_hash", "ttl"), rows)
+    return batch_of(("owner", "key", "job_ids", "request_hash", "ttl"), rows)

@@ -89,7 +89,7 @@ def test_confirmations_claims_and_ends_of_the_same_jobs_do_not_deadlock(
     database: Database, factory: Factory, job_ids: list[UUID]
 ) -> None:
     worker_id = factory.worker()
-    for _ in range(5):
+    for _ in range(2):
         together(
             partial(confirm, database, job_ids),
             partial(take, database, worker_id, job_ids[: MANY // 2]),

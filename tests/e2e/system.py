@@ -116,7 +116,7 @@ class System:
             self.database_url, autocommit=True, row_factory=dict_row, options="-c search_path=callboard"
         ) as connection:
             cursor = connection.execute(query.encode(), parameters or None)
-            return cursor.fetchall() if cursor.description else []
+            return [] if cursor.description is None else cursor.fetchall()
 
     def history(self, *job_ids: str) -> list[dict[str, Any]]:
         """Return the history rows of jobs, in the order in which they started."""

@@ -43,7 +43,7 @@ def assert_each_ran_once(system: Distributed, ledger: Path, ids: list[str]) -> N
     assert system.rows(
         "SELECT outcome, attempt, count(*), count(DISTINCT job_id) AS jobs FROM job_attempts GROUP BY 1, 2"
     ) == [{"outcome": "succeeded", "attempt": 1, "count": len(ids), "jobs": len(ids)}]
-    assert system.rows("SELECT FROM jobs") == []
+    assert system.rows("SELECT id FROM jobs") == []
 
 
 def test_two_workers_share_2000_jobs(workerless: Distributed, tmp_path: Path) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.processes import Process
 from tests.e2e.stage import Stage
 from tests.e2e.system import Embedded
 
@@ -57,39 +55,32 @@ def test_a_restart_right_after_kill_9(up: Embedded) -> None:
     assert len({row["id"] for row in up.history(running, *queued)}) == len(queued) + 1
 
 
-@pytest.mark.parametrize("role", ["work", "api", "postgres"])
-def test_a_child_that_dies_is_replaced(up: Embedded, role: str) -> None:
+def test_children_that_die_are_replaced(up: Embedded) -> None:
     running, queued = start_work(up)
-    if role == "postgres":
-        victim = up.postmaster
-    else:
-        [victim] = [pid for pid, command in up.family.members().items() if f"processes.child {role}" in command]
-    os.kill(victim, signal.SIGKILL)
-    if role != "work":
-        up.wait_until_ready(up.up)
-        up.api.cancel(running)
-    for job_id in [running, *queued]:
-        up.api.wait(job_id)
-    assert {row["status"] for row in up.history(*queued)} == {"succeeded"}
-    assert up.up.running
+    os.kill(child(up, "work"), signal.SIGKILL)
+    job = up.api.wait(running)
+    assert (job["status"], job["attempt"]) == ("succeeded", 2)
+    queued.append(up.api.submit("diagnostics.sleep", {"seconds": 2}))
+    os.kill(child(up, "api"), signal.SIGKILL)
+    up.wait_until_ready(up.up)
+    for job_id in queued:
+        assert up.api.wait(job_id)["status"] == "succeeded"
+    os.kill(up.postmaster, signal.SIGKILL)
+    up.wait_until_ready(up.up)
+    assert up.api.wait(up.api.submit("diagnostics.noop"))["status"] == "succeeded"
+    assert up.api.job(running) == job
 
 
-@pytest.mark.parametrize(
-    "tell",
-    [
-        pytest.param(lambda process: process.send(signal.SIGTERM), id="sigterm"),
-        pytest.param(lambda process: process.interrupt_group(), id="ctrl-c"),
-    ],
-)
-def test_it_stops_in_good_order(up: Embedded, tell: Callable[[Process], None]) -> None:
+def child(system: Embedded, role: str) -> int:
+    """Return the pid of one of its processes."""
+    [pid] = [pid for pid, command in system.family.members().items() if f"processes.child {role}" in command]
+    return pid
+
+
+def test_it_stops_in_good_order(up: Embedded) -> None:
     running, queued = start_work(up)
-    tell(up.up)
-    assert up.up.wait(BOUND) == 0
-    # Nothing has to be waited for: the last of its processes to end is the one that was told.
-    assert up.family.members() == {}
-    assert up.server_processes() == []
-    with socket.create_server(("127.0.0.1", up.port)):
-        pass
+    up.up.send(signal.SIGTERM)
+    assert_it_has_stopped(up)
     up.start_up(threads=1)
     for job_id in [running, *queued]:
         assert up.api.wait(job_id)["status"] == "succeeded"
@@ -97,3 +88,15 @@ def test_it_stops_in_good_order(up: Embedded, tell: Callable[[Process], None]) -
     assert outcomes == [("released", None), ("succeeded", None)]
     [row] = up.history(running)
     assert (row["attempt"], row["retries"]) == (2, 0)
+    start_work(up)
+    up.up.interrupt_group()
+    assert_it_has_stopped(up)
+
+
+def assert_it_has_stopped(up: Embedded) -> None:
+    """It ends last, so nothing of it has to be waited for."""
+    assert up.up.wait(BOUND) == 0
+    assert up.family.members() == {}
+    assert up.server_processes() == []
+    with socket.create_server(("127.0.0.1", up.port)):
+        pass

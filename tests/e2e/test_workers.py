@@ -38,7 +38,7 @@ def test_a_job_that_does_not_end_in_time_is_released(workerless: Distributed) ->
     api.until(job_id, lambda job: job["status"] == "running")
     asked = time.monotonic()
     assert worker.stop() == 0
-    assert time.monotonic() - asked < 5
+    assert time.monotonic() - asked < 10
     workerless.start_worker("--threads", "1", name="next")
     job = api.wait(job_id)
     assert (job["status"], job["attempt"], job["result"]) == ("succeeded", 2, 2)
@@ -54,7 +54,7 @@ def test_a_job_that_cannot_be_interrupted_does_not_hold_up_the_stop(workerless: 
     api.until(job_id, lambda job: job["status"] == "running")
     asked = time.monotonic()
     worker.stop()
-    assert time.monotonic() - asked < 12
+    assert time.monotonic() - asked < 15
     workerless.start_worker("--threads", "1", name="next")
     job = api.wait(job_id)
     assert (job["status"], job["attempt"]) == ("succeeded", 2)
@@ -97,7 +97,7 @@ def test_a_worker_that_was_frozen_changes_nothing_when_it_wakes_up(workerless: D
     finally:
         os.kill(child, signal.SIGCONT)
     # It notices, and goes on under another id.
-    workerless.wait_for_rows("SELECT FROM workers WHERE name = 'frozen' AND state = 'running'")
+    workerless.wait_for_rows("SELECT id FROM workers WHERE name = 'frozen' AND state = 'running'")
     assert workerless.processes["other"].stop() == 0
     again = api.wait(api.submit("diagnostics.noop"))
     assert (again["status"], again["worker"]) == ("succeeded", "frozen")

@@ -1,0 +1,76 @@
+"""``GET /v1/jobs/{job_id}/result``: what a job returned, alone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy import Connection, RowMapping
+from starlette.background import BackgroundTask
+
+from api import documents
+from api.auth import AsCaller
+from api.errors import NotDone, ResultErased, Unsuccessful
+from api.identity import actor_of
+from api.parameters import JobId
+from api.rendering import JsonResponse
+from api.services import Services, services_of
+from db.audit import Actor, write_audit
+from db.errors import CallboardError
+from db.states import TERMINAL, Status
+from db.transitions import consume as erase_result
+
+_log = structlog.get_logger(__name__)
+
+router = APIRouter(tags=["jobs"])
+
+Consume = Annotated[bool, Query(description="Erase payload and result once they have been sent; the job stays.")]
+
+
+@router.get("/v1/jobs/{job_id}/result", operation_id="getResult", **documents.GET_RESULT)
+async def get_result(request: Request, job_id: JobId, caller: AsCaller, consume: Consume = False) -> Response:
+    """Return the result alone, once the job has succeeded.
+
+    With `consume=true` payload and result are erased after the answer has been sent; whether it has arrived, the
+    server cannot know. Of two such requests at the same time both may get the result.
+    """
+    services = services_of(request)
+    row = await services.polls.job(job_id, caller)
+    answer = result_of(row)
+    if consume:
+        caller.require_action_on(row["owner"])
+        answer.background = BackgroundTask(_consume, services, actor_of(request, caller), job_id)
+    return answer
+
+
+def result_of(row: RowMapping) -> Response:
+    """Return the answer that is the result of a job (``db.views``).
+
+    Raises:
+        NotDone: the job has not ended.
+        Unsuccessful: it has, without success.
+        ResultErased: it succeeded, but its result is not kept any more.
+    """
+    status = row["status"]
+    if status not in TERMINAL:
+        raise NotDone(f"Job {row['id']} is {status}.")
+    if status != Status.SUCCEEDED:
+        raise Unsuccessful(f"Job {row['id']} is {status}.", row["error"])
+    if row["result"] is None:
+        # A handler that returns nothing has the result null, which is not nothing.
+        raise ResultErased(f"Job {row['id']} succeeded; its result has been erased since.")
+    return JsonResponse(row["result"])
+
+
+async def _consume(services: Services, actor: Actor, job_id: UUID) -> None:
+    def change(connection: Connection) -> None:
+        if erase_result(connection, job_id):
+            write_audit(connection, actor, "job.consume", job_id=job_id)
+
+    try:
+        await services.threads.run(change)
+    except CallboardError as error:
+        # The client has its answer. What could not be erased now goes with the retention.
+        _log.warning("a consumed result was not erased", job_id=str(job_id), reason=str(error))

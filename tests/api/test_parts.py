@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import from_json
+
+from api.etags import entity_tag, matches
+from api.json_values import is_suspicious, unstorable
+from api.paging import page_token, read_page_token
+from api.pointers import pointer
+from api.prefer import Preference
+from db.errors import InvalidInput
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(values)
+def test_what_is_storable_survives_and_what_is_not_is_suspicious(value: Any) -> None:
+    import json
+
+    body = json.dumps(value).encode()
+    decoded = from_json(body)
+    refused = list(unstorable(decoded))
+    if refused:
+        assert is_suspicious(body)
+    else:
+        assert orjson.loads(orjson.dumps(decoded)) == decoded
+        assert b"\\u0000" not in orjson.dumps(decoded)
+
+
+def test_each_finding_has_its_pointer() -> None:
+    value = {"a/b": [1, "\0"], "~": math.inf, "n\0": {"x": 2**64}}
+    assert [item.pointer for item in unstorable(value)] == ["", "/a~1b/1", "/~0", "/n\0/x"]
+
+
+@given(st.uuids())
+def test_a_page_token_gives_its_job_back(job_id: UUID) -> None:
+    token = page_token(job_id)
+    assert token.isascii()
+    assert read_page_token(token) == job_id
+    with pytest.raises(InvalidInput):
+        read_page_token(token[:-1])
+
+
+@given(st.text())
+def test_no_text_breaks_the_reader_of_page_tokens(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        read_page_token(text)
+
+
+@given(st.text())
+def test_no_header_breaks_the_reader_of_preferences(text: str) -> None:
+    assert 0 <= Preference.read(text, longest=60).wait <= 60
+
+
+@pytest.mark.parametrize(
+    ("header", "wait", "applied"),
+    [
+        (None, 0, None),
+        ("", 0, None),
+        ("respond-async", 0, "respond-async"),
+        ("wait=5", 5, "wait=5"),
+        ("WAIT=5", 5, "wait=5"),
+        ("wait=0", 0, "wait=0"),
+        ("wait=600", 60, "wait=60"),
+        ("respond-async, wait=5", 5, "wait=5"),
+        ("wait=5;foo=bar", 5, "wait=5"),
+        ("wait", 0, None),
+        ("wait=99999999999", 0, None),
+    ],
+)
+def test_preferences(header: str | None, wait: float, applied: str | None) -> None:
+    assert Preference.read(header, longest=60) == Preference(wait, applied)
+
+
+def test_entity_tags_are_compared_weakly() -> None:
+    tag = entity_tag(3, "running")
+    assert tag == '"3-running"'
+    assert matches(f'W/{tag}, "x"', tag)
+    assert matches("*", tag)
+    assert not matches('"3-queued"', tag)
+    assert not matches("", tag)
+
+
+def test_pointers_are_escaped() -> None:
+    assert pointer(()) == ""
+    assert pointer(("a/b", 0, "~")) == "/a~1b/0/~0"

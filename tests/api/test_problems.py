@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import HTTPException
+
+import api.errors
+import db.errors
+from api.problems import PROBLEMS, problem_of
+from db.errors import CallboardError, ConfigurationError
+from tests.support.serving import Served
+
+AsProblem = Callable[[httpx.Response, int, str], dict[str, Any]]
+
+ERRORS = [
+    kind
+    for module in (db.errors, api.errors)
+    for kind in vars(module).values()
+    if isinstance(kind, type) and issubclass(kind, CallboardError)
+]
+
+
+def test_unknown_paths_are_problems(client: httpx.Client, as_problem: AsProblem) -> None:
+    for path in ("/", "/nope", "/v1", "/v1/jobs/", "/docs", "/v1/jobs/x/y/z", "/%00", "/%ff"):
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert answer.json()["code"] == "not-found"
+    as_problem(client.post("/nope", content=b"x"), 404, "not-found")
+
+
+def test_an_unknown_method_is_told_the_known_ones(client: httpx.Client, as_problem: AsProblem) -> None:
+    answer = client.put("/v1/jobs")
+    as_problem(answer, 405, "method-not-allowed")
+    assert answer.headers["allow"] == "GET, POST"
+    assert client.request("POST", "/livez").headers["allow"] == "GET"
+
+
+def test_every_code_is_explained(client: httpx.Client, as_problem: AsProblem) -> None:
+    for code, kind in PROBLEMS.items():
+        body = client.get(f"/problems/{code}").json()
+        assert body["code"] == code
+        assert body["type"] == f"/problems/{code}"
+        assert body["status"] == kind.status
+        assert body["explanation"]
+    as_problem(client.get("/problems/none"), 404, "not-found")
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
+def test_every_error_of_the_domain_is_a_problem(kind: type[CallboardError]) -> None:
+    problem = problem_of(kind.__new__(kind))
+    if kind in (CallboardError, ConfigurationError):
+        assert problem.status == 500
+    else:
+        assert problem.code == kind.code
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_nobody_expected_is_told_without_details(api: Served, as_problem: AsProblem) -> None:
+    async def broken() -> None:
+        raise RuntimeError("secret")
+
+    api.app.add_api_route("/broken", broken)
+    answer = api.client.get("/broken")
+    assert "secret" not in answer.text
+    as_problem(answer, 500, "internal")
+    assert answer.headers["x-request-id"]
+
+
+def test_other_errors_of_the_framework_keep_status_and_headers(api: Served, as_problem: AsProblem) -> None:
+    async def teapot() -> None:
+        raise HTTPException(418, "short and stout", {"x-spout": "yes"})
+
+    api.app.add_api_route("/teapot", teapot)
+    answer = api.client.get("/teapot")
+    body = as_problem(answer, 418, "http-error")
+    assert body["detail"] == "short and stout"
+    assert answer.headers["x-spout"] == "yes"
+
+
+def test_a_request_id_is_taken_or_made(client: httpx.Client) -> None:
+    assert client.get("/livez", headers={"x-request-id": "abc-1.2_3"}).headers["x-request-id"] == "abc-1.2_3"
+    made = {client.get("/livez").headers["x-request-id"] for _ in range(3)}
+    assert len(made) == 3
+    for bad in ("", "a b", "x" * 129, 'a"b', "{}"):
+        answer = client.get("/nope", headers={"x-request-id": bad})
+        assert answer.headers["x-request-id"] not in {bad, ""}
+
+
+def test_a_request_id_is_logged(client: httpx.Client, capsys: pytest.CaptureFixture[str]) -> None:
+    client.get("/livez", headers={"x-request-id": "find-me"})
+    assert "find-me" in capsys.readouterr().out

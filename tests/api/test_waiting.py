@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psycopg
+import pytest
+from sqlalchemy import event
+
+from db.dispatch import DISPATCH_CHANNEL
+from db.engine import Database
+from db.settings import Settings
+from db.states import Status
+from tests.support.factory import OUTCOMES, Factory
+from tests.support.serving import Served
+
+SUCCEEDED = OUTCOMES[Status.SUCCEEDED]
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(8) as threads:
+        yield threads
+
+
+@contextmanager
+def announced(settings: Settings) -> Iterator[Callable[[], None]]:
+    """Yield a function that returns when a job has been submitted."""
+    with psycopg.connect(settings.require_database_url(), autocommit=True) as listener:
+        listener.execute(f"LISTEN {DISPATCH_CHANNEL}")
+        yield lambda: [None for _ in [next(listener.notifies(timeout=20))]][0]
+
+
+def waiting_for(api: Served, job_id: Any) -> None:
+    """Return when a request waits for this job."""
+    deadline = time.monotonic() + 20
+    while UUID(str(job_id)) not in api.app.state.services.waits._waiters:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def only_job(api: Served) -> UUID:
+    return UUID(api.get("/v1/jobs")["items"][0]["id"])
+
+
+# --- POST ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_submission_waits_for_its_job(
+    api: Served, settings: Settings, factory: Factory, threads: ThreadPoolExecutor
+) -> None:
+    with announced(settings) as submitted:
+        body = {"type": "test.job", "payload": 1}
+        answer = threads.submit(api.client.post, "/v1/jobs", json=body, headers={"prefer": "wait=20"})
+        submitted()
+        job_id = only_job(api)
+        waiting_for(api, job_id)
+        factory.end(factory.claim(job_id), SUCCEEDED)
+        done = answer.result(timeout=20)
+    assert done.status_code == 200
+    assert done.headers["preference-applied"] == "wait=20"
+    assert "retry-after" not in done.headers
+    assert done.json()["status"] == "succeeded"
+    assert done.json()["result"] == {"answer": 42}
+
+
+@pytest.mark.parametrize(
+    ("prefer", "applied"),
+    [
+        ("wait=0.2", None),
+        ("respond-async", "respond-async"),
+        ("wait=1", "respond-async, wait=1"),
+        ("respond-async, wait=1", "respond-async, wait=1"),
+        ('foo; bar, wait="1"', "respond-async, wait=1"),
+        ("wait=x", None),
+        ("wait=-1", None),
+        ("return=minimal", None),
+    ],
+)
+def test_a_submission_tells_what_it_preferred(api: Served, prefer: str, applied: str | None) -> None:
+    answer = api.client.post("/v1/jobs", json={"type": "test.job", "payload": 1}, headers={"prefer": prefer})
+    assert answer.status_code == 202
+    assert answer.headers.get("preference-applied") == applied
+
+
+def test_the_server_bounds_how_long_a_submission_waits(serve: Any) -> None:
+    api = serve(max_wait=1.0)
+    body = {"type": "test.job", "payload": 1}
+    for options in ({"headers": {"prefer": "wait=999"}}, {"params": {"async_mode": "false"}}):
+        answer = api.client.post("/v1/jobs", json=body, **options)
+        assert answer.status_code == 202
+        assert answer.headers["preference-applied"] == "respond-async, wait=1"
+
+
+def test_async_mode_is_true_or_false(api: Served, as_problem: Any) -> None:
+    body = {"type": "test.job", "payload": 1}
+    assert api.client.post("/v1/jobs", json=body, params={"async_mode": "true"}).status_code == 202
+    answer = api.client.post("/v1/jobs", json=body, params={"async_mode": "maybe"})
+    assert as_problem(answer, 422, "invalid-input")["errors"][0]["pointer"] == "/query/async_mode"
+
+
+# --- GET -------------------------------------------------------------------------------------------------------------
+
+
+def wait_for(api: Served, threads: ThreadPoolExecutor, job_id: Any, **options: Any) -> Future[httpx.Response]:
+    answer = threads.submit(api.client.get, f"/v1/jobs/{job_id}", params={"wait": "20"}, **options)
+    waiting_for(api, job_id)
+    return answer
+
+
+def test_a_poll_waits_until_the_job_is_done(api: Served, factory: Factory, threads: ThreadPoolExecutor) -> None:
+    job_id = factory.submit()
+    answer = wait_for(api, threads, job_id)
+    claimed = factory.claim(job_id)
+    assert not answer.done()
+    factory.end(claimed, SUCCEEDED)
+    assert answer.result(timeout=20).json()["status"] == "succeeded"
+
+
+def test_a_poll_with_an_etag_waits_until_the_job_changes(
+    api: Served, factory: Factory, threads: ThreadPoolExecutor
+) -> None:
+    job_id = factory.submit()
+    etag = api.client.get(f"/v1/jobs/{job_id}").headers["etag"]
+    answer = wait_for(api, threads, job_id, headers={"if-none-match": etag})
+    factory.claim(job_id)
+    changed = answer.result(timeout=20)
+    assert changed.status_code == 200
+    assert changed.json()["status"] == "running"
+    assert changed.headers["etag"] != etag
+
+
+def test_a_poll_ends_with_the_present_state(api: Served, factory: Factory) -> None:
+    job_id = factory.submit()
+    still = api.client.get(f"/v1/jobs/{job_id}", params={"wait": "0.1"})
+    assert (still.status_code, still.json()["status"]) == (200, "queued")
+    headers = {"if-none-match": still.headers["etag"]}
+    unchanged = api.client.get(f"/v1/jobs/{job_id}", params={"wait": "0.1"}, headers=headers)
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+
+
+@pytest.mark.parametrize("headers", [{}, {"if-none-match": '"0-other"'}, {"if-none-match": "*"}])
+def test_a_poll_for_a_done_job_does_not_wait(api: Served, factory: Factory, headers: dict[str, str]) -> None:
+    job_id = factory.in_state(Status.FAILED)
+    begun = time.monotonic()
+    answer = api.client.get(f"/v1/jobs/{job_id}", params={"wait": "60"}, headers=headers)
+    assert answer.status_code == (304 if headers.get("if-none-match") == "*" else 200)
+    assert time.monotonic() - begun < 20
+
+
+@pytest.mark.parametrize("wait", ["-1", "61", "nan", "inf", "x", "1e999", "", "1 000"])
+def test_a_malformed_wait_is_refused(api: Served, factory: Factory, as_problem: Any, wait: str) -> None:
+    answer = api.client.get(f"/v1/jobs/{factory.submit()}", params={"wait": wait})
+    assert as_problem(answer, 422, "invalid-input")["errors"][0]["pointer"] == "/query/wait"
+
+
+def test_one_query_serves_all_that_wait(serve: Any, settings: Settings, factory: Factory) -> None:
+    database = Database(settings, role="test")
+    statements: list[str] = []
+    event.listen(database._engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+    api = serve(database=database)
+    job_ids = [factory.submit() for _ in range(100)]
+
+    async def wait_for_all() -> None:
+        async with httpx.AsyncClient(base_url=api.url, limits=httpx.Limits(max_connections=200)) as client:
+            polls = [
+                asyncio.create_task(client.get(f"/v1/jobs/{job_id}", params={"wait": "30"}, timeout=60))
+                for job_id in job_ids
+            ]
+            while len(api.app.state.services.waits._waiters) < len(job_ids):
+                await asyncio.sleep(0.01)
+            statements.clear()
+            await asyncio.sleep(1.0)
+            # Ticks of 50 to 100 ms; one query each, whatever the number of those who wait.
+            assert 1 <= len(statements) <= 21
+            for job_id in job_ids:
+                await asyncio.to_thread(factory.end, await asyncio.to_thread(factory.claim, job_id), SUCCEEDED)
+            for poll in polls:
+                assert (await poll).json()["status"] == "succeeded"
+
+    asyncio.run(wait_for_all())
+    assert not api.app.state.services.waits._waiters
+    database.close()
+
+
+def test_a_wait_ends_with_its_connection(api: Served, factory: Factory) -> None:
+    job_id = factory.submit()
+    with socket.create_connection(api.address) as connection:
+        connection.sendall(f"GET /v1/jobs/{job_id}?wait=60 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        waiting_for(api, job_id)
+    deadline = time.monotonic() + 20
+    while api.app.state.services.waits._waiters:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_waits_end_when_the_server_stops(api: Served, factory: Factory, threads: ThreadPoolExecutor) -> None:
+    job_id = factory.submit()
+    answers = [wait_for(api, threads, job_id), wait_for(api, threads, job_id)]
+    begun = time.monotonic()
+    api.server.should_exit = True
+    for answer in answers:
+        assert answer.result(timeout=20).json()["status"] == "queued"
+    while any(thread.name == "batch-poll" for thread in threading.enumerate()):
+        assert time.monotonic() - begun < 15
+        time.sleep(0.01)

@@ -1,0 +1,124 @@
+"""What the dispatcher is told: which queues are its own, which jobs are next, when to look again."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import update
+
+from db.dispatch import anything_due, next_jobs, queues_in_flight, seconds_until_due, take_queues
+from db.engine import Database
+from db.models import queues
+from db.states import Status
+from db.transitions import Claim, mark_dispatched, promote, undispatch
+from tests.support.clock import age_dispatch, make_due
+from tests.support.factory import QUEUE, Factory
+
+
+def test_jobs_come_by_priority_then_by_age(database: Database, factory: Factory) -> None:
+    jobs = [(priority, factory.submit(priority=priority)) for priority in (5, 0, 9, 5, 9, 1)]
+    with database.begin() as connection:
+        due = next_jobs(connection, {QUEUE: 4})
+
+    assert [row.id for row in due] == [job_id for _, job_id in sorted(jobs, key=lambda job: (-job[0], job[1]))][:4]
+    assert {row.attempt for row in due} == {1}
+
+
+def test_each_queue_has_room_of_its_own(database: Database, factory: Factory) -> None:
+    for queue in ("one", "two"):
+        for _ in range(3):
+            factory.submit(queue=queue)
+    with database.begin() as connection:
+        due = next_jobs(connection, {"one": 2, "two": 0, "no such queue": 5})
+
+    assert [row.queue for row in due] == ["one", "one"]
+
+
+@pytest.mark.parametrize("status", sorted(set(Status) - {Status.QUEUED}))
+def test_only_queued_jobs_are_dispatched(database: Database, factory: Factory, status: Status) -> None:
+    factory.in_state(status)
+    with database.begin() as connection:
+        assert next_jobs(connection, {QUEUE: 10}) == []
+        assert take_queues(connection, default_window=10) == {}
+
+
+def test_a_queue_has_one_dispatcher_at_a_time(database: Database, factory: Factory) -> None:
+    for queue in ("one", "two"):
+        factory.submit(queue=queue)
+    with database.begin() as mine, database.begin() as other:
+        assert take_queues(mine, default_window=10).keys() == {"one", "two"}
+        assert take_queues(other, default_window=10) == {}
+    with database.begin() as connection:
+        assert take_queues(connection, default_window=10).keys() == {"one", "two"}
+
+
+def test_a_paused_queue_is_left_out_and_a_window_of_its_own_counts(database: Database, factory: Factory) -> None:
+    for queue in ("paused", "narrow", "plain"):
+        factory.submit(queue=queue)
+    with database.begin() as connection:
+        connection.execute(update(queues).where(queues.c.name == "paused").values(paused=True))
+        connection.execute(update(queues).where(queues.c.name == "narrow").values(dispatch_window=3))
+
+        taken = take_queues(connection, default_window=10)
+
+    assert {name: limits.window for name, limits in taken.items()} == {"narrow": 3, "plain": 10}
+
+
+def test_a_concurrency_limit_counts_what_runs_and_what_is_on_its_way(database: Database, factory: Factory) -> None:
+    factory.in_state(Status.RUNNING)
+    sent = factory.submit()
+    factory.submit()
+    with database.begin() as connection:
+        mark_dispatched(connection, [Claim(sent, 1)])
+        connection.execute(update(queues).values(concurrency_limit=3))
+
+        assert take_queues(connection, default_window=10)[QUEUE].room(0) == 1
+
+
+def test_the_next_look_is_when_the_first_job_is_due(database: Database, factory: Factory) -> None:
+    factory.in_state(Status.BLOCKED)
+    with database.begin() as connection:
+        assert seconds_until_due(connection) is None
+    factory.submit(delay=500.0)
+    job_id = factory.submit(delay=100.0)
+    with database.begin() as connection:
+        assert 90 < (seconds_until_due(connection) or 0) <= 100
+    make_due(database, job_id)
+    with database.begin() as connection:
+        assert (seconds_until_due(connection) or 0) <= 0
+
+
+def test_blocked_jobs_are_never_promoted(database: Database, factory: Factory) -> None:
+    factory.in_state(Status.BLOCKED)
+    with database.begin() as connection:
+        assert promote(connection) == 0
+
+
+def test_promotion_goes_in_steps(database: Database, factory: Factory) -> None:
+    for _ in range(5):
+        make_due(database, factory.submit(delay=60.0))
+    with database.begin() as connection:
+        assert [promote(connection, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_only_messages_that_are_old_enough_are_taken_for_lost(database: Database, factory: Factory) -> None:
+    old, young = factory.submit(), factory.submit()
+    with database.begin() as connection:
+        mark_dispatched(connection, [Claim(old, 1), Claim(young, 1)])
+        assert next_jobs(connection, {QUEUE: 10}) == []
+        assert queues_in_flight(connection) == [QUEUE]
+    age_dispatch(database, old, 20.0)
+    with database.begin() as connection:
+        assert undispatch(connection, "another", older_than=15.0) == 0
+        assert undispatch(connection, QUEUE, older_than=15.0) == 1
+        assert [row.id for row in next_jobs(connection, {QUEUE: 10})] == [old]
+
+
+@pytest.mark.parametrize(
+    ("status", "due"),
+    [(Status.QUEUED, True), (Status.SCHEDULED, False), (Status.RUNNING, False), (Status.FAILED, False)],
+)
+def test_whether_anything_is_due(database: Database, factory: Factory, status: Status, due: bool) -> None:
+    factory.in_state(status)
+    with database.begin() as connection:
+        assert anything_due(connection, ["another", QUEUE]) == due
+        assert not anything_due(connection, ["another"])
