@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable
 from uuid import UUID
@@ -25,13 +26,21 @@ class Progress:
         self._latest: tuple[float, float | None, str | None, str | None] | None = None
 
     def report(self, current: float, total: float | None, step: str | None, message: str | None) -> None:
-        """Remember a report; one that has not been written yet is replaced."""
+        """Remember a report; one that has not been written yet is replaced.
+
+        A total that is no positive number counts as unknown, a report whose ``current`` is no number is dropped:
+        progress is for people, and no reason to fail a job.
+        """
+        current = float(current)
+        if not math.isfinite(current):
+            return
+        total = None if total is None or not math.isfinite(total) or total <= 0 else float(total)
         with self._lock:
             self._latest = (
-                current,
+                max(0.0, current),
                 total,
-                step and shortened(step, _LONGEST),
-                message and shortened(message, _LONGEST),
+                None if step is None else shortened(str(step), _LONGEST),
+                None if message is None else shortened(str(message), _LONGEST),
             )
 
     def take(self) -> ProgressReport | None:

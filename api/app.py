@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
@@ -97,7 +98,7 @@ def create_app(
     app.state.authenticate = authenticate
     # FastAPI documents these two, but Starlette serves them: that saves most of what an empty endpoint costs.
     app.router.routes[:0] = [
-        Route("/v1/jobs/{job_id}", jobs.get_job, methods=["GET"], include_in_schema=False),
+        Route("/v1/jobs/{job_id:uuid_text}", jobs.get_job, methods=["GET"], include_in_schema=False),
         Route("/v1/jobs", submit.submit_job, methods=["POST"], include_in_schema=False),
     ]
     routers = [
@@ -107,7 +108,9 @@ def create_app(
             submit,
             run,
             job_list,
+            streams,
             jobs,
+            events,
             results,
             changes,
             files,
@@ -115,19 +118,30 @@ def create_app(
             queues,
             system,
             probes,
-            events,
-            streams,
         )
     ]
     for router in routers:
         # Endpoints that do nothing with their caller need one all the same.
         public = router in (docs_page.router, probes.router)
         app.include_router(router, dependencies=[] if public else [Depends(current_caller)])
-    # The first of all that match is taken, and the path of a job matches this one too.
-    app.router.routes.insert(0, app.router.routes.pop())
     docs_page.mount_assets(app)
     add_problem_handlers(app, [route for router in routers for route in router.routes if isinstance(route, APIRoute)])
     return app
+
+
+class _UuidText(Convertor[str]):
+    """What may be a job's id; other names under /v1/jobs/ are other resources."""
+
+    regex = "[^/]{36}"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("uuid_text", _UuidText())
 
 
 class _Application(FastAPI):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection
@@ -35,7 +36,9 @@ class DatabaseThreads:
                 still be committed.
         """
         seconds = patience or self._patience
-        future = asyncio.get_running_loop().run_in_executor(self._threads, self._transact, work)
+        # The request's context goes along: what is logged or audited in the thread names the request.
+        in_context = copy_context().run
+        future = asyncio.get_running_loop().run_in_executor(self._threads, in_context, self._transact, work)
         try:
             async with asyncio.timeout(seconds):
                 return await future

@@ -143,7 +143,7 @@ def _usable(document: Any) -> Mapping[str | None, PyJWK]:
 def _key(item: Any) -> PyJWK | None:
     if not isinstance(item, dict) or item.get("use", "sig") != "sig":
         return None
-    algorithm = _ALGORITHMS.get((item.get("kty", ""), item.get("crv")))
+    algorithm = _ALGORITHMS.get((str(item.get("kty")), str(item["crv"]) if "crv" in item else None))
     if algorithm is None or item.get("alg", algorithm) != algorithm:
         return None
     try:

@@ -36,6 +36,10 @@ class LiveStreams:
         self._events = EventHub(self._read_events)
         self._changes = ChangeHub(self._read_changes)
 
+    def __len__(self) -> int:
+        """How many streams are open."""
+        return len(self._open)
+
     def stop(self) -> None:
         """End all streams, present and future ones. Called in the loop."""
         self._open.stop()

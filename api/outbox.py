@@ -74,6 +74,9 @@ class OpenStreams:
         self._open: set[Outbox] = set()
         self._stopped = False
 
+    def __len__(self) -> int:
+        return len(self._open)
+
     def new(self) -> Outbox:
         """Return the outbox of a new stream."""
         return Outbox(limit=self._limit)

@@ -1,4 +1,4 @@
-"""uvicorn's server, made to stop at once even while requests wait for jobs."""
+"""uvicorn's server, made to stop at once even while requests wait for jobs and streams are open."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 
 class Server(uvicorn.Server):
-    """Ends the waits of requests before it waits for the requests themselves.
+    """Ends waits and streams before it waits for the requests themselves.
 
     uvicorn tells the application to shut down only after the last request has been answered.
     """
@@ -20,5 +20,7 @@ class Server(uvicorn.Server):
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._app.state.services.waits.stop()
+        services = self._app.state.services
+        services.waits.stop()
+        services.live.stop()
         await super().shutdown(sockets)

@@ -6,7 +6,13 @@ What a project that defines jobs imports::
 
     @job("report.build", queue="reports")
     def build(payload: BuildReport, run: Run) -> Report: ...
+
+What a program that submits them imports::
+
+    from callboard import Client
 """
+
+from typing import TYPE_CHECKING, Any
 
 from actors.adopt import adopt
 from actors.context import Run
@@ -14,4 +20,16 @@ from actors.interrupts import JobInterrupted
 from actors.registry import job
 from db.version import VERSION as __version__  # noqa: N811 - the name that tools look for
 
-__all__ = ["JobInterrupted", "Run", "__version__", "adopt", "job"]
+if TYPE_CHECKING:
+    from callboard.client import AsyncClient, Client
+
+__all__ = ["AsyncClient", "Client", "JobInterrupted", "Run", "__version__", "adopt", "job"]
+
+
+def __getattr__(name: str) -> Any:
+    # Workers import this package too, and have no use for an HTTP client.
+    if name in {"AsyncClient", "Client"}:
+        from callboard import client  # noqa: PLC0415
+
+        return getattr(client, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,24 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 import orjson
-from sqlalchemy import CTE, JSON, Column, ColumnElement, Text, Uuid, any_, bindparam, cast, column, func, select
+from sqlalchemy import (
+    CTE,
+    JSON,
+    Column,
+    ColumnElement,
+    Join,
+    Lateral,
+    Select,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    cast,
+    column,
+    func,
+    select,
+    true,
+)
 from sqlalchemy.types import TypeEngine
 
 
@@ -24,13 +41,19 @@ def batch(**columns: TypeEngine[Any]) -> CTE:
     return select(*rows.c).cte("batch").prefix_with("MATERIALIZED")
 
 
-def among(key: Column[Any], table: CTE) -> ColumnElement[bool]:
-    """Say that ``key`` is one of ``table``'s ids, beside a join that says so too.
+def each(rows: CTE, found: Select[Any], *, isouter: bool = False) -> tuple[Join, Lateral]:
+    """Return the join of ``rows`` with ``found``, a lookup with one of them, and the lookup's side of it.
 
-    The join alone leaves the planner free to read all of the other table first, which looks cheap while that is small;
-    a prepared statement keeps such a plan while the table grows. With this it looks the ids up, however it joins. (It
-    cannot stand for the join where there are partitions, as it leaves out none of them.)
+    A plain join leaves the planner free to read all of the other table, which looks best while that is small, and a
+    prepared statement keeps such a plan while the table grows. This is one lookup a row, in the order of the rows,
+    whatever the planner believes, if ``found`` ends in FOR UPDATE or LIMIT: such a subquery it must not dissolve.
     """
+    lateral = found.lateral("found")
+    return rows.join(lateral, true(), isouter=isouter), lateral
+
+
+def among(key: Column[Any], table: CTE) -> ColumnElement[bool]:
+    """Say that ``key`` is one of ``table``'s ids, so that each is looked up in an index of ``key``."""
     return key == any_(func.array(select(table.c.id).scalar_subquery(), type_=Uuid))
 
 

@@ -39,21 +39,21 @@ from db.views import view_of
 class _Xid(UserDefinedType[Any]):
     cache_ok = True
 
-    def get_col_spec(self) -> str:
+    def get_col_spec(self, **_: Any) -> str:
         return "xid"
 
 
 class _Xid8(UserDefinedType[Any]):
     cache_ok = True
 
-    def get_col_spec(self) -> str:
+    def get_col_spec(self, **_: Any) -> str:
         return "xid8"
 
 
 class _Snapshot(UserDefinedType[Any]):
     cache_ok = True
 
-    def get_col_spec(self) -> str:
+    def get_col_spec(self, **_: Any) -> str:
         return "pg_snapshot"
 
 

@@ -34,6 +34,7 @@ from sqlalchemy import (
     tuple_,
     union_all,
 )
+from sqlalchemy.types import TypeEngine
 
 from db.batch import batch, batch_of
 from db.ids import created_at_of
@@ -135,7 +136,7 @@ _job = union_all(
 # Of most jobs nothing is new, and nothing else of them is looked at.
 _changed = select(_job).where(_job.c.revision != _job.c.known).cte("changed")
 
-_DETAILS: Final = {
+_DETAILS: Final[dict[str, TypeEngine[Any]]] = {
     "worker": Text(), "status": Text(), "error": Text(), "next_attempt_at": TIME, "reason": Text(),
     "error_type": Text(), "error_message": Text(), "current": Double(), "total": Double(), "step": Text(),
     "message": Text(),

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Double, Integer, Text, Uuid, and_, cast, func
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.types import TypeEngine
 
-from db.batch import among, batch, batch_of
+from db.batch import among, batch, batch_of, each
 from db.models import TIME, job_progress, jobs
 from db.states import Status
 from db.text import storable
@@ -54,16 +54,19 @@ _COLUMNS: dict[str, TypeEngine[Any]] = {
 _reports = batch(**_COLUMNS)
 # RFC 3339 with milliseconds, as the API writes every time.
 _now_text = func.to_char(func.timezone("UTC", func.now()), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+_of_running, _running = each(
+    _reports,
+    select(jobs.c.id)
+    .where(jobs.c.id == _reports.c.id, jobs.c.attempt == _reports.c.attempt, jobs.c.status == Status.RUNNING)
+    .with_for_update(),
+)
+_news = select(_running.c.id, _reports.c.progress).select_from(_of_running).cte("news")
+_report = select(cast(_news.c.progress, JSONB)).where(_news.c.id == jobs.c.id).scalar_subquery()
 _shown = (
     update(jobs)
-    .where(
-        jobs.c.id == _reports.c.id,
-        among(jobs.c.id, _reports),
-        jobs.c.attempt == _reports.c.attempt,
-        jobs.c.status == Status.RUNNING,
-    )
+    .where(among(jobs.c.id, _news))
     .values(
-        progress=cast(_reports.c.progress, JSONB).op("||")(func.jsonb_build_object("updated_at", _now_text)),
+        progress=_report.op("||")(func.jsonb_build_object("updated_at", _now_text)),
         revision=jobs.c.revision + 1,
     )
     .returning(jobs.c.id, jobs.c.created_at, jobs.c.attempt)

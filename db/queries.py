@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    CompoundSelect,
     Connection,
     RowMapping,
     Select,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from db.batch import among, batch, batch_of
+from db.batch import batch, batch_of, each
 from db.ids import created_at_of
 from db.models import TIME, job_attempts, job_history, jobs
 from db.states import LIVE, TERMINAL, Status
@@ -37,12 +38,16 @@ _in_history = and_(
     job_history.c.created_at == _ids.c.created_at,
     job_history.c.deleted.is_(False),
 )
-_live = _ids.join(jobs, and_(jobs.c.id == _ids.c.id, among(jobs.c.id, _ids)))
-# One statement, one snapshot: a job that moves from one table to the other meanwhile is seen in exactly one.
-_by_id = union_all(
-    view_of(jobs).select_from(_live),
-    view_of(job_history).select_from(_ids.join(job_history, _in_history)),
-)
+
+
+def _either(live: Select[Any], finished: Select[Any]) -> CompoundSelect[Any]:
+    """Look each id up in both tables. One statement, one snapshot: a job that moves meanwhile is seen in exactly one."""
+    in_jobs, job = each(_ids, live.where(jobs.c.id == _ids.c.id).limit(1))
+    in_history, done = each(_ids, finished.where(_in_history).limit(1))
+    return union_all(select(*job.c).select_from(in_jobs), select(*done.c).select_from(in_history))
+
+
+_by_id = _either(view_of(jobs), view_of(job_history))
 
 
 def get_jobs(connection: Connection, job_ids: Sequence[UUID]) -> dict[UUID, RowMapping]:
@@ -59,11 +64,9 @@ class JobState:
     revision: int
 
 
-_states = union_all(
-    select(jobs.c.id, jobs.c.status, jobs.c.revision).select_from(_live),
-    select(job_history.c.id, job_history.c.status, job_history.c.revision).select_from(
-        _ids.join(job_history, _in_history)
-    ),
+_states = _either(
+    select(jobs.c.id, jobs.c.status, jobs.c.revision),
+    select(job_history.c.id, job_history.c.status, job_history.c.revision),
 )
 
 
@@ -73,9 +76,9 @@ def get_states(connection: Connection, job_ids: Sequence[UUID]) -> dict[UUID, Jo
     return {row.id: JobState(Status(row.status), row.revision) for row in rows}
 
 
-_payloads = union_all(
-    select(jobs.c.id, cast(jobs.c.payload, Text).label("payload")).select_from(_live),
-    select(job_history.c.id, cast(job_history.c.payload, Text)).select_from(_ids.join(job_history, _in_history)),
+_payloads = _either(
+    select(jobs.c.id, cast(jobs.c.payload, Text).label("payload")),
+    select(job_history.c.id, cast(job_history.c.payload, Text).label("payload")),
 )
 
 

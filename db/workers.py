@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import array
 
-from db.batch import among, batch, batch_of
+from db.batch import batch, batch_of, each
 from db.models import jobs, workers
 from db.states import Status
 
@@ -100,14 +100,15 @@ class StopReason(StrEnum):
 
 _held = batch(id=Uuid(), attempt=Integer())
 _ours = and_(jobs.c.id == _held.c.id, jobs.c.attempt == _held.c.attempt, jobs.c.status == Status.RUNNING)
+_asked_about, _job = each(_held, select(jobs.c.id, jobs.c.cancel_requested_at).where(_ours).limit(1), isouter=True)
 _stop_requests = (
     select(
         _held.c.id,
         _held.c.attempt,
-        case((jobs.c.id.is_(None), StopReason.LEASE_LOST.value), else_=StopReason.CANCELLED.value).label("reason"),
+        case((_job.c.id.is_(None), StopReason.LEASE_LOST.value), else_=StopReason.CANCELLED.value).label("reason"),
     )
-    .select_from(_held.outerjoin(jobs, and_(_ours, among(jobs.c.id, _held))))
-    .where(or_(jobs.c.id.is_(None), jobs.c.cancel_requested_at.is_not(None)))
+    .select_from(_asked_about)
+    .where(or_(_job.c.id.is_(None), _job.c.cancel_requested_at.is_not(None)))
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, TypeVar
+from typing import IO, Any, TypeVar
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ class Upload:
     """A file to send as the form field ``file``."""
 
     name: str
-    content: BinaryIO
+    content: IO[bytes]
     media_type: str
 
 
@@ -33,7 +33,7 @@ class Call:
     """The body, JSON."""
     upload: Upload | None = None
     """The body, a form with one file; streamed."""
-    sink: BinaryIO | None = None
+    sink: IO[bytes] | None = None
     """Where the body of a success goes, as it comes, instead of into :attr:`Answer.content`."""
     wait: float = 0.0
     """Seconds for which the server may hold its answer back."""

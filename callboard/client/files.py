@@ -7,13 +7,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from callboard.client.calls import Upload
 
-Source = str | Path | BinaryIO
+Source = str | Path | IO[bytes]
 """A path, or a file open for reading in binary mode."""
-Target = str | Path | BinaryIO
+Target = str | Path | IO[bytes]
 """A path, or a file open for writing in binary mode that can be sought."""
 
 
@@ -33,7 +33,7 @@ def reading(source: Source, name: str | None, media_type: str | None) -> Iterato
 
 
 @contextmanager
-def writing(target: Target) -> Iterator[BinaryIO]:
+def writing(target: Target) -> Iterator[IO[bytes]]:
     """Open where bytes go. Under a path, the file is there when it is complete, and as it was before if it fails.
 
     Raises:
@@ -53,6 +53,6 @@ def writing(target: Target) -> Iterator[BinaryIO]:
             raise
 
 
-def _upload(content: BinaryIO, name: str, media_type: str | None) -> Upload:
+def _upload(content: IO[bytes], name: str, media_type: str | None) -> Upload:
     guessed = mimetypes.guess_type(name)[0]
     return Upload(name, content, media_type or guessed or "application/octet-stream")

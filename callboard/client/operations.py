@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
@@ -55,10 +55,9 @@ class Operations:
 
     retries: Retries
 
-    def submit(self, new: NewJob, *, key: str | None, wait: float | None) -> Operation[Job]:
-        """Submit one job, waiting up to ``wait`` seconds for its end in the same request."""
-        seconds = None if wait is None else min(wait, LONGEST_WAIT)
-        call = _post("/v1/jobs", to_json(submission(new)), key=key, wait=seconds)
+    def submit(self, new: NewJob, *, key: str | None) -> Operation[Job]:
+        """Submit one job."""
+        call = _post("/v1/jobs", to_json(submission(new)), key=key)
         return _parse(Job, (yield from self.retries.send(call)))
 
     def submit_batch(self, new: Sequence[NewJob], *, key: str | None) -> Operation[list[UUID]]:
@@ -145,7 +144,7 @@ class Operations:
         """Store a file. One whose answer was lost is nobody's, and the server removes it after a while."""
         return _parse(StoredFile, (yield from self.retries.send(Call("POST", "/v1/files", upload=upload))))
 
-    def download(self, file_id: UUID | str, sink: BinaryIO) -> Operation[None]:
+    def download(self, file_id: UUID | str, sink: IO[bytes]) -> Operation[None]:
         """Write a file's bytes into ``sink``."""
         yield from self.retries.send(Call("GET", f"/v1/files/{quote(str(file_id), safe='')}", sink=sink))
 

@@ -10,6 +10,7 @@ import uvicorn
 from actors.registry import load_job_types
 from api.app import create_app
 from api.authenticator import Authenticator
+from api.server import Server
 from api.tokens import Tokens
 from db.engine import Database
 from db.errors import ConfigurationError, Unavailable
@@ -42,7 +43,7 @@ def run_api(settings: Settings, *, host: str, port: int) -> int:
         timeout_graceful_shutdown=_GRACE,
     )
     with listening:
-        uvicorn.Server(config).run(sockets=[listening])
+        Server(app, config).run(sockets=[listening])
     return 0
 
 

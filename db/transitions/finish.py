@@ -10,10 +10,12 @@ from uuid import UUID
 import orjson
 from sqlalchemy import (
     CTE,
+    ColumnElement,
     Connection,
     Double,
     FromClause,
     Integer,
+    ScalarSelect,
     Text,
     Uuid,
     cast,
@@ -27,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
-from db.batch import among, batch, batch_of
+from db.batch import among, batch, batch_of, each
 from db.models import job_attempts, jobs
 from db.outcome import JobError, Outcome
 from db.states import TERMINAL, Reason, Status
@@ -58,11 +60,11 @@ _COLUMNS: dict[str, TypeEngine[Any]] = {
     "delay": Double(),
 }
 _endings = batch(**_COLUMNS)
-_OURS = (
-    jobs.c.id == _endings.c.id,
-    among(jobs.c.id, _endings),
-    jobs.c.attempt == _endings.c.attempt,
-    jobs.c.status == Status.RUNNING,
+# Locked in the order of their ids, as everywhere.
+_ours = (
+    select(*jobs.c)
+    .where(jobs.c.id == _endings.c.id, jobs.c.attempt == _endings.c.attempt, jobs.c.status == Status.RUNNING)
+    .with_for_update()
 )
 
 
@@ -94,20 +96,21 @@ _ABOUT_ATTEMPT = (
     _endings.c.traceback,
 )
 
+_last_endings, _last = each(_endings, _ours)
 _gone = (
-    delete(jobs)
-    .where(*_OURS)
-    .returning(
-        *jobs.c,
+    select(
+        *_last.c,
         _endings.c.status.label("new_status"),
         _endings.c.result.label("new_result"),
         _endings.c.error.label("new_error"),
         *_ABOUT_ATTEMPT,
     )
+    .select_from(_last_endings)
     .cte("gone")
 )
 _finish = (
     select(_gone.c.id, _gone.c.attempt)
+    .add_cte(delete(jobs).where(among(jobs.c.id, _gone)).cte("deleted"))
     .add_cte(
         into_history(
             _gone,
@@ -130,41 +133,37 @@ def finish(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID,
 
 
 # UPDATE … RETURNING gives new values, but the attempt's row needs the old ones: who ran it, since when.
+# A job that is to be cancelled does not wait for another attempt.
+_ending_attempts, _ending = each(_endings, _ours.where(jobs.c.cancel_requested_at.is_(None)))
 _waiting = (
     select(
-        jobs.c.id,
-        jobs.c.created_at,
-        jobs.c.attempt,
-        jobs.c.worker_id,
-        jobs.c.worker,
-        jobs.c.attempt_started_at,
+        *(_ending.c[name] for name in ("id", "created_at", "attempt", "worker_id", "worker", "attempt_started_at")),
         *_ABOUT_ATTEMPT,
         _endings.c.status,
         _endings.c.error,
         _endings.c.delay,
     )
-    .select_from(_endings.join(jobs, jobs.c.id == _endings.c.id))
-    # A job that is to be cancelled does not wait for another attempt.
-    .where(*_OURS, jobs.c.cancel_requested_at.is_(None))
-    .order_by(jobs.c.id)
-    .with_for_update(of=jobs)
+    .select_from(_ending_attempts)
     .cte("ended")
 )
+
+
+def _of_ending(column: ColumnElement[Any]) -> ScalarSelect[Any]:
+    return select(column).where(_waiting.c.id == jobs.c.id).scalar_subquery()
 
 
 def _wait_again(values: dict[str, object]) -> CTE:
     return (
         update(jobs)
-        .where(jobs.c.id == _waiting.c.id, among(jobs.c.id, _waiting))
+        .where(among(jobs.c.id, _waiting))
         .values(
-            status=_waiting.c.status,
+            status=_of_ending(_waiting.c.status),
             worker_id=None,
             attempt_started_at=None,
             dispatched_at=None,
             revision=jobs.c.revision + 1,
             **values,
         )
-        .returning(jobs.c.id)
         .cte("waiting")
     )
 
@@ -174,9 +173,9 @@ _retry_later = (
     .add_cte(
         _wait_again(
             {
-                "due_at": func.now() + func.make_interval(0, 0, 0, 0, 0, 0, _waiting.c.delay),
+                "due_at": func.now() + func.make_interval(0, 0, 0, 0, 0, 0, _of_ending(_waiting.c.delay)),
                 "retries": jobs.c.retries + 1,
-                "error": cast(_waiting.c.error, JSONB),
+                "error": _of_ending(cast(_waiting.c.error, JSONB)),
             }
         )
     )
@@ -230,7 +229,8 @@ def _cancelled(ending: Ending) -> Outcome:
 
 
 def _parameters(endings: Sequence[Ending]) -> dict[str, str]:
-    return batch_of(_COLUMNS, (_row(ending) for ending in sorted(endings, key=lambda ending: ending.job_id)))
+    unique = {(ending.job_id, ending.attempt): ending for ending in endings}
+    return batch_of(_COLUMNS, (_row(unique[key]) for key in sorted(unique)))
 
 
 def _row(ending: Ending) -> tuple[object, ...]:

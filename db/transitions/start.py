@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Double, Integer, Text, Uuid, all_, bindparam, cast, func, null, or_, select, update
 
-from db.batch import among, batch, batch_of
+from db.batch import among, batch, batch_of, each
 from db.models import jobs, queues, workers
 from db.states import Status
 
@@ -68,15 +68,17 @@ def promote(connection: Connection, *, limit: int = 1000) -> int:
 
 
 _claims = batch(id=Uuid(), attempt=Integer())
+_awaits = (
+    jobs.c.id == _claims.c.id,
+    jobs.c.attempt == _claims.c.attempt - 1,
+    jobs.c.status == Status.QUEUED,
+)
+_confirmed, _in_broker = each(
+    _claims, select(jobs.c.id).where(*_awaits, jobs.c.dispatched_at.is_(None)).with_for_update()
+)
 _mark_dispatched = (
     update(jobs)
-    .where(
-        jobs.c.id == _claims.c.id,
-        among(jobs.c.id, _claims),
-        jobs.c.attempt == _claims.c.attempt - 1,
-        jobs.c.status == Status.QUEUED,
-        jobs.c.dispatched_at.is_(None),
-    )
+    .where(among(jobs.c.id, select(_in_broker.c.id).select_from(_confirmed).cte("in_broker")))
     .values(dispatched_at=_NOW)
 )
 
@@ -110,14 +112,12 @@ def undispatch(connection: Connection, queue: str, *, older_than: float) -> int:
     return len(connection.execute(_undispatch, {"of_queue": queue, "older_than": older_than}).all())
 
 
-# The rows are locked in the order of their ids, so that two processes holding the same messages cannot deadlock.
-_claimable = (
+# Locked in the order of their ids, so that two processes holding the same messages cannot deadlock.
+_held, _job = each(
+    _claims,
     select(jobs.c.id)
-    .select_from(_claims.join(jobs, jobs.c.id == _claims.c.id))
     .where(
-        among(jobs.c.id, _claims),
-        jobs.c.attempt == _claims.c.attempt - 1,
-        jobs.c.status == Status.QUEUED,
+        *_awaits,
         or_(jobs.c.expires_at.is_(None), jobs.c.expires_at > _NOW, jobs.c.started_at.is_not(None)),
         # An array, and not NOT IN: the planner takes that for something to be done anew for each job.
         jobs.c.queue != all_(func.array(select(queues.c.name).where(queues.c.paused).scalar_subquery())),
@@ -125,10 +125,9 @@ _claimable = (
         .where(workers.c.id == bindparam("claimed_by", type_=Uuid), workers.c.state.in_(["running", "draining"]))
         .exists(),
     )
-    .order_by(jobs.c.id)
-    .with_for_update(of=jobs)
-    .cte("claimable")
+    .with_for_update(of=jobs),
 )
+_claimable = select(_job.c.id).select_from(_held).cte("claimable")
 _claim = (
     update(jobs)
     .where(among(jobs.c.id, _claimable))

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from api import answers
+from api.paging import page_token
 from db.ids import created_at_of, new_id
 from db.states import Status
 from tests.support.factory import Factory
@@ -125,8 +126,6 @@ def test_two_values_of_one_tag_are_refused(api: Served, as_problem: AsProblem) -
 
 
 def test_a_token_of_any_job_is_a_place_in_the_list(api: Served, factory: Factory) -> None:
-    from api.paging import page_token
-
     made = [factory.submit() for _ in range(3)]
     assert listed(api, page_token=page_token(made[1])) == [made[0]]
     assert listed(api, page_token=page_token(new_id())) == made[::-1]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from tests.support.serving import Served
 AsProblem = Callable[[httpx.Response, int, str], dict[str, Any]]
 
 RETRIABLE = {Status.FAILED, Status.CANCELLED, Status.EXPIRED}
+ABOUT_ONE_JOB = [("GET", ""), ("GET", "/result"), ("GET", "/attempts"), ("POST", "/cancel"), ("POST", "/retry")]
 STRANGER = {"x-owner": "stranger", "x-role": "client"}
 VIEWER = {"x-owner": "stranger", "x-role": "viewer"}
 OPERATOR = {"x-owner": "stranger", "x-role": "operator"}
@@ -111,8 +113,6 @@ def test_something_else_cannot_be_included(api: Served, factory: Factory, as_pro
 
 
 def test_polls_at_the_same_time_each_get_their_job(api: Served, factory: Factory) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     job_ids = [str(factory.submit()) for _ in range(20)] + [str(new_id())]
     with ThreadPoolExecutor(16) as threads:
         got = list(threads.map(lambda job_id: api.client.get(f"/v1/jobs/{job_id}").json().get("id"), job_ids * 5))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 from uuid import UUID
@@ -26,8 +27,6 @@ values = st.recursive(
 
 @given(values)
 def test_what_is_storable_survives_and_what_is_not_is_suspicious(value: Any) -> None:
-    import json
-
     body = json.dumps(value).encode()
     decoded = from_json(body)
     refused = list(unstorable(decoded))

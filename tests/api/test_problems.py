@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import HTTPException
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 import api.errors
 import db.errors
@@ -24,7 +26,7 @@ ERRORS = [
 
 
 def test_unknown_paths_are_problems(client: httpx.Client, as_problem: AsProblem) -> None:
-    for path in ("/", "/nope", "/v1", "/v1/jobs/", "/docs", "/v1/jobs/x/y/z", "/%00", "/%ff"):
+    for path in ("/", "/nope", "/v1", "/v1/jobs/", "/v1/jobs/x/y/z", "/%00", "/%ff"):
         answer = client.get(path)
         assert answer.status_code == 404
         assert answer.json()["code"] == "not-found"
@@ -51,13 +53,12 @@ def test_every_code_is_explained(client: httpx.Client, as_problem: AsProblem) ->
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
 def test_every_error_of_the_domain_is_a_problem(kind: type[CallboardError]) -> None:
     problem = problem_of(kind.__new__(kind))
-    if kind in (CallboardError, ConfigurationError):
-        assert problem.status == 500
-    else:
+    if "code" in vars(kind) and kind not in (CallboardError, ConfigurationError):
         assert problem.code == kind.code
+    else:
+        assert problem.status == 500
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_nobody_expected_is_told_without_details(api: Served, as_problem: AsProblem) -> None:
     async def broken() -> None:
         raise RuntimeError("secret")
@@ -89,6 +90,8 @@ def test_a_request_id_is_taken_or_made(client: httpx.Client) -> None:
         assert answer.headers["x-request-id"] not in {bad, ""}
 
 
-def test_a_request_id_is_logged(client: httpx.Client, capsys: pytest.CaptureFixture[str]) -> None:
-    client.get("/livez", headers={"x-request-id": "find-me"})
-    assert "find-me" in capsys.readouterr().out
+def test_a_request_id_is_logged(client: httpx.Client) -> None:
+    with capture_logs(processors=[merge_contextvars]) as logs:
+        client.get("/livez", headers={"x-request-id": "find-me"})
+        client.get("/livez")  # on the same connection: the first request is over, its log line included
+    assert "find-me" in [entry["request_id"] for entry in logs]

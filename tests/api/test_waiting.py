@@ -36,7 +36,11 @@ def announced(settings: Settings) -> Iterator[Callable[[], None]]:
     """Yield a function that returns when a job has been submitted."""
     with psycopg.connect(settings.require_database_url(), autocommit=True) as listener:
         listener.execute(f"LISTEN {DISPATCH_CHANNEL}")
-        yield lambda: [None for _ in [next(listener.notifies(timeout=20))]][0]
+
+        def wait() -> None:
+            assert next(listener.notifies(timeout=20))
+
+        yield wait
 
 
 def waiting_for(api: Served, job_id: Any) -> None:
@@ -175,8 +179,8 @@ def test_one_query_serves_all_that_wait(serve: Any, settings: Settings, factory:
                 asyncio.create_task(client.get(f"/v1/jobs/{job_id}", params={"wait": "30"}, timeout=60))
                 for job_id in job_ids
             ]
-            while len(api.app.state.services.waits._waiters) < len(job_ids):
-                await asyncio.sleep(0.01)
+            for job_id in job_ids:
+                await asyncio.to_thread(waiting_for, api, job_id)
             statements.clear()
             await asyncio.sleep(1.0)
             # Ticks of 50 to 100 ms; one query each, whatever the number of those who wait.

@@ -24,13 +24,15 @@ RETRY, RELEASED, ASKED, FINISHED = (
     EventKind.RETRY, EventKind.RELEASED, EventKind.CANCEL_REQUESTED, EventKind.FINISHED,
 )  # fmt: skip
 
+START = Position()
+
 
 def read(database: Database, *watches: Watch, limit: int = 100) -> dict[UUID, JobEvents]:
     with database.begin() as connection:
         return read_events(connection, watches, limit=limit)
 
 
-def events(database: Database, job_id: UUID, after: Position = Position(), *, limit: int = 100) -> list[Event]:
+def events(database: Database, job_id: UUID, after: Position = START, *, limit: int = 100) -> list[Event]:
     """All events after a position, read page by page."""
     found: list[Event] = []
     while True:

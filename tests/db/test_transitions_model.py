@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as play
 from sqlalchemy import update
 
@@ -51,10 +51,29 @@ ENDS = st.sampled_from(["succeed", "fail", "raise", "release", "cancel"])
 LEASE_TTL = 30.0
 
 
-class Transitions(RuleBasedStateMachine):
-    jobs = Bundle("jobs")
-    workers = Bundle("workers")
+def a_job(*likely: Status) -> st.SearchStrategy[ModelJob]:
+    """Any job, four times as often one in a state where the step has an effect."""
 
+    def choose(machine: Transitions) -> st.SearchStrategy[ModelJob]:
+        jobs = list(machine.model.values())
+        return st.sampled_from([job for job in jobs if job.status in likely] * 4 + jobs)
+
+    return st.runner().flatmap(choose)
+
+
+def a_worker() -> st.SearchStrategy[ModelWorker]:
+    """Any worker, four times as often one that is alive."""
+
+    def choose(machine: Transitions) -> st.SearchStrategy[ModelWorker]:
+        return st.sampled_from([worker for worker in machine.workers if worker.alive] * 4 + machine.workers)
+
+    return st.runner().flatmap(choose)
+
+
+with_jobs = precondition(lambda machine: machine.model)
+
+
+class Transitions(RuleBasedStateMachine):
     def __init__(self, database: Database) -> None:
         super().__init__()
         self.database = database
@@ -62,29 +81,25 @@ class Transitions(RuleBasedStateMachine):
         self.model: dict[Any, ModelJob] = {}
         self.keys: dict[str, tuple[bytes, list[Any]]] = {}
         self.seen: dict[Any, Record] = {}
-        self.paused = False
+        self.workers: list[ModelWorker] = []
         with database.begin() as connection:
             connection.exec_driver_sql("; ".join(f"DELETE FROM {table}" for table in metadata.sorted_tables))
             ensure_queues(connection, [QUEUE])
+        self.boot()
 
-    @initialize(target=workers)
-    def first_worker(self) -> ModelWorker:
-        return ModelWorker(self.factory.worker())
-
-    @rule(target=workers)
-    def boot(self) -> ModelWorker:
-        return ModelWorker(self.factory.worker())
+    @rule()
+    def boot(self) -> None:
+        self.workers.append(ModelWorker(self.factory.worker()))
 
     # --- submitting -------------------------------------------------------------------------------------------------
 
     @rule(
-        target=jobs,
         later=st.booleans(),
         priority=st.integers(0, 9),
         max_retries=st.integers(0, 2),
         unique_key=st.sampled_from([None, None, "one", "two"]),
     )
-    def submit(self, *, later: bool, priority: int, max_retries: int, unique_key: str | None) -> ModelJob:
+    def submit(self, *, later: bool, priority: int, max_retries: int, unique_key: str | None) -> None:
         new = self.factory.new_job(
             priority=priority,
             max_retries=max_retries,
@@ -96,25 +111,23 @@ class Transitions(RuleBasedStateMachine):
             (made,) = submit(connection, [Request([new])])
         expected = self.expect(new)
         assert (made.kind, made.job_ids) == (SubmissionKind.CREATED, [expected.id])
-        return expected
 
-    @rule(target=jobs, key=st.sampled_from(["k", "l"]), body=st.sampled_from([b"a", b"b"]))
-    def submit_with_idempotency_key(self, key: str, body: bytes) -> ModelJob:
+    @rule(key=st.sampled_from(["k", "l"]), body=st.sampled_from([b"a", b"b"]))
+    def submit_with_idempotency_key(self, key: str, body: bytes) -> None:
         new = self.factory.new_job(max_retries=0)
         with self.database.begin() as connection:
             (made,) = submit(connection, [Request([new], IdempotencyKey("owner", key, body, 60.0))])
         if key not in self.keys:
             self.keys[key] = (body, [new.id])
+            self.expect(new)
             assert (made.kind, made.job_ids) == (SubmissionKind.CREATED, [new.id])
-            return self.expect(new)
-        first_body, first_ids = self.keys[key]
-        if first_body == body:
-            assert (made.kind, made.job_ids) == (SubmissionKind.REPLAYED, first_ids)
+        elif self.keys[key][0] == body:
+            assert (made.kind, made.job_ids) == (SubmissionKind.REPLAYED, self.keys[key][1])
         else:
             assert (made.kind, made.job_ids) == (SubmissionKind.KEY_REUSED, [])
-        return self.model[first_ids[0]]
 
-    @rule(job=jobs)
+    @with_jobs
+    @rule(job=a_job(*TERMINAL))
     def submit_again_after_a_lost_answer(self, job: ModelJob) -> None:
         with self.database.begin() as connection:
             (made,) = submit(connection, [Request([job.new])], repeated=True)
@@ -130,7 +143,8 @@ class Transitions(RuleBasedStateMachine):
 
     # --- dispatching ------------------------------------------------------------------------------------------------
 
-    @rule(job=jobs)
+    @with_jobs
+    @rule(job=a_job(Status.SCHEDULED, Status.RETRYING))
     def promote(self, job: ModelJob) -> None:
         clock.make_due(self.database, job.id)
         with self.database.begin() as connection:
@@ -152,7 +166,8 @@ class Transitions(RuleBasedStateMachine):
         for job in expected[:confirmed]:
             job.mark_dispatched(job.attempt + 1)
 
-    @rule(job=jobs, offset=OFFSETS)
+    @with_jobs
+    @rule(job=a_job(Status.QUEUED), offset=OFFSETS)
     def confirm_late(self, job: ModelJob, offset: int) -> None:
         with self.database.begin() as connection:
             mark_dispatched(connection, [Claim(job.id, job.attempt + 1 + offset)])
@@ -167,39 +182,43 @@ class Transitions(RuleBasedStateMachine):
         for job in expected:
             job.dispatched = False
 
-    @rule()
-    def pause_or_resume(self) -> None:
-        self.paused = not self.paused
-        with self.database.begin() as connection:
-            connection.execute(update(queues).values(paused=self.paused))
-
     # --- running ----------------------------------------------------------------------------------------------------
 
+    @with_jobs
     @rule(
-        messages=st.lists(st.tuples(jobs, OFFSETS), min_size=1, max_size=4, unique_by=lambda message: message[0].id),
-        worker=workers,
+        messages=st.lists(
+            st.tuples(a_job(Status.QUEUED), OFFSETS), min_size=1, max_size=4, unique_by=lambda message: message[0].id
+        ),
+        worker=a_worker(),
+        paused=st.sampled_from([False, False, False, True]),
     )
-    def claim(self, messages: list[tuple[ModelJob, int]], worker: ModelWorker) -> None:
+    def claim(self, messages: list[tuple[ModelJob, int]], worker: ModelWorker, *, paused: bool) -> None:
         claims = [Claim(job.id, job.attempt + 1 + offset) for job, offset in messages]
         with self.database.begin() as connection:
+            connection.execute(update(queues).values(paused=paused))
             claimed = claim(connection, claims, worker_id=worker.id, worker="host-1")
         expected = {
-            each
-            for each in dict.fromkeys(claims)
-            if self.model[each.job_id].claim(each.attempt, worker, paused=self.paused)
+            each for each in dict.fromkeys(claims) if self.model[each.job_id].claim(each.attempt, worker, paused=paused)
         }
         assert claimed.keys() == expected
         for each, ours in claimed.items():
             assert (ours.id, ours.attempt) == (each.job_id, each.attempt)
             assert ours.payload == self.model[each.job_id].new.payload.decode()
 
+    @with_jobs
     @rule(
-        endings=st.lists(st.tuples(jobs, OFFSETS, ENDS), min_size=1, max_size=4, unique_by=lambda ending: ending[0].id)
+        endings=st.lists(
+            st.tuples(a_job(Status.RUNNING), OFFSETS, ENDS),
+            min_size=1,
+            max_size=4,
+            unique_by=lambda ending: ending[0].id,
+        )
     )
     def end(self, endings: list[tuple[ModelJob, int, str]]) -> None:
         self.record([(job, job.attempt + offset, self.outcome(job, how)) for job, offset, how in endings])
 
-    @rule(job=jobs, offset=OFFSETS, current=st.integers(0, 10))
+    @with_jobs
+    @rule(job=a_job(Status.RUNNING), offset=OFFSETS, current=st.integers(0, 10))
     def progress(self, job: ModelJob, offset: int, current: int) -> None:
         attempt = job.attempt + offset
         job.progress += 1
@@ -210,7 +229,8 @@ class Transitions(RuleBasedStateMachine):
         shown = row["progress"] is not None and row["progress"]["current"] == current
         assert shown or not job.runs(attempt)
 
-    @rule(job=jobs, offset=OFFSETS)
+    @with_jobs
+    @rule(job=a_job(Status.RUNNING), offset=OFFSETS)
     def ask_what_to_stop(self, job: ModelJob, offset: int) -> None:
         held = (job.id, job.attempt + offset)
         with self.database.begin() as connection:
@@ -220,13 +240,15 @@ class Transitions(RuleBasedStateMachine):
 
     # --- stopping ---------------------------------------------------------------------------------------------------
 
-    @rule(job=jobs)
+    @with_jobs
+    @rule(job=a_job(Status.RUNNING, Status.RETRYING))
     def cancel(self, job: ModelJob) -> None:
         with self.database.begin() as connection:
             cancelled = cancel(connection, job.id)
         assert cancelled == job.cancel()
 
-    @rule(job=jobs)
+    @with_jobs
+    @rule(job=a_job(Status.SCHEDULED, Status.RETRYING))
     def expire(self, job: ModelJob) -> None:
         clock.make_overdue(self.database, job.id)
         job.overdue = job.overdue or job.live
@@ -235,19 +257,19 @@ class Transitions(RuleBasedStateMachine):
         for each in self.model.values():
             each.expire()
 
-    @rule(worker=workers, state=st.sampled_from([WorkerState.RUNNING, WorkerState.DRAINING]))
+    @rule(worker=a_worker(), state=st.sampled_from([WorkerState.RUNNING, WorkerState.DRAINING]))
     def heartbeat(self, worker: ModelWorker, state: WorkerState) -> None:
         with self.database.begin() as connection:
             assert heartbeat(connection, worker.id, state) == worker.alive
         worker.state = state if worker.alive else worker.state
 
-    @rule(worker=workers)
+    @rule(worker=a_worker())
     def stop_worker(self, worker: ModelWorker) -> None:
         with self.database.begin() as connection:
             assert heartbeat(connection, worker.id, WorkerState.STOPPED) == worker.alive
         worker.state = WorkerState.STOPPED if worker.alive else worker.state
 
-    @rule(worker=workers)
+    @rule(worker=a_worker())
     def lose_worker(self, worker: ModelWorker) -> None:
         clock.silence(self.database, worker.id, LEASE_TTL + 1)
         with self.database.begin() as connection:
@@ -264,7 +286,8 @@ class Transitions(RuleBasedStateMachine):
         if abandoned:
             self.record([(job, job.attempt, self.outcome(job, "raise")) for job in abandoned])
 
-    @rule(job=jobs)
+    @with_jobs
+    @rule(job=a_job(*TERMINAL))
     def reopen(self, job: ModelJob) -> None:
         with self.database.begin() as connection:
             reopened = reopen(connection, job.id)

@@ -1,0 +1,176 @@
+// Run by test_javascript.py, which starts the server that CALLBOARD_URL and LOSSY_URL lead to.
+
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { test } from "node:test";
+
+import { Callboard, CallboardError, PollTimeout } from "../../callboard/js/callboard.js";
+
+const URL = process.env.TEST_URL;
+const callboard = new Callboard(URL);
+
+const collect = async (iterable) => {
+  const items = [];
+  for await (const item of iterable) items.push(item);
+  return items;
+};
+
+/** A server that speaks as the test says; closed with it. */
+async function serve(t, handler) {
+  const server = createServer(handler);
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  });
+  return new Callboard(`http://127.0.0.1:${server.address().port}`);
+}
+
+function answer(response, status, body, headers = {}) {
+  response.writeHead(status, { "Content-Type": "application/json", ...headers });
+  response.end(JSON.stringify(body));
+}
+
+test("submit, poll, result", async () => {
+  const job = await callboard.submit("diagnostics.sleep", { seconds: 0.5, steps: 5 }, { priority: 7, tags: { a: "b" } });
+  assert.deepEqual([job.type, job.priority, job.tags.a], ["diagnostics.sleep", 7, "b"]);
+  const seen = [];
+  const done = await callboard.pollJobStatus(job.id, { interval: 50, onProgress: (state) => seen.push(state) });
+  assert.deepEqual([done.id, done.status, done.done], [job.id, "succeeded", true]);
+  assert.deepEqual(seen.at(-1), done);
+  assert.ok(seen.some((state) => state.progress));
+  // Told of changes only.
+  for (const [index, state] of seen.slice(1).entries()) assert.notDeepEqual(state, seen[index]);
+  assert.deepEqual(await callboard.getResult(job.id), done.result);
+  assert.deepEqual(await callboard.getJob(job.id), done);
+});
+
+test("watch yields each state up to the end", async () => {
+  const job = await callboard.submit("diagnostics.sleep", { seconds: 1, steps: 2 });
+  const states = await collect(callboard.watch(job.id));
+  assert.ok(states.length > 1);
+  assert.deepEqual(states.map((state) => state.done), [...states.slice(1).map(() => false), true]);
+  assert.equal(states.at(-1).status, "succeeded");
+  // One that is done already is told once.
+  assert.deepEqual(await collect(callboard.watch(job.id)), [states.at(-1)]);
+});
+
+test("a job that takes too long", async () => {
+  const job = await callboard.submit("e2e.noop", {}, { delay: 3600 });
+  await assert.rejects(callboard.pollJobStatus(job.id, { interval: 1, maxAttempts: 3 }), (error) => {
+    assert.ok(error instanceof PollTimeout);
+    assert.equal(error.job.id, job.id);
+    return true;
+  });
+  assert.equal((await callboard.cancel(job.id)).status, "cancelled");
+});
+
+test("an aborted signal ends polling and watching, not the job", async () => {
+  const job = await callboard.submit("e2e.noop", {}, { delay: 3600 });
+  const polling = new AbortController();
+  const polled = callboard.pollJobStatus(job.id, {
+    signal: polling.signal,
+    onProgress: () => polling.abort(new Error("enough")),
+  });
+  await assert.rejects(polled, /enough/);
+  const watching = new AbortController();
+  await assert.rejects(async () => {
+    for await (const _state of callboard.watch(job.id, { signal: watching.signal })) {
+      setTimeout(() => watching.abort(new Error("enough")), 50);
+    }
+  }, /enough/);
+  await assert.rejects(callboard.getJob(job.id, { signal: AbortSignal.abort(new Error("never")) }), /never/);
+  assert.equal((await callboard.getJob(job.id)).status, "scheduled");
+  await callboard.cancel(job.id);
+});
+
+test("problems are errors that tell all", async () => {
+  await assert.rejects(callboard.submit("diagnostics.sleep", { seconds: -1 }), (error) => {
+    assert.ok(error instanceof CallboardError);
+    assert.deepEqual([error.status, error.code], [422, "invalid-input"]);
+    assert.deepEqual(error.errors.map((item) => item.pointer), ["/payload/seconds"]);
+    assert.ok(error.requestId);
+    return true;
+  });
+  const job = await callboard.submit("e2e.add", { args: [1, -1] });
+  assert.equal((await callboard.pollJobStatus(job.id, { interval: 50 })).status, "failed");
+  await assert.rejects(callboard.getResult(job.id), (error) => {
+    assert.deepEqual([error.code, error.jobError.type], ["unsuccessful", "ArithmeticError"]);
+    return true;
+  });
+});
+
+test("an answer that is lost makes no second job", async () => {
+  const tag = crypto.randomUUID();
+  const job = await new Callboard(process.env.LOSSY_URL).submit("e2e.noop", {}, { tags: { once: tag } });
+  const listed = await (await fetch(`${URL}/v1/jobs?tag=once:${tag}`)).json();
+  assert.deepEqual(listed.items.map((item) => item.id), [job.id]);
+});
+
+test("an overloaded server is asked again, with the same key", async (t) => {
+  const keys = [];
+  const client = await serve(t, (request, response) => {
+    keys.push(request.headers["idempotency-key"]);
+    if (keys.length === 1) answer(response, 503, { title: "Unavailable", code: "unavailable" }, { "Retry-After": "0" });
+    else answer(response, 202, { id: "1", done: false });
+  });
+  assert.equal((await client.submit("a", {})).id, "1");
+  assert.equal(keys.length, 2);
+  assert.equal(keys[0], keys[1]);
+});
+
+test("nobody there is an error when patience ends", async () => {
+  const nobody = new Callboard("http://127.0.0.1:1", { retryFor: 0 });
+  await assert.rejects(nobody.getJob("1"), TypeError);
+});
+
+/** A job that changes at each event of its stream, sent in pieces that split lines and characters. */
+test("watch follows the event stream, and polls when it breaks", async (t) => {
+  let revision = 0;
+  const asked = [];
+  const client = await serve(t, async (request, response) => {
+    asked.push(request.url);
+    if (request.url.endsWith("/events")) {
+      response.writeHead(200, { "Content-Type": "text/event-stream" });
+      const piece = async (bytes) => {
+        response.write(bytes);
+        await new Promise((resolve) => setTimeout(resolve, 30));
+      };
+      revision = 1;
+      const event = Buffer.from(': hello\r\n\r\nid: 1\r\nevent: progress\r\ndata: {"at": "Łódź"}\r\n\r\n');
+      await piece(event.subarray(0, 46));
+      await piece(event.subarray(46));
+      revision = 2;
+      await piece("data: {}\n");
+      await piece("\n");
+      response.destroy();
+      revision = 3;
+      return;
+    }
+    const etag = `"${revision}"`;
+    if (request.headers["if-none-match"] === etag) {
+      response.writeHead(304, { ETag: etag });
+      response.end();
+    } else answer(response, 200, { id: "1", revision, done: revision === 3 }, { ETag: etag });
+  });
+  const states = await collect(client.watch("1"));
+  assert.deepEqual(states.map((state) => state.revision), [0, 1, 2, 3]);
+  assert.equal(asked.filter((url) => url.endsWith("/events")).length, 1);
+  assert.ok(asked.at(-1).includes("?wait="));
+});
+
+test("a watch that is left closes its stream", { timeout: 10_000 }, async (t) => {
+  let closed;
+  const over = new Promise((resolve) => (closed = resolve));
+  let revision = 0;
+  const client = await serve(t, (request, response) => {
+    if (request.url.endsWith("/events")) {
+      request.on("close", closed);
+      response.writeHead(200, { "Content-Type": "text/event-stream" });
+      revision = 1;
+      response.write("data: {}\n\n");
+    } else answer(response, 200, { id: "1", revision, done: false }, { ETag: `"${revision}"` });
+  });
+  for await (const state of client.watch("1")) if (state.revision === 1) break;
+  await over;
+});

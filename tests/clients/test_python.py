@@ -1,0 +1,256 @@
+"""``from callboard import Client, AsyncClient``, against a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from callboard import AsyncClient, Client
+from callboard.client import (
+    Conflict,
+    InvalidRequest,
+    NotDone,
+    NotFound,
+    Problem,
+    ResultErased,
+    ServerUnreachable,
+    Unsuccessful,
+    WaitTimeout,
+)
+from db.errors import ConfigurationError
+from tests.clients.proxy import LossyProxy
+from tests.e2e.system import Embedded
+
+
+class Echo(BaseModel):
+    value: Any
+
+
+class Digest(BaseModel):
+    sha256: str
+    bytes: int
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[Client]:
+    with Client(url) as client:
+        yield client
+
+
+def test_submit_wait_result(client: Client) -> None:
+    job = client.submit("diagnostics.echo", Echo(value=[1, {"two": None}]), priority=7, tags={"case": "1"})
+    assert (job.type, job.priority, job.tags) == ("diagnostics.echo", 7, {"case": "1"})
+    done = client.wait(job.id)
+    assert (done.id, done.status, done.done) == (job.id, "succeeded", True)
+    assert client.result(job.id) == done.result
+    assert client.get(job.id, include_payload=True).payload == {"value": [1, {"two": None}]}
+
+
+def test_a_result_is_what_its_type_says(client: Client) -> None:
+    file = client.upload(io.BytesIO(b"abc"), name="abc.txt")
+    digest = client.run("e2e.digest", {"file": file.id}, Digest)
+    assert digest == Digest(sha256=hashlib.sha256(b"abc").hexdigest(), bytes=3)
+    with pytest.raises(ValidationError):
+        client.run("e2e.digest", {"file": file.id}, list[int])
+
+
+def test_run_waits_longer_than_one_request_does(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callboard.client.operations.LONGEST_WAIT", 0.2)
+    assert client.run("e2e.add", {"args": [1, 2]}, int) == 3
+    with pytest.raises(WaitTimeout, match="goes on"):
+        client.run("e2e.patient", {"attempt": 2}, timeout=0.5)
+    [job] = list(client.jobs(type="e2e.patient", status=["queued", "running"]))
+    client.cancel(job.id)
+    assert client.wait(job.id).status == "cancelled"
+
+
+def test_a_job_that_fails(client: Client) -> None:
+    with pytest.raises(Unsuccessful) as failed:
+        client.run("e2e.add", {"args": [1, -1]})
+    assert failed.value.error is not None
+    assert failed.value.error["type"] == "ArithmeticError"
+    assert (failed.value.code, failed.value.status) == ("unsuccessful", 409)
+    [job, *_] = client.jobs(type="e2e.add", status="failed")
+    assert client.retry(job.id).status == "queued"
+    assert client.wait(job.id).status == "failed"
+
+
+def test_watch_yields_each_state_to_the_end(client: Client) -> None:
+    job = client.submit("diagnostics.sleep", {"seconds": 1.5, "steps": 3})
+    states = list(client.watch(job.id))
+    assert [state.id for state in states] == [job.id] * len(states)
+    assert [state.done for state in states] == [False] * (len(states) - 1) + [True]
+    assert "running" in [state.status for state in states]
+    percents = [state.progress.percent or 0.0 for state in states if state.progress]
+    assert len(set(percents)) > 1
+    assert percents == sorted(percents)
+
+
+def test_cancel_and_delete(client: Client) -> None:
+    job = client.submit("e2e.noop", {}, delay=timedelta(hours=1))
+    assert job.status == "scheduled"
+    with pytest.raises(NotDone):
+        client.result(job.id)
+    with pytest.raises(Conflict):
+        client.delete(job.id)
+    assert client.cancel(str(job.id)).status == "cancelled"
+    client.delete(job.id)
+    with pytest.raises(NotFound):
+        client.get(job.id)
+
+
+def test_a_batch_is_all_or_nothing(client: Client) -> None:
+    key = f"batch {uuid4()}"
+    moment = datetime.now(UTC) + timedelta(hours=1)
+    new = [{"type": "e2e.noop", "payload": {}, "scheduled_at": moment, "tags": {"batch": key}} for _ in range(5)]
+    ids = client.submit_batch(new)  # type: ignore[arg-type]
+    assert len({*ids}) == 5
+    assert {job.id for job in client.jobs(tags={"batch": key}, page_size=2)} == set(ids)
+    with pytest.raises(InvalidRequest) as refused:
+        client.submit_batch([{"type": "e2e.noop", "payload": {}}, {"type": "e2e.nope", "payload": {}}])
+    assert [error.pointer for error in refused.value.errors] == ["/jobs/1/type"]
+    for job_id in ids:
+        client.cancel(job_id)
+
+
+def test_a_consumed_result_is_gone(client: Client) -> None:
+    job = client.wait(client.submit("e2e.add", {"args": [1]}).id)
+    assert client.result(job.id, int, consume=True) == 1
+    with pytest.raises(ResultErased):
+        client.result(job.id)
+
+
+def test_files(client: Client, tmp_path: Path) -> None:
+    content = os.urandom(3 * 2**20)
+    path = tmp_path / "grün.bin"
+    path.write_bytes(content)
+    stored = client.upload(path)
+    assert (stored.name, stored.size, stored.sha256) == ("grün.bin", len(content), hashlib.sha256(content).hexdigest())
+    client.download(stored.id, tmp_path / "copy.bin")
+    assert (tmp_path / "copy.bin").read_bytes() == content
+    opened = io.BytesIO()
+    client.download(stored.id, opened)
+    assert opened.getvalue() == content
+
+
+def test_a_download_that_fails_leaves_what_was_there(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "precious"
+    path.write_text("as before")
+    with pytest.raises(NotFound):
+        client.download(uuid4(), path)
+    assert [(item.name, item.read_text()) for item in tmp_path.iterdir()] == [("precious", "as before")]
+
+
+def test_what_does_not_fit_is_told(client: Client) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        client.submit("diagnostics.sleep", {"seconds": -1})
+    [error] = refused.value.errors
+    assert (error.pointer, refused.value.code) == ("/payload/seconds", "invalid-input")
+    with pytest.raises(ValueError, match="without a time zone"):
+        client.submit("e2e.noop", {}, scheduled_at=datetime(2030, 1, 1))  # noqa: DTZ001 - the mistake that is made
+
+
+def test_an_answer_that_is_lost_makes_no_second_job(system: Embedded) -> None:
+    tag = str(uuid4())
+    with LossyProxy(system.port, losses=2) as proxy, Client(proxy.url) as client:
+        job = client.submit("e2e.noop", {}, tags={"once": tag})
+        assert proxy.lost == 2
+        assert [found.id for found in client.jobs(tags={"once": tag})] == [job.id]
+
+
+def test_what_must_not_be_sent_twice_is_not(system: Embedded, client: Client) -> None:
+    job = client.wait(client.submit("e2e.add", {"args": [1]}).id)
+    with LossyProxy(system.port, losses=1) as proxy, Client(proxy.url) as far, pytest.raises(ServerUnreachable) as lost:
+        far.result(job.id, consume=True)
+    assert lost.value.sent
+
+
+def test_no_server() -> None:
+    with LossyProxy(0, losses=0) as proxy:
+        nobody = proxy.url
+    with Client(nobody, retry_for=0) as client, pytest.raises(ServerUnreachable, match=nobody) as refused:
+        client.submit("e2e.noop", {})
+    assert not refused.value.sent
+
+
+def test_a_password_in_the_url_is_not_told() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        Client("ftp://me:secret@host")
+    assert "secret" not in str(refused.value)
+    with Client("http://me:secret@127.0.0.1:9") as client:
+        assert "secret" not in client.address
+
+
+def test_a_server_that_is_none(client: Client) -> None:
+    with Client(f"{client.address}/elsewhere") as lost, pytest.raises(Problem) as refused:
+        lost.get(uuid4())
+    assert refused.value.status == 404
+
+
+def test_the_client_is_loaded_when_it_is_asked_for() -> None:
+    code = (
+        "import sys, callboard; assert 'httpx' not in sys.modules; callboard.Client; "
+        "print(*{'fastapi', 'sqlalchemy', 'psycopg', 'dramatiq'} & {*sys.modules})"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == []
+
+
+# --- asyncio ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_async_client_does_the_same(url: str, tmp_path: Path) -> None:
+    async def all_of_it() -> None:
+        async with AsyncClient(url) as client:
+            numbers = await asyncio.gather(*(client.run("e2e.add", {"args": [n, 1]}, int) for n in range(5)))
+            assert numbers == [1, 2, 3, 4, 5]
+            job = await client.submit("diagnostics.sleep", {"seconds": 0.5, "steps": 2})
+            states = [state async for state in client.watch(job.id)]
+            assert (states[0].id, states[-1].status) == (job.id, "succeeded")
+            assert (await client.wait(job.id)).done
+            listed = [found.id async for found in client.jobs(type="diagnostics.sleep", page_size=1)]
+            assert job.id in listed
+            stored = await client.upload(io.BytesIO(b"abc"), name="abc.txt")
+            await client.download(stored.id, tmp_path / "abc.txt")
+            assert (tmp_path / "abc.txt").read_bytes() == b"abc"
+            later = await client.submit_batch([{"type": "e2e.noop", "payload": {}, "delay": 3600.0}])
+            assert (await client.cancel(later[0])).status == "cancelled"
+            assert (await client.retry(later[0])).id == later[0]
+            await client.cancel(later[0])
+            await client.delete(later[0])
+            with pytest.raises(NotFound):
+                await client.get(later[0])
+            with pytest.raises(Unsuccessful):
+                await client.run("e2e.add", {"args": [1, -1]})
+
+    asyncio.run(all_of_it())
+
+
+def test_the_async_client_also_sends_again(system: Embedded) -> None:
+    async def submit(url: str, tag: str) -> tuple[UUID, list[UUID]]:
+        async with AsyncClient(url) as client:
+            job = await client.submit("e2e.noop", {}, tags={"once": tag})
+            return job.id, [found.id async for found in client.jobs(tags={"once": tag})]
+
+    with LossyProxy(system.port, losses=1) as proxy:
+        job_id, found = asyncio.run(submit(proxy.url, str(uuid4())))
+    assert found == [job_id]
+
+
+def test_both_clients_know_the_same() -> None:
+    def public(kind: type) -> set[str]:
+        return {name for name in vars(kind) if not name.startswith("_")}
+
+    assert public(Client) == public(AsyncClient)

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from db.changes import Changes, current_moment, read_changes
+from db.engine import Database
+from db.ids import new_id
+from db.snapshots import Moment
+from db.states import Status
+from db.transitions import Amendment, Claim, amend, cancel, erase, mark_dispatched, promote, reopen
+from tests.support.clock import make_due
+from tests.support.factory import OUTCOMES, Factory
+
+
+def now(database: Database) -> Moment:
+    with database.begin() as connection:
+        return current_moment(connection)
+
+
+def changes(
+    database: Database, since: Moment, *, limit: int = 1000, after: UUID | None = None, owner: str | None = None
+) -> Changes:
+    with database.begin() as connection:
+        return read_changes(connection, since, limit=limit, late=30.0, after=after, owner=owner)
+
+
+def changed(database: Database, since: Moment, owner: str | None = None) -> list[tuple[UUID, str]]:
+    return [(row["id"], row["status"]) for row in changes(database, since, owner=owner).rows]
+
+
+def test_each_job_that_changed_is_there_once_as_it_is_now(database: Database, factory: Factory) -> None:
+    for status in Status:
+        factory.in_state(status)
+    since = now(database)
+    assert changed(database, since) == []
+    made = [(factory.in_state(status), str(status)) for status in Status]
+    assert changed(database, since) == made
+
+
+def test_every_transition_is_a_change(database: Database, factory: Factory) -> None:
+    job_id = factory.submit()
+
+    def told(change: object) -> list[str]:
+        nonlocal since
+        found = changes(database, since)
+        assert all(row["id"] == job_id for row in found.rows)
+        since = found.moment
+        return [row["status"] for row in found.rows]
+
+    since = now(database)
+    with database.begin() as connection:
+        amend(connection, job_id, Amendment({"priority": 9}))
+    assert told("amended") == ["queued"]
+    claimed = factory.claim(job_id)
+    assert told("claimed") == ["running"]
+    factory.end(claimed, OUTCOMES[Status.RETRYING])
+    assert told("failed") == ["retrying"]
+    make_due(database, job_id)
+    with database.begin() as connection:
+        promote(connection)
+    assert told("promoted") == ["queued"]
+    with database.begin() as connection:
+        cancel(connection, job_id)
+    assert told("cancelled") == ["cancelled"]
+    with database.begin() as connection:
+        reopen(connection, job_id)
+    assert told("reopened") == ["queued"]
+    assert told("nothing") == []
+
+
+def test_a_transaction_that_commits_late_is_not_missed(database: Database, factory: Factory) -> None:
+    # It has the lower id and the earlier time, and is committed after the reading that sees the other one.
+    slow, fast = factory.submit(), factory.submit()
+    since = now(database)
+    with ExitStack() as stack:
+        late = stack.enter_context(database.begin())
+        cancel(late, slow)
+        with database.begin() as connection:
+            cancel(connection, fast)
+        first = changes(database, since)
+        assert [row["id"] for row in first.rows] == [fast]
+    second = changes(database, first.moment)
+    assert [row["id"] for row in second.rows] == [slow]
+    assert not first.moment.sees(second.rows[0]["transaction"])
+    assert second.moment.sees(second.rows[0]["transaction"])
+    assert changed(database, second.moment) == []
+
+
+def test_pages_in_the_order_of_ids(database: Database, factory: Factory) -> None:
+    since = now(database)
+    made = [factory.in_state(status) for status in (Status.QUEUED, Status.SUCCEEDED) * 3]
+
+    def pages() -> Iterator[list[UUID]]:
+        after, more = None, True
+        while more:
+            page = changes(database, since, limit=4, after=after)
+            found = [row["id"] for row in page.rows]
+            yield found
+            after, more = found[-1], page.more
+
+    assert [job_id for page in pages() for job_id in page] == made
+
+
+def test_only_of_an_owner(database: Database, factory: Factory) -> None:
+    since = now(database)
+    mine = factory.in_state(Status.SUCCEEDED, owner="ann"), factory.submit(owner="ann")
+    factory.in_state(Status.SUCCEEDED, owner="bob")
+    assert [job_id for job_id, _ in changed(database, since, "ann")] == list(mine)
+
+
+def test_what_was_deleted_is_not_told(database: Database, factory: Factory) -> None:
+    since = now(database)
+    job_id = factory.in_state(Status.SUCCEEDED)
+    with database.begin() as connection:
+        assert erase(connection, job_id)
+    assert changed(database, since) == []
+
+
+def test_a_confirmed_message_changes_the_transaction_alone(database: Database, factory: Factory) -> None:
+    job_id = factory.submit()
+    since = now(database)
+    with database.begin() as connection:
+        mark_dispatched(connection, [Claim(job_id, 1)])
+    (row,) = changes(database, since).rows
+    assert (row["id"], row["revision"]) == (job_id, 0)
+
+
+def test_the_transaction_is_the_whole_id(database: Database, factory: Factory) -> None:
+    since = now(database)
+    new = factory.new_job(id=new_id())
+    factory.submit_all(new)
+    with database.begin() as connection:
+        known = connection.execute(text("SELECT pg_current_xact_id()::text::bigint")).scalar_one()
+    (row,) = changes(database, since).rows
+    assert since.xmax <= row["transaction"] < known
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_history_before_the_moment_is_not_read(database: Database, factory: Factory, settled: bool) -> None:
+    for _ in range(3):
+        factory.in_state(Status.SUCCEEDED)
+    with database.begin() as connection:
+        connection.execute(text("UPDATE callboard.job_history SET finished_at = now() - interval '1 day'"))
+    since = now(database)
+    for _ in range(12 if settled else 1):
+        assert changed(database, since) == []

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from db.positions import Position
+from db.snapshots import Moment
+
+AT = datetime(2026, 1, 31, 9, tzinfo=UTC)
+counts = st.integers(0, 10**9 - 1)
+
+
+@st.composite
+def moments(draw: st.DrawFn) -> Moment:
+    xmin = draw(st.integers(3, 2**60 // 2))
+    xmax = xmin + draw(st.integers(0, 50))
+    running = draw(st.frozensets(st.integers(xmin, xmax - 1))) if xmax > xmin else frozenset()
+    return Moment(AT, xmin, xmax, running)
+
+
+@given(moments())
+def test_a_moment_survives_its_text(moment: Moment) -> None:
+    assert Moment.parse(str(moment)) == moment
+
+
+@given(moments(), st.integers(-60, 60))
+def test_a_moment_sees_what_was_committed(moment: Moment, offset: int) -> None:
+    transaction = moment.xmax + offset
+    committed = transaction < moment.xmax and transaction not in moment.running
+    assert moment.sees(transaction) == committed
+
+
+@given(st.text(max_size=50))
+def test_other_text_is_no_moment_and_no_position(text: str) -> None:
+    for parse in (Moment.parse, Position.parse):
+        found = parse(text)
+        assert found is None or str(found) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "1-2:3", "-1-2:3:", "1-2:3:,", "1-2:3:4,", "9999999999999999-1:2:", "1-2:٣:"]
+)
+def test_malformed_moments_are_refused(text: str) -> None:
+    assert Moment.parse(text) is None
+
+
+def test_moments_of_another_database_or_long_ago_cannot_be_resumed() -> None:
+    now = Moment(AT, 5_000_000_000, 5_000_000_010)
+    assert now.can_be_resumed_at(now)
+    assert not replace(now, xmax=now.xmax + 1).can_be_resumed_at(now)
+    assert not Moment(AT, now.xmax - 2**30, now.xmax).can_be_resumed_at(now)
+    assert not Moment(AT, now.xmax, now.xmin).can_be_resumed_at(now)
+
+
+@given(st.builds(Position, counts, st.integers(0, 5), counts, counts))
+def test_a_position_survives_its_text(position: Position) -> None:
+    assert Position.parse(str(position)) == position
