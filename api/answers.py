@@ -7,8 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from db.events import EventKind
-from db.states import AttemptOutcome, Reason, Status
+from db.states import AttemptOutcome, EventKind, Reason, Status
 
 Item = TypeVar("Item")
 

@@ -46,8 +46,8 @@ class DatabaseThreads:
             raise Unavailable(f"The database did not answer within {seconds:g} seconds.") from None
 
     def close(self) -> None:
-        """Drop what has not begun; what has goes on to its end."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Drop what has not begun, and wait for the end of what has: as long as its statement may take."""
+        self._threads.shutdown(cancel_futures=True)
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
         with self._database.begin() as connection:

@@ -15,8 +15,9 @@ from api.outbox import Outbox
 from api.rendering import event as rendered
 from api.sse import body_of, with_id
 from api.ticks import Ticks
-from db.events import Event, EventKind, JobEvents, Watch
+from db.events import Event, JobEvents, Watch
 from db.positions import Position
+from db.states import EventKind
 
 _UNKNOWN: Final = -1
 

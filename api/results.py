@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection, RowMapping
-from starlette.background import BackgroundTask
+from starlette.responses import StreamingResponse
 
 from api import documents
 from api.auth import AsCaller
@@ -33,15 +34,16 @@ Consume = Annotated[bool, Query(description="Erase payload and result once they 
 async def get_result(request: Request, job_id: JobId, caller: AsCaller, consume: Consume = False) -> Response:
     """Return the result alone, once the job has succeeded.
 
-    With `consume=true` payload and result are erased after the answer has been sent; whether it has arrived, the
-    server cannot know. Of two such requests at the same time both may get the result.
+    With `consume=true` payload and result are erased once they have been sent, unless the client is gone by then; when
+    the answer ends, they are. Of two such requests at the same time both may get the result.
     """
     services = services_of(request)
     row = await services.polls.job(job_id, caller)
     answer = result_of(row)
     if consume:
         caller.require_action_on(row["owner"])
-        answer.background = BackgroundTask(_consume, services, actor_of(request, caller), job_id)
+        consumed = _then_erase(bytes(answer.body), services, actor_of(request, caller), job_id)
+        return StreamingResponse(consumed, media_type=answer.media_type)
     return answer
 
 
@@ -64,7 +66,10 @@ def result_of(row: RowMapping) -> Response:
     return JsonResponse(row["result"])
 
 
-async def _consume(services: Services, actor: Actor, job_id: UUID) -> None:
+async def _then_erase(content: bytes, services: Services, actor: Actor, job_id: UUID) -> AsyncIterator[bytes]:
+    """Yield the result and erase it before the end of the answer, so a client that sees the end knows."""
+    yield content
+
     def change(connection: Connection) -> None:
         if erase_result(connection, job_id):
             write_audit(connection, actor, "job.consume", job_id=job_id)

@@ -11,8 +11,8 @@ from sqlalchemy import (
     JSON,
     Column,
     ColumnElement,
+    FromClause,
     Join,
-    Lateral,
     Select,
     Text,
     Uuid,
@@ -41,7 +41,7 @@ def batch(**columns: TypeEngine[Any]) -> CTE:
     return select(*rows.c).cte("batch").prefix_with("MATERIALIZED")
 
 
-def each(rows: CTE, found: Select[Any], *, isouter: bool = False) -> tuple[Join, Lateral]:
+def each(rows: CTE, found: Select[Any], *, isouter: bool = False) -> tuple[Join, FromClause]:
     """Return the join of ``rows`` with ``found``, a lookup with one of them, and the lookup's side of it.
 
     A plain join leaves the planner free to read all of the other table, which looks best while that is small, and a

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
@@ -40,21 +39,7 @@ from db.batch import batch, batch_of
 from db.ids import created_at_of
 from db.models import TIME, job_attempts, job_history, job_progress, jobs
 from db.positions import Position, Stage
-from db.states import AttemptOutcome, Status
-
-
-class EventKind(StrEnum):
-    """What happened."""
-
-    SUBMITTED = "submitted"
-    STARTED = "started"
-    PROGRESS = "progress"
-    RETRY = "retry"
-    """An attempt ended without success, and another one follows."""
-    RELEASED = "released"
-    """A worker that shut down handed the attempt back; another one follows."""
-    CANCEL_REQUESTED = "cancel_requested"
-    FINISHED = "finished"
+from db.states import AttemptOutcome, EventKind, Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ _in_history = and_(
 
 
 def _either(live: Select[Any], finished: Select[Any]) -> CompoundSelect[Any]:
-    """Look each id up in both tables. One statement, one snapshot: a job that moves meanwhile is seen in exactly one."""
+    """Look each id up in both tables. It is one snapshot: a job that moves meanwhile is seen in exactly one."""
     in_jobs, job = each(_ids, live.where(jobs.c.id == _ids.c.id).limit(1))
     in_history, done = each(_ids, finished.where(_in_history).limit(1))
     return union_all(select(*job.c).select_from(in_jobs), select(*done.c).select_from(in_history))

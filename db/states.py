@@ -42,6 +42,20 @@ TERMINAL: Final = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, 
 WAITING: Final = LIVE - {Status.RUNNING}
 
 
+class EventKind(StrEnum):
+    """What happened to a job, as its events tell."""
+
+    SUBMITTED = "submitted"
+    STARTED = "started"
+    PROGRESS = "progress"
+    RETRY = "retry"
+    """An attempt ended without success, and another one follows."""
+    RELEASED = "released"
+    """A worker that shut down handed the attempt back; another one follows."""
+    CANCEL_REQUESTED = "cancel_requested"
+    FINISHED = "finished"
+
+
 class AttemptOutcome(StrEnum):
     """How one attempt ended."""
 

@@ -20,7 +20,8 @@ PREFLIGHT = {
 
 
 def allowed(answer: httpx.Response) -> str | None:
-    return answer.headers.get("access-control-allow-origin")
+    origin: str | None = answer.headers.get("access-control-allow-origin")
+    return origin
 
 
 def test_it_is_off(client: httpx.Client) -> None:

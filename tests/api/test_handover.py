@@ -19,7 +19,10 @@ def run(handover: Handover[int, int], *items: int) -> list[int | BaseException]:
 
 
 def test_each_caller_gets_its_own_result() -> None:
-    handover = Handover(Batcher("test", lambda items: [item * 2 for item in items]), patience=10)
+    def write(items: Sequence[int]) -> Sequence[int]:
+        return [item * 2 for item in items]
+
+    handover = Handover(Batcher("test", write), patience=10)
     assert run(handover, *range(500)) == [item * 2 for item in range(500)]
     handover.close()
 

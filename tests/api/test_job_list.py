@@ -29,7 +29,7 @@ def test_live_and_finished_jobs_are_one_list_newest_first(api: Served, factory: 
     assert body["next_page_token"] is None
     for item in body["items"]:
         assert not {"result", "payload"} & set(item)
-        assert answers.JobInList.model_validate(item)
+        answers.JobInList.model_validate(item)
     assert api.get("/v1/jobs") == body
 
 

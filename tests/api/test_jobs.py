@@ -164,7 +164,7 @@ def test_attempts_are_listed_and_operators_see_tracebacks(api: Served, factory: 
     for headers in ({"x-role": "client"}, VIEWER):
         for item in api.client.get(path, headers=headers).json()["items"]:
             assert "traceback" not in item
-            assert answers.Attempt.model_validate(item)
+            answers.Attempt.model_validate(item)
 
 
 # --- cancel and retry ------------------------------------------------------------------------------------------------

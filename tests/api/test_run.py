@@ -165,7 +165,6 @@ def test_the_same_key_runs_once(http: httpx.Client, workers: Workers) -> None:
 def test_a_consumed_result_is_sent_once(http: httpx.Client, factory: Factory) -> None:
     path = f"/v1/jobs/{factory.in_state(Status.SUCCEEDED, owner='ann')}"
     assert http.get(f"{path}/result").json() == {"answer": 42}
-    # Whoever sends the next request on the same connection is served after the erasure.
     consumed = http.get(f"{path}/result", params={"consume": "true"})
     assert (consumed.status_code, consumed.json()) == (200, {"answer": 42})
     again = http.get(f"{path}/result")

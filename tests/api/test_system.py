@@ -19,7 +19,7 @@ def test_job_types_are_described(api: Served) -> None:
     assert body["next_page_token"] is None
     assert [item["name"] for item in body["items"]] == ["team/report.pdf:v2", "test.job", "test.typed"]
     for item in body["items"]:
-        assert answers.JobType.model_validate(item)
+        answers.JobType.model_validate(item)
         assert api.get(f"/v1/job-types/{item['name']}") == item
     plain, typed = body["items"][1:]
     assert plain["description"] == "Take anything."
@@ -44,7 +44,7 @@ def test_stats_count_live_jobs(api: Served, factory: Factory) -> None:
         factory.in_state(status, owner="a")
     factory.submit(owner="b", type="test.typed", queue="orders")
     body = api.get("/v1/stats")
-    assert answers.Stats.model_validate(body)
+    answers.Stats.model_validate(body)
     assert body["live"] == len(LIVE) + 2
     assert body["by_status"] == {status.value: 3 if status is Status.QUEUED else 1 for status in LIVE}
     assert body["by_type"] == {"test.job": len(LIVE) + 1, "test.typed": 1}
@@ -59,7 +59,7 @@ def test_queues_say_how_full_they_are(api: Served, factory: Factory) -> None:
     for status in (Status.QUEUED, Status.SCHEDULED, Status.RUNNING, Status.SUCCEEDED):
         factory.in_state(status)
     (queue,) = api.get("/v1/queues")["items"]
-    assert answers.Queue.model_validate(queue)
+    answers.Queue.model_validate(queue)
     assert (queue["name"], queue["waiting"], queue["running"]) == ("default", 2, 1)
     assert queue["throughput"] == 1
     assert queue["oldest_waiting_age"] >= 0
@@ -71,7 +71,7 @@ def test_workers_say_what_they_run(api: Served, factory: Factory, as_problem: As
     idle = factory.worker("idle")
     items = {item["name"]: item for item in api.get("/v1/workers")["items"]}
     for item in items.values():
-        assert answers.Worker.model_validate(item)
+        answers.Worker.model_validate(item)
     assert items["host-1"]["jobs"] == [str(job_id)]
     assert (items["host-1"]["running"], items["host-1"]["state"]) == (1, "running")
     assert (items["idle"]["id"], items["idle"]["jobs"], items["idle"]["running"]) == (str(idle), [], 0)

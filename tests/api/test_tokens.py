@@ -131,12 +131,12 @@ def test_a_token_without_a_role_may_nothing(
     as_problem(client.get("/v1/jobs", headers=bearer(provider.token("one", role=role))), 403, "forbidden")
 
 
-def test_the_claim_can_have_another_name(
-    serve_with: Callable[..., httpx.Client], provider: IdentityProvider
-) -> None:
+def test_the_claim_can_have_another_name(serve_with: Callable[..., httpx.Client], provider: IdentityProvider) -> None:
     client = serve_with(**provider.settings, oidc_role_claim="https://callboard/role")
 
-    assert status(client, provider.token("one", **{"https://callboard/role": "admin", "role": None})) == 200
+    claims: dict[str, Any] = {"https://callboard/role": "admin", "role": None}
+
+    assert status(client, provider.token("one", **claims)) == 200
     assert status(client, provider.token("one")) == 403
 
 
@@ -197,7 +197,9 @@ def test_keys_are_fetched_once_and_again_for_one_that_is_new(
     assert provider.fetched == 2
 
 
-def test_a_token_that_names_no_key_is_signed_with_the_only_one(client: httpx.Client, provider: IdentityProvider) -> None:
+def test_a_token_that_names_no_key_is_signed_with_the_only_one(
+    client: httpx.Client, provider: IdentityProvider
+) -> None:
     assert status(client, provider.token("one", headers={})) == 200
 
 

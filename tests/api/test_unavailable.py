@@ -15,7 +15,7 @@ from tests.support.servers import ALL
 
 AsProblem = Callable[[httpx.Response, int, str], dict[str, Any]]
 
-REQUESTS = [
+REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/v1/jobs", {"json": {"type": "test.job", "payload": {}}}),
     ("POST", "/v1/jobs/batch", {"json": {"jobs": [{"type": "test.job", "payload": {}}]}}),
     ("GET", f"/v1/jobs/{new_id()}", {}),

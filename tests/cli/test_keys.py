@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -164,11 +166,10 @@ def test_the_database_of_callboard_up_is_found(run: Run, settings: Settings, tmp
     assert run("keys", "create", "billing", CALLBOARD_DATA_DIR=str(tmp_path)).code == 0
 
 
-def test_client_commands_do_not_load_the_database(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    code = "import sys, callboard.cli; print(*(name for name in ('sqlalchemy', 'psycopg', 'jwt') if name in sys.modules))"
+def test_client_commands_do_not_load_the_database() -> None:
+    code = (
+        "import sys, callboard.cli; print(*(name for name in ('sqlalchemy', 'psycopg', 'jwt') if name in sys.modules))"
+    )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (loaded.stdout.strip(), loaded.returncode) == ("", 0)
 

@@ -228,7 +228,7 @@ def test_the_async_client_does_the_same(url: str, tmp_path: Path) -> None:
             later = await client.submit_batch([{"type": "e2e.noop", "payload": {}, "delay": 3600.0}])
             assert (await client.cancel(later[0])).status == "cancelled"
             assert (await client.retry(later[0])).id == later[0]
-            await client.cancel(later[0])
+            await client.wait(later[0])
             await client.delete(later[0])
             with pytest.raises(NotFound):
                 await client.get(later[0])

@@ -44,15 +44,15 @@ def test_each_job_that_changed_is_there_once_as_it_is_now(database: Database, fa
 
 def test_every_transition_is_a_change(database: Database, factory: Factory) -> None:
     job_id = factory.submit()
+    since = now(database)
 
-    def told(change: object) -> list[str]:
+    def told(change: str) -> list[str]:
         nonlocal since
         found = changes(database, since)
-        assert all(row["id"] == job_id for row in found.rows)
+        assert all(row["id"] == job_id for row in found.rows), change
         since = found.moment
         return [row["status"] for row in found.rows]
 
-    since = now(database)
     with database.begin() as connection:
         amend(connection, job_id, Amendment({"priority": 9}))
     assert told("amended") == ["queued"]

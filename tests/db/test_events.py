@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import update
 
 from db.engine import Database
-from db.events import Event, EventKind, JobEvents, Watch, read_events
+from db.events import Event, JobEvents, Watch, read_events
 from db.ids import new_id
 from db.models import job_progress
 from db.outcome import JobError, Outcome
 from db.positions import Position
 from db.progress import ProgressReport, report_progress
-from db.states import Reason, Status
+from db.states import EventKind, Reason, Status
 from db.transitions import cancel, erase, promote, reopen
 from tests.support.clock import make_due
 from tests.support.factory import ERROR, OUTCOMES, Factory

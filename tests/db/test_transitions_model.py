@@ -86,10 +86,17 @@ class Transitions(RuleBasedStateMachine):
             connection.exec_driver_sql("; ".join(f"DELETE FROM {table}" for table in metadata.sorted_tables))
             ensure_queues(connection, [QUEUE])
         self.boot()
+        self.boot()
 
-    @rule()
     def boot(self) -> None:
         self.workers.append(ModelWorker(self.factory.worker()))
+
+    def is_now(self, worker: ModelWorker, state: WorkerState) -> None:
+        """Note a living worker's state; the last one that dies is replaced, as a supervisor does."""
+        if worker.alive:
+            worker.state = state
+            if not any(each.alive for each in self.workers):
+                self.boot()
 
     # --- submitting -------------------------------------------------------------------------------------------------
 
@@ -154,6 +161,7 @@ class Transitions(RuleBasedStateMachine):
         if waits:
             job.promote()
 
+    @precondition(lambda machine: any(job.dispatchable for job in machine.model.values()))
     @rule(confirmed=st.integers(0, 5))
     def dispatch(self, confirmed: int) -> None:
         with self.database.begin() as connection:
@@ -173,6 +181,7 @@ class Transitions(RuleBasedStateMachine):
             mark_dispatched(connection, [Claim(job.id, job.attempt + 1 + offset)])
         job.mark_dispatched(job.attempt + 1 + offset)
 
+    @precondition(lambda machine: any(job.dispatched for job in machine.model.values()))
     @rule()
     def undispatch(self) -> None:
         expected = [job for job in self.model.values() if job.dispatched and job.status is Status.QUEUED]
@@ -183,6 +192,21 @@ class Transitions(RuleBasedStateMachine):
             job.dispatched = False
 
     # --- running ----------------------------------------------------------------------------------------------------
+
+    @precondition(lambda machine: machine.of(Status.QUEUED))
+    @rule(worker=a_worker(), most=st.integers(1, 4))
+    def claim_what_is_next(self, worker: ModelWorker, most: int) -> None:
+        self.claim([(job, 0) for job in self.of(Status.QUEUED)[:most]], worker, paused=False)
+
+    @precondition(lambda machine: machine.of(Status.RUNNING))
+    @rule(how=ENDS, most=st.integers(1, 4))
+    def end_what_runs(self, how: str, most: int) -> None:
+        self.end([(job, 0, how) for job in self.of(Status.RUNNING)[:most]])
+
+    @precondition(lambda machine: machine.of(Status.RETRYING))
+    @rule()
+    def retry_what_failed(self) -> None:
+        self.promote(self.of(Status.RETRYING)[0])
 
     @with_jobs
     @rule(
@@ -257,26 +281,23 @@ class Transitions(RuleBasedStateMachine):
         for each in self.model.values():
             each.expire()
 
-    @rule(worker=a_worker(), state=st.sampled_from([WorkerState.RUNNING, WorkerState.DRAINING]))
+    @with_jobs
+    @rule(worker=a_worker(), state=st.sampled_from([WorkerState.RUNNING, WorkerState.DRAINING, WorkerState.STOPPED]))
     def heartbeat(self, worker: ModelWorker, state: WorkerState) -> None:
         with self.database.begin() as connection:
             assert heartbeat(connection, worker.id, state) == worker.alive
-        worker.state = state if worker.alive else worker.state
+        self.is_now(worker, state)
 
-    @rule(worker=a_worker())
-    def stop_worker(self, worker: ModelWorker) -> None:
-        with self.database.begin() as connection:
-            assert heartbeat(connection, worker.id, WorkerState.STOPPED) == worker.alive
-        worker.state = WorkerState.STOPPED if worker.alive else worker.state
-
+    @with_jobs
     @rule(worker=a_worker())
     def lose_worker(self, worker: ModelWorker) -> None:
         clock.silence(self.database, worker.id, LEASE_TTL + 1)
         with self.database.begin() as connection:
             lost = [worker_id for worker_id, _ in declare_lost(connection, lease_ttl=LEASE_TTL)]
         assert lost == ([worker.id] if worker.alive else [])
-        worker.state = WorkerState.LOST if worker.alive else worker.state
+        self.is_now(worker, WorkerState.LOST)
 
+    @precondition(lambda machine: not all(job.worker.alive for job in machine.of(Status.RUNNING)))
     @rule()
     def rescue(self) -> None:
         with self.database.begin() as connection:
@@ -335,6 +356,9 @@ class Transitions(RuleBasedStateMachine):
         assert now.attempts[: len(before.attempts)] == before.attempts
 
     # --- helpers ----------------------------------------------------------------------------------------------------
+
+    def of(self, status: Status) -> list[ModelJob]:
+        return [job for job in self.model.values() if job.status is status]
 
     def record(self, endings: list[tuple[ModelJob, int, Outcome]]) -> None:
         with self.database.begin() as connection:

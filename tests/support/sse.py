@@ -48,7 +48,7 @@ class Reader:
         return self.last_id
 
     def _read(self) -> Iterator[Sent]:
-        kind, data, comment = "message", [], False
+        kind, data = "message", list[str]()
         for line in self.answer.iter_lines():
             name, _, value = line.partition(": ")
             match name:
@@ -57,7 +57,7 @@ class Reader:
                         yield Sent(kind, json.loads("\n".join(data)))
                     else:
                         yield Sent(kind, None, comment=True)
-                    kind, data, comment = "message", [], False
+                    kind, data = "message", []
                 case "event":
                     kind = value
                 case "data":

@@ -1,0 +1,33 @@
+"""``python -m bench.empty_app PORT``: the least that FastAPI can do, under the server settings of Callboard's api."""
+
+from __future__ import annotations
+
+import sys
+
+import uvicorn
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.post("/")
+async def post() -> dict[str, bool]:
+    return {"ok": True}
+
+
+@app.get("/")
+async def get() -> dict[str, bool]:
+    return {"ok": True}
+
+
+if __name__ == "__main__":
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )

@@ -1,0 +1,37 @@
+"""Measuring in turns: whatever else the machine does meets all that is compared."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Median and extremes of some rounds."""
+
+    median: float
+    lowest: float
+    highest: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> Spread:
+        return cls(median(values), min(values), max(values))
+
+
+def in_turns(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Run each contestant once a round, in changing order; return what each gave, by round."""
+    results: dict[str, list[float]] = {name: [] for name in contestants}
+    names = list(contestants)
+    for number in range(rounds):
+        for name in names if number % 2 == 0 else reversed(names):
+            results[name].append(contestants[name]())
+            sys.stderr.write(f"round {number + 1}/{rounds}  {name}: {results[name][-1]:,.0f}\n")
+    return results
+
+
+def ratio(results: Mapping[str, list[float]], name: str, baseline: str) -> Spread:
+    """Return how ``name`` compares to ``baseline``, round by round."""
+    return Spread.of([mine / base for mine, base in zip(results[name], results[baseline], strict=True)])
