@@ -15,6 +15,7 @@ from actors.interrupts import Interruption
 from actors.loop import Loop
 from actors.running import RunningAttempts
 from db.engine import Database
+from db.errors import Unavailable
 from db.ids import new_id
 from db.outcome import Outcome
 from db.queues import ensure_queues
@@ -23,6 +24,9 @@ from db.version import VERSION
 from db.workers import WorkerBoot, WorkerState, heartbeat, register_worker, unheld_attempts
 
 _log = structlog.get_logger(__name__)
+
+# The claim that waits for it is tried again, unless the worker has been told to stop by then.
+_REGISTRATION_PATIENCE = 1.0
 
 
 class Heartbeat:
@@ -55,8 +59,13 @@ class Heartbeat:
 
     @property
     def identity(self) -> tuple[UUID, str]:
-        """The id and name that this process claims under now. Waits until it is registered."""
-        self._registered.wait()
+        """The id and name that this process claims under now.
+
+        Raises:
+            Unavailable: it is not registered, as the database has been away since it started; try again.
+        """
+        if not self._registered.wait(_REGISTRATION_PATIENCE):
+            raise Unavailable("This worker is not registered yet.")
         return self._boot_id, self._name
 
     def start(self) -> None:

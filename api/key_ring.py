@@ -17,8 +17,8 @@ _log = structlog.get_logger(__name__)
 #: Seconds. A revoked key opens nothing any more after OLDEST; keys are read anew in the background before that.
 OLDEST: Final = 5.0
 _RENEW_AFTER: Final = 2.0
-#: Keys that are unknown here may have been made just now; between two looks for such lies at least this time, so that
-#: guessing does not reach the database.
+#: Keys that are unknown here may have been made just now; between two looks for such lies at least this time, however many
+#: there are: guessing is slow, and does not reach the database.
 _LOOK_AGAIN_AFTER: Final = 0.25
 _FIRST_PAUSE: Final = 0.1
 
@@ -38,14 +38,14 @@ class KeyRing:
         self._read_at = 0.0
         self._renewal: asyncio.Task[Keys] | None = None
 
-    async def keys(self, *, oldest: float = OLDEST) -> Keys:
-        """Return the keys as they were at most ``oldest`` seconds ago.
+    async def keys(self) -> Keys:
+        """Return the keys as they were at most :data:`OLDEST` seconds ago.
 
         Raises:
             Unavailable: the database did not answer.
         """
         age = asyncio.get_running_loop().time() - self._read_at
-        if self._keys is None or age > oldest:
+        if self._keys is None or age > OLDEST:
             # Shielded: others wait for it too.
             return await asyncio.shield(self._renew())
         if age > _RENEW_AFTER:
@@ -60,13 +60,22 @@ class KeyRing:
         """
         key = (await self.keys()).valid.get(key_id)
         if key is None:
-            key = (await self.keys(oldest=_LOOK_AGAIN_AFTER)).valid.get(key_id)
+            key = (await self._keys_of_now()).valid.get(key_id)
         return key if key is not None and key.is_valid(datetime.now(UTC)) else None
 
     def close(self) -> None:
         """Stop reading. Called in the loop."""
         if self._renewal is not None:
             self._renewal.cancel()
+
+    async def _keys_of_now(self) -> Keys:
+        """Return the keys as they are, after a pause where they have been read just now."""
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
+        await asyncio.sleep(max(0.0, self._read_at + _LOOK_AGAIN_AFTER - asked_at))
+        while self._keys is None or self._read_at < asked_at:
+            await asyncio.shield(self._renew())
+        return self._keys
 
     def _renew(self) -> asyncio.Task[Keys]:
         if self._renewal is None:

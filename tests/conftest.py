@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import HealthCheck
@@ -11,6 +12,7 @@ from hypothesis import settings as hypothesis_settings
 
 from db.engine import Database
 from db.settings import Settings
+from tests.services.rabbitmq import RabbitmqMissing, RabbitmqServer, private_rabbitmq
 from tests.support.databases import Databases, settings_of
 from tests.support.factory import Factory
 from tests.support.servers import ALL, Servers
@@ -20,7 +22,7 @@ hypothesis_settings.register_profile(
     "callboard",
     deadline=None,
     print_blob=True,
-    stateful_step_count=30,
+    stateful_step_count=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 # For a long look: pytest --hypothesis-profile=thorough tests/db/test_transitions_model.py
@@ -75,3 +77,16 @@ def database(settings: Settings) -> Iterator[Database]:
 def factory(database: Database) -> Factory:
     """Makes jobs in any state."""
     return Factory(database)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitmqServer]:
+    """A RabbitMQ that tests may stop, kill and empty."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(private_rabbitmq())
+        except RabbitmqMissing as missing:
+            if os.environ.get("CI"):
+                pytest.fail(str(missing))
+            pytest.skip(str(missing))
+        yield server

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -19,22 +18,9 @@ from actors.local import LocalBroker, LocalTransport
 from actors.publisher import RabbitmqTransport
 from actors.rabbitmq import RabbitmqBroker
 from actors.transport import Dispatch, Transport, TransportError
-from tests.services.rabbitmq import GIVEN_URL, RabbitmqMissing, RabbitmqServer, fresh_vhost, private_rabbitmq
+from tests.services.rabbitmq import GIVEN_URL, RabbitmqServer, fresh_vhost
 
 JOB_TYPE = "test.job"
-
-
-@pytest.fixture(scope="session")
-def rabbitmq_server() -> Iterator[RabbitmqServer]:
-    """A RabbitMQ that tests may stop, kill and empty."""
-    with ExitStack() as stack:
-        try:
-            server = stack.enter_context(private_rabbitmq())
-        except RabbitmqMissing as missing:
-            if os.environ.get("CI"):
-                pytest.fail(str(missing))
-            pytest.skip(str(missing))
-        yield server
 
 
 @pytest.fixture

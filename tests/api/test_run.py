@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,17 +9,15 @@ from uuid import UUID
 
 import httpx
 import pytest
-import uvicorn
-from fastapi import Request
 from pydantic import BaseModel
 
 from actors.registry import Registry, job
 from api.app import create_app
-from api.auth import Caller, Role
 from db.outcome import Outcome
 from db.settings import Settings
 from db.states import Status
 from tests.support.factory import ERROR, Factory
+from tests.support.serving import caller_of_headers, serving
 
 REGISTRY = Registry()
 
@@ -40,24 +36,10 @@ def sum_at_a_path(payload: Numbers) -> int:
     return sum(payload.of)
 
 
-async def caller_of_headers(request: Request) -> Caller:
-    return Caller(request.headers.get("x-owner", "ann"), Role(request.headers.get("x-role", "client")))
-
-
 @pytest.fixture
 def http(settings: Settings) -> Iterator[httpx.Client]:
-    app = create_app(settings, REGISTRY, authenticate=caller_of_headers)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        try:
-            host, port = listening.getsockname()
-            with httpx.Client(base_url=f"http://{host}:{port}", timeout=30) as client:
-                yield client
-        finally:
-            server.should_exit = True
-            thread.join()
+    with serving(create_app(settings, REGISTRY, authenticate=caller_of_headers)) as served:
+        yield served.client
 
 
 @pytest.fixture
@@ -163,7 +145,7 @@ def test_the_same_key_runs_once(http: httpx.Client, workers: Workers) -> None:
 
 
 def test_a_consumed_result_is_sent_once(http: httpx.Client, factory: Factory) -> None:
-    path = f"/v1/jobs/{factory.in_state(Status.SUCCEEDED, owner='ann')}"
+    path = f"/v1/jobs/{factory.in_state(Status.SUCCEEDED)}"
     assert http.get(f"{path}/result").json() == {"answer": 42}
     consumed = http.get(f"{path}/result", params={"consume": "true"})
     assert (consumed.status_code, consumed.json()) == (200, {"answer": 42})
@@ -174,8 +156,8 @@ def test_a_consumed_result_is_sent_once(http: httpx.Client, factory: Factory) ->
 
 
 def test_only_a_result_can_be_consumed(http: httpx.Client, factory: Factory) -> None:
-    running = factory.in_state(Status.QUEUED, owner="ann")
-    failed = factory.in_state(Status.FAILED, owner="ann")
+    running = factory.in_state(Status.QUEUED)
+    failed = factory.in_state(Status.FAILED)
     for job_id, code in ((running, "not-done"), (failed, "unsuccessful")):
         answer = http.get(f"/v1/jobs/{job_id}/result", params={"consume": "true"})
         assert (answer.status_code, answer.json()["code"]) == (409, code)
@@ -184,7 +166,7 @@ def test_only_a_result_can_be_consumed(http: httpx.Client, factory: Factory) -> 
 
 def test_a_reader_of_all_may_not_consume(http: httpx.Client, factory: Factory) -> None:
     path = f"/v1/jobs/{factory.in_state(Status.SUCCEEDED, owner='bob')}/result"
-    assert http.get(path).status_code == 404
+    assert http.get(path, headers={"x-role": "client"}).status_code == 404
     viewer = {"x-role": "viewer"}
     assert http.get(path, params={"consume": "true"}, headers=viewer).status_code == 403
     assert http.get(path, headers=viewer).status_code == 200

@@ -46,7 +46,7 @@ from tests.support.model import ModelJob, ModelWorker
 from tests.support.records import Record, read_records
 
 #: From long ago to not yet: which attempt a message or a worker speaks of, seen from the job's latest.
-OFFSETS = st.sampled_from([0, 0, 0, 0, -1, 1, 2])
+OFFSETS = st.sampled_from([0, 0, 0, -1, 1])
 ENDS = st.sampled_from(["succeed", "fail", "raise", "release", "cancel"])
 LEASE_TTL = 30.0
 
@@ -241,7 +241,7 @@ class Transitions(RuleBasedStateMachine):
     def end(self, endings: list[tuple[ModelJob, int, str]]) -> None:
         self.record([(job, job.attempt + offset, self.outcome(job, how)) for job, offset, how in endings])
 
-    @with_jobs
+    @precondition(lambda machine: machine.of(Status.RUNNING))
     @rule(job=a_job(Status.RUNNING), offset=OFFSETS, current=st.integers(0, 10))
     def progress(self, job: ModelJob, offset: int, current: int) -> None:
         attempt = job.attempt + offset
@@ -253,7 +253,7 @@ class Transitions(RuleBasedStateMachine):
         shown = row["progress"] is not None and row["progress"]["current"] == current
         assert shown or not job.runs(attempt)
 
-    @with_jobs
+    @precondition(lambda machine: machine.of(Status.RUNNING))
     @rule(job=a_job(Status.RUNNING), offset=OFFSETS)
     def ask_what_to_stop(self, job: ModelJob, offset: int) -> None:
         held = (job.id, job.attempt + offset)
@@ -264,14 +264,14 @@ class Transitions(RuleBasedStateMachine):
 
     # --- stopping ---------------------------------------------------------------------------------------------------
 
-    @with_jobs
+    @precondition(lambda machine: machine.of(Status.RUNNING) or machine.of(Status.RETRYING))
     @rule(job=a_job(Status.RUNNING, Status.RETRYING))
     def cancel(self, job: ModelJob) -> None:
         with self.database.begin() as connection:
             cancelled = cancel(connection, job.id)
         assert cancelled == job.cancel()
 
-    @with_jobs
+    @precondition(lambda machine: machine.of(Status.SCHEDULED) or machine.of(Status.RETRYING))
     @rule(job=a_job(Status.SCHEDULED, Status.RETRYING))
     def expire(self, job: ModelJob) -> None:
         clock.make_overdue(self.database, job.id)
@@ -307,7 +307,7 @@ class Transitions(RuleBasedStateMachine):
         if abandoned:
             self.record([(job, job.attempt, self.outcome(job, "raise")) for job in abandoned])
 
-    @with_jobs
+    @precondition(lambda machine: not all(job.live for job in machine.model.values()))
     @rule(job=a_job(*TERMINAL))
     def reopen(self, job: ModelJob) -> None:
         with self.database.begin() as connection:

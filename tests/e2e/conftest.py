@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.stage import Stage
 from tests.e2e.system import Distributed, Embedded, System
-from tests.services.rabbitmq import RabbitmqMissing, RabbitmqServer, fresh_vhost, private_rabbitmq
+from tests.services.rabbitmq import RabbitmqServer, fresh_vhost
 from tests.support.databases import Databases
 from tests.support.servers import ALL
 
@@ -46,19 +45,6 @@ def stage(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Stage]:
     """For systems of one test alone."""
     with _stage(tmp_path, pytestconfig) as stage:
         yield stage
-
-
-@pytest.fixture(scope="session")
-def rabbitmq_server() -> Iterator[RabbitmqServer]:
-    """A RabbitMQ that tests may stop and empty."""
-    with ExitStack() as stack:
-        try:
-            server = stack.enter_context(private_rabbitmq())
-        except RabbitmqMissing as missing:
-            if os.environ.get("CI"):
-                pytest.fail(str(missing))
-            pytest.skip(str(missing))
-        yield server
 
 
 @pytest.fixture(scope="session")
