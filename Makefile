@@ -37,7 +37,7 @@ up: install ## run the system on http://127.0.0.1:8000 until Ctrl-C
 
 test: install-dev ## run every test; installs and starts privately what they need
 	tests/services/install.sh
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: install-dev ## check style, types, layers and migrations
 	$(BIN)/ruff check

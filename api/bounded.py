@@ -16,7 +16,7 @@ from db.errors import Unavailable
 T = TypeVar("T")
 
 #: Connections of the pool that the batchers of submissions and polls find free, however busy the threads are.
-_RESERVED: Final = 3
+_RESERVED: Final = 5
 
 
 class DatabaseThreads:

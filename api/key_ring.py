@@ -17,8 +17,8 @@ _log = structlog.get_logger(__name__)
 #: Seconds. A revoked key opens nothing any more after OLDEST; keys are read anew in the background before that.
 OLDEST: Final = 5.0
 _RENEW_AFTER: Final = 2.0
-#: Keys that are unknown here may have been made just now; between two looks for such lies at least this time, however many
-#: there are: guessing is slow, and does not reach the database.
+#: Keys that are unknown here may have been made just now. Between two looks for such lies at least this time, however
+#: many there are: guessing is slow, and does not reach the database.
 _LOOK_AGAIN_AFTER: Final = 0.25
 _FIRST_PAUSE: Final = 0.1
 

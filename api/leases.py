@@ -13,6 +13,8 @@ from db.rate_limits import Grant, Rate
 #: Seconds' worth of tokens that a process takes at a time. So a busy caller costs each process some ten short
 #: statements a second, and what processes hold unused is a tenth of a second's rate each.
 _CHUNK: Final = 0.1
+#: Seconds for which a process does not ask an empty bucket again, or each submission would.
+_PAUSE: Final = 0.05
 #: Seconds after which unused tokens are dropped, so that many idle processes do not add up to a burst.
 _KEPT_FOR: Final = 2.0
 _MOST_LEASES: Final = 10_000
@@ -22,7 +24,7 @@ _MOST_LEASES: Final = 10_000
 class _Lease:
     tokens: int = 0
     taken_at: float = 0.0
-    # Until then the bucket has fewer than this many tokens, whatever others do: they can only take some.
+    # Until then it is not worth asking for this many tokens or more.
     dry_until: float = 0.0
     dry_for: int = 0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -57,10 +59,14 @@ class Leases:
             if wait := self._dry(lease, tokens):
                 return wait
             least = tokens - lease.tokens
-            grant = await self._take(name, rate, least, max(least, math.floor(rate.per_second * _CHUNK)))
+            most = max(least, math.floor(rate.per_second * _CHUNK))
+            grant = await self._take(name, rate, least, most)
             now = asyncio.get_running_loop().time()
+            if grant.tokens < most:
+                # The bucket is as good as empty. What flows into it meanwhile is not lost.
+                lease.dry_for = 1 if grant.tokens else least
+                lease.dry_until = now + max(grant.retry_after, _PAUSE)
             if not grant.tokens:
-                lease.dry_until, lease.dry_for = now + grant.retry_after, least
                 return grant.retry_after
             lease.tokens += grant.tokens - tokens
             lease.taken_at = now

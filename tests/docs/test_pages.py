@@ -47,13 +47,13 @@ def test_python_compiles_and_imports(body: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def callboard_commands() -> list[pytest.ParameterSet]:
-    found = []
-    for page in PAGES:
-        for body in blocks(page, "sh"):
-            for line in body.splitlines():
-                if match := re.match(r"^(?:\w+=\S+ )*callboard (.*?)(?:&|#|$)", line.strip()):
-                    found.append(pytest.param(match[1], id=f"{page.name}-{match[1][:40]}"))
-    return found
+    return [
+        pytest.param(match[1], id=f"{page.name}-{match[1][:40]}")
+        for page in PAGES
+        for body in blocks(page, "sh")
+        for line in body.splitlines()
+        if (match := re.match(r"^(?:\w+=\S+ )*callboard (.*?)(?:&|#|$)", line.strip()))
+    ]
 
 
 @pytest.mark.parametrize("command", callboard_commands())
