@@ -45,7 +45,7 @@ class Polls:
         self._batches.close()
 
     def _read(self, job_ids: Sequence[UUID]) -> Sequence[RowMapping | None]:
-        with self._database.begin() as connection:
+        with self._database.autocommit() as connection:
             found = get_jobs(connection, list(dict.fromkeys(job_ids)))
         return [found.get(job_id) for job_id in job_ids]
 

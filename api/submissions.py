@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -18,6 +19,9 @@ from db.transitions import Request, Submission, submit
 #: Requests above this many bytes of payload are written one by one, so that they neither delay small ones nor make
 #: one statement of hundreds of megabytes.
 _LARGE: Final = 64 * 2**10
+
+#: Seconds; far below what anybody notices, and far above what a busy server needs for a batch.
+_BETWEEN_HINTS: Final = 0.005
 
 
 class Submissions:
@@ -39,7 +43,7 @@ class Submissions:
         large = Batcher("submit-large", self._write, rewrite=again, max_size=1, patience=retry_for)
         self._small = Handover(small, patience=patience)
         self._large = Handover(large, patience=patience)
-        # One NOTIFY for all batches that were committed while the one before it was under way.
+        # One NOTIFY for all batches that were committed since the one before it.
         self._wakeups = Batcher("notify", self._wake, patience=0.0)
 
     async def submit(self, request: Request) -> Submission:
@@ -68,13 +72,14 @@ class Submissions:
                 ensure_queues(connection, self._queues)
             submissions = submit(connection, requests, repeated=repeated)
         self._queues_exist = True
-        if any(
-            made.rows for made in submissions
-        ):  # those that are scheduled, too: they may be due before its next look
+        # For those that are scheduled, too: they may be due before its next look.
+        if any(made.rows for made in submissions):
             self.wake_dispatcher()
         return submissions
 
     def _wake(self, hints: Sequence[None]) -> Sequence[None]:
-        with self._database.begin() as connection:
+        with self._database.autocommit() as connection:
             notify_dispatcher(connection)
+        # The first hint went out at once; those of the next moments are one.
+        time.sleep(_BETWEEN_HINTS)
         return hints

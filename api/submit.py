@@ -19,7 +19,7 @@ from api.etags import entity_tag
 from api.new_jobs import new_job, new_jobs, require_references
 from api.pointers import pointer
 from api.prefer import Preference
-from api.rendering import job, links, respond
+from api.rendering import job, respond
 from api.schemas import SubmitBatch, SubmitJob
 from api.services import Services, services_of
 from api.waiting import wait_until_done
@@ -65,7 +65,7 @@ class Submitted:
     def headers(self, preference: Preference) -> dict[str, str]:
         """Return what the answer says of the submission, whatever its body is."""
         done = self.row["status"] in TERMINAL
-        headers = {"Location": links(self.row["id"])["self"]}
+        headers = {"Location": f"/v1/jobs/{self.row['id']}"}
         if not done:
             headers["Retry-After"] = "1"
         if self.replayed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -42,6 +43,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="about a minute, one round: does it run at all?")
     parser.add_argument("--output", type=Path, help="directory for the report; default: bench/")
     arguments = parser.parse_args()
+    # So that a termination, too, stops all that runs and removes its files.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     effort = QUICK if arguments.quick else FULL
     load_before = load_average()
     with private_services() as services:

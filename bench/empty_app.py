@@ -1,4 +1,4 @@
-"""``python -m bench.empty_app PORT``: the least that FastAPI can do, under the server settings of Callboard's api."""
+"""``python -m bench.empty_app PORT PARENT``: the least that FastAPI can do, under the server settings of Callboard's api."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import sys
 
 import uvicorn
 from fastapi import FastAPI
+
+from callboard.processes.signals import stop_with_parent
 
 app = FastAPI()
 
@@ -21,6 +23,7 @@ async def get() -> dict[str, bool]:
 
 
 if __name__ == "__main__":
+    stop_with_parent(int(sys.argv[2]))
     uvicorn.run(
         app,
         host="127.0.0.1",

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from uuid import UUID, uuid4
@@ -24,6 +24,7 @@ from db.engine import Database
 from db.models import jobs
 from db.outcome import Outcome
 from db.queues import ensure_queues
+from db.settings import Settings
 from db.transitions import Claim, Ending, claim, record
 from db.workers import WorkerBoot, register_worker
 
@@ -103,7 +104,9 @@ def _get(path: str) -> str:
 
 
 def _empty_app(services: Services, port: int) -> Child:
-    return Child("bench.empty_app", str(port), environment={}, log=services.directory / "empty_app.log")
+    return Child(
+        "bench.empty_app", str(port), str(os.getpid()), environment={}, log=services.directory / "empty_app.log"
+    )
 
 
 def _load_generator(services: Services) -> Child:
@@ -148,9 +151,9 @@ def _wait_for(*ports: int) -> None:
 
 
 @contextmanager
-def serving_api(services: Services, roles: list[tuple[str, dict[str, object]]], settings: object) -> Iterator[int]:
+def serving_api(services: Services, settings: Settings, roles: Sequence[tuple[str, dict[str, int]]]) -> Iterator[int]:
     """Yield the port of an api that runs beside other roles."""
     port = _free_port()
-    with running(services, settings, [*roles, ("api", {"host": "127.0.0.1", "port": port})]):  # type: ignore[arg-type]
+    with running(services, settings, [*roles, ("api", {"host": "127.0.0.1", "port": port})]):
         _wait_for(port)
         yield port

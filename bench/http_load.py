@@ -11,7 +11,9 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import cycle
+from typing import cast
 
 import orjson
 import uvloop
@@ -49,8 +51,7 @@ class _Connection(asyncio.Protocol):
         self._sent_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one, but does not derive from it
         self._send()
 
     def data_received(self, data: bytes) -> None:
@@ -68,8 +69,12 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if not self._ended.done():
+        if self._ended.done():
+            return
+        if error is None and time.perf_counter() >= self._until:
             self._ended.set_result(None)
+        else:
+            self._ended.set_exception(error or ConnectionError("the server closed a connection"))
 
     def _send(self) -> None:
         self._sent_at = time.perf_counter()
@@ -87,12 +92,9 @@ async def send(load: Load) -> Answered:
     requests = cycle([request.encode() for request in load.requests])
     began = time.perf_counter()
     ends = [loop.create_future() for _ in range(load.connections)]
-    connections = []
-    for ended in ends:
-        _, connection = await loop.create_connection(
-            lambda ended=ended: _Connection(requests, began + load.seconds, ended), "127.0.0.1", load.port
-        )
-        connections.append(connection)
+    connections = [_Connection(requests, began + load.seconds, ended) for ended in ends]
+    for connection in connections:
+        await loop.create_connection(partial(_same, connection), "127.0.0.1", load.port)
     await asyncio.gather(*ends)
     took = time.perf_counter() - began
     times = sorted(each for connection in connections for each in connection.times)
@@ -102,6 +104,10 @@ async def send(load: Load) -> Answered:
         p99=times[len(times) * 99 // 100] * 1000,
         refused=sum(connection.refused for connection in connections),
     )
+
+
+def _same(connection: _Connection) -> _Connection:
+    return connection
 
 
 def main() -> None:

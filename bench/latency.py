@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from bench.http import serving_api
 from bench.jobs import CLOCK
+from bench.processes import BenchFailed
 from bench.services import Services
 from tests.services.rabbitmq import fresh_vhost
 
@@ -36,6 +37,8 @@ def _submit_one(client: httpx.Client) -> float:
     sent_at = time.time()
     answer = client.post("/v1/jobs", json={"type": CLOCK, "payload": None}).raise_for_status()
     job = client.get(f"/v1/jobs/{answer.json()['id']}", params={"wait": 10}).raise_for_status().json()
+    if job["status"] != "succeeded":
+        raise BenchFailed(f"a job did not succeed within 10 s: {job}")
     return float((job["result"] - sent_at) * 1000)
 
 
@@ -48,5 +51,5 @@ def _idle_system(services: Services, *, embedded: bool) -> Iterator[httpx.Client
         if not embedded:
             url = stack.enter_context(fresh_vhost(services.rabbitmq))
             settings = settings.model_copy(update={"amqp_url": SecretStr(url)})
-        port = stack.enter_context(serving_api(services, roles, settings))
+        port = stack.enter_context(serving_api(services, settings, roles))
         yield stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30))

@@ -18,7 +18,7 @@ _PACKAGES = ("callboard", "dramatiq", "pika", "psycopg", "sqlalchemy", "fastapi"
 def describe(services: Services) -> dict[str, str]:
     """Return processor, memory and versions by name."""
     with psycopg.connect(services.postgres_url) as connection:
-        settings = dict(
+        settings: dict[str, str] = dict(
             connection.execute(
                 "SELECT name, setting || coalesce(unit, '') FROM pg_settings WHERE name IN "
                 "('server_version', 'fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers')"
@@ -38,7 +38,7 @@ def describe(services: Services) -> dict[str, str]:
 
 
 def load_average() -> float:
-    """Return how many processes wanted to run in the last minute: much above 2 × zero at the start is a busy machine."""
+    """Return how many processes wanted to run in the last minute; before a run, hardly any should."""
     return os.getloadavg()[0]
 
 

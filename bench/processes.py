@@ -24,6 +24,7 @@ class Child:
 
     def __init__(self, module: str, *arguments: str, environment: Mapping[str, str], log: Path) -> None:
         """``environment`` is all it gets beside what Python itself needs; its output goes to ``log``."""
+        self._module = module
         self._log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -69,7 +70,7 @@ class Child:
     def failure(self, what: str) -> BenchFailed:
         """Return an error that shows the end of the log."""
         tail = self._log.read_text(errors="replace")[-2000:]
-        return BenchFailed(f"{' '.join(map(str, self._process.args[1:4]))} {what}; its log ends with:\n{tail}")
+        return BenchFailed(f"{self._module} {what}; its log ends with:\n{tail}")
 
     def stop(self) -> None:
         """Ask it to end, and end it if it does not."""
@@ -100,7 +101,7 @@ def stopping(children: Sequence[Child]) -> Iterator[Sequence[Child]]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process and its descendants have used; of those that ended, if they were waited for."""
+    """Return the CPU time that a process and its descendants have used, those included that it has waited for."""
     total, waiting = 0.0, [pid]
     while waiting:
         each = Path("/proc") / str(waiting.pop())

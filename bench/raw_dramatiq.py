@@ -17,7 +17,8 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker
 def make_actor(url: str, queue: str) -> dramatiq.Actor[[], None]:
     """Return an actor that does nothing, on a broker with Dramatiq's default middleware."""
     broker = RabbitmqBroker(url=url)
-    return dramatiq.actor(_noop, actor_name="noop", queue_name=queue, broker=broker)
+    actor: dramatiq.Actor[[], None] = dramatiq.actor(actor_name="noop", queue_name=queue, broker=broker)(_noop)
+    return actor
 
 
 def _noop() -> None:

@@ -50,17 +50,18 @@ class Report:
             [
                 "# First figures",
                 "",
-                f"Written by `{self.command}`. Everything runs on one machine, side by side: servers, Callboard, and",
-                f"what measures them. Each figure is the median of {self.rounds} rounds taken in turns with its baseline",
-                "(lowest to highest in brackets); a ratio compares within a round, so it keeps where figures drift.",
+                f"Written by `{self.command}`. Everything runs on one machine, side by side: servers, Callboard,",
+                f"and what measures them. Each figure is the median of {self.rounds} rounds, taken in turns with its",
+                "baseline (lowest to highest in brackets). A ratio compares within a round, so it holds where rates",
+                "drift.",
                 "",
                 *self._table(),
                 "",
-                "Baselines: *Dramatiq alone* is its own worker with its default middleware, on the same RabbitMQ, with as",
-                "many processes and threads and persistent messages that were published before the clock started; nothing",
-                "is stored about them. *Empty POST* and *empty GET* are FastAPI endpoints that return a constant, under",
-                "the same server settings (uvloop, httptools, one process). In Callboard's drain the dispatcher publishes",
-                "within the measured time, with confirms, and every transition of every job is committed to disk.",
+                "*Dramatiq alone* is its own worker with its default middleware, on the same RabbitMQ, with as many",
+                "processes and threads, and persistent messages published before the clock started; nothing is stored",
+                "about them. *Empty POST* and *empty GET* are FastAPI endpoints that return a constant, under the same",
+                "server settings (uvloop, httptools, one process). In Callboard's drain the dispatcher publishes within",
+                "the measured time, with confirms, and every transition of every job is committed to disk.",
                 "",
                 "## Where the CPU time of a job goes",
                 "",
@@ -81,9 +82,7 @@ class Report:
         lines = ["| measure | Callboard | baseline | ratio | goal | met |", "|---|---|---|---|---|---|"]
         for each in self.measures:
             baseline = f"{each.baseline_name}: {_spread(each.baseline, '')}" if each.baseline else ""
-            ratio = (
-                f"**{each.ratio.median:.2f}** [{each.ratio.lowest:.2f}–{each.ratio.highest:.2f}]" if each.ratio else ""
-            )
+            ratio = f"**{each.ratio.median:.2f}** [{_range(each.ratio, 2)}]" if each.ratio else ""
             met = "yes" if each.met else "no"
             lines.append(
                 f"| {each.name} | {_spread(each.callboard, each.unit)} | {baseline} | {ratio} | {each.goal} | {met} |"
@@ -101,4 +100,9 @@ class Report:
 
 def _spread(spread: Spread, unit: str) -> str:
     digits = 0 if spread.median >= 100 else 2
-    return f"{spread.median:,.{digits}f}{unit} [{spread.lowest:,.{digits}f}–{spread.highest:,.{digits}f}]"
+    exact = spread.lowest == spread.highest
+    return f"{spread.median:,.{digits}f}{unit}" + ("" if exact else f" [{_range(spread, digits)}]")
+
+
+def _range(spread: Spread, digits: int) -> str:
+    return f"{spread.lowest:,.{digits}f}–{spread.highest:,.{digits}f}"

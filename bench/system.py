@@ -41,7 +41,7 @@ class System:
 
 
 @contextmanager
-def running(services: Services, settings: Settings, roles: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[System]:
+def running(services: Services, settings: Settings, roles: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[System]:
     """Start a process for each role with its options, and stop them at the end of the block."""
     files = services.directory / "files"
     files.mkdir(exist_ok=True)
@@ -49,7 +49,7 @@ def running(services: Services, settings: Settings, roles: Iterable[tuple[str, d
         "CALLBOARD_DATABASE_URL": settings.require_database_url(),
         "CALLBOARD_DIAGNOSTICS": "true",
         "CALLBOARD_JOB_MODULES": "bench.jobs",
-        "CALLBOARD_LOG_LEVEL": "warning",
+        "CALLBOARD_LOG_LEVEL": __import__("os").environ.get("LVL","warning"),
         "CALLBOARD_FILES_URL": files.as_uri(),
     }
     if settings.amqp_url is not None:

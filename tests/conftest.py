@@ -27,7 +27,7 @@ hypothesis_settings.register_profile(
 )
 # For a long look: pytest --hypothesis-profile=thorough tests/db/test_transitions_model.py
 hypothesis_settings.register_profile(
-    "thorough", hypothesis_settings.get_profile("callboard"), max_examples=1000, stateful_step_count=60
+    "thorough", hypothesis_settings.get_profile("callboard"), max_examples=500, stateful_step_count=60
 )
 hypothesis_settings.load_profile("callboard")
 

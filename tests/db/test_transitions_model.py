@@ -21,7 +21,7 @@ from db.outcome import JobError, Outcome
 from db.progress import ProgressReport, report_progress
 from db.queues import ensure_queues
 from db.retry import RetryPolicy, decide_retry
-from db.states import TERMINAL, Reason, Status
+from db.states import LIVE, TERMINAL, WAITING, Reason, Status
 from db.transitions import (
     Claim,
     Ending,
@@ -271,15 +271,20 @@ class Transitions(RuleBasedStateMachine):
             cancelled = cancel(connection, job.id)
         assert cancelled == job.cancel()
 
-    @precondition(lambda machine: machine.of(Status.SCHEDULED) or machine.of(Status.RETRYING))
-    @rule(job=a_job(Status.SCHEDULED, Status.RETRYING))
-    def expire(self, job: ModelJob) -> None:
+    @precondition(lambda machine: any(job.live and not job.overdue for job in machine.model.values()))
+    @rule(job=a_job(*LIVE))
+    def be_late(self, job: ModelJob) -> None:
         clock.make_overdue(self.database, job.id)
         job.overdue = job.overdue or job.live
+
+    @precondition(lambda machine: any(job.live and job.overdue for job in machine.model.values()))
+    @rule()
+    def expire(self) -> None:
+        waiting = [job for job in self.model.values() if job.overdue and not job.started and job.status in WAITING]
         with self.database.begin() as connection:
-            expire(connection)
-        for each in self.model.values():
-            each.expire()
+            assert expire(connection) == len(waiting)
+        for job in waiting:
+            job.expire()
 
     @with_jobs
     @rule(worker=a_worker(), state=st.sampled_from([WorkerState.RUNNING, WorkerState.DRAINING, WorkerState.STOPPED]))
