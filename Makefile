@@ -46,3 +46,6 @@ lint: install-dev ## check style, types, layers and migrations
 	$(BIN)/lint-imports
 	$(BIN)/alembic upgrade head --sql >$(VENV)/migrations.sql
 	$(BIN)/squawk $(VENV)/migrations.sql
+
+bench: install-dev ## measure first figures beside their baselines, and write bench/report.md
+	$(BIN)/python -m bench

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from typing import Final
@@ -18,6 +19,10 @@ _log = structlog.get_logger(__name__)
 
 #: What we take over from a client or proxy; anything else might garble logs.
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+
+#: What we make is unique by this start of the process and the number of the request.
+_BOOT: Final = new_id().hex.encode()
+_numbers: Final = itertools.count(1)
 
 
 class RequestContext:
@@ -65,7 +70,7 @@ def _request_id(scope: Scope) -> bytes:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             given: bytes = value
             return given
-    return new_id().hex.encode()
+    return b"%s-%x" % (_BOOT, next(_numbers))
 
 
 class BodyLimit:

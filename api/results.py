@@ -63,7 +63,7 @@ def result_of(row: RowMapping) -> Response:
     if row["result"] is None:
         # A handler that returns nothing has the result null, which is not nothing.
         raise ResultErased(f"Job {row['id']} succeeded; its result has been erased since.")
-    return JsonResponse(row["result"])
+    return JsonResponse(row["result"].encode())
 
 
 async def _then_erase(content: bytes, services: Services, actor: Actor, job_id: UUID) -> AsyncIterator[bytes]:

@@ -20,8 +20,8 @@ from db.transitions import Request, Submission, submit
 #: one statement of hundreds of megabytes.
 _LARGE: Final = 64 * 2**10
 
-#: Seconds; far below what anybody notices, and far above what a busy server needs for a batch.
-_BETWEEN_HINTS: Final = 0.005
+#: Seconds: little against what the first of these jobs has waited by then, and many batches of a busy server.
+_BETWEEN_HINTS: Final = 0.02
 
 
 class Submissions:

@@ -34,7 +34,7 @@ class Effort:
     shapes: tuple[Shape, ...]
 
 
-FULL = Effort(rounds=3, jobs=8000, http_seconds=3.0, latencies=200, shapes=(Shape(1, 32), Shape(2, 64)))
+FULL = Effort(rounds=3, jobs=6000, http_seconds=3.0, latencies=200, shapes=(Shape(1, 32), Shape(2, 64)))
 QUICK = Effort(rounds=1, jobs=1500, http_seconds=0.5, latencies=30, shapes=(Shape(1, 32),))
 
 

@@ -1,4 +1,4 @@
-"""``python -m bench.empty_app PORT PARENT``: the least that FastAPI can do, under the server settings of Callboard's api."""
+"""``python -m bench.empty_app PORT PARENT``: the least that FastAPI can do, served as Callboard's api is."""
 
 from __future__ import annotations
 

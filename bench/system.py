@@ -49,7 +49,7 @@ def running(services: Services, settings: Settings, roles: Iterable[tuple[str, M
         "CALLBOARD_DATABASE_URL": settings.require_database_url(),
         "CALLBOARD_DIAGNOSTICS": "true",
         "CALLBOARD_JOB_MODULES": "bench.jobs",
-        "CALLBOARD_LOG_LEVEL": __import__("os").environ.get("LVL","warning"),
+        "CALLBOARD_LOG_LEVEL": "warning",
         "CALLBOARD_FILES_URL": files.as_uri(),
     }
     if settings.amqp_url is not None:

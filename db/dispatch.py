@@ -99,12 +99,15 @@ def queues_in_flight(connection: Connection) -> list[str]:
     return list(connection.execute(_in_flight).scalars())
 
 
+_notify = select(func.pg_notify(DISPATCH_CHANNEL, ""))
+
+
 def notify_dispatcher(connection: Connection) -> None:
     """Wake the dispatcher when this transaction commits.
 
     A transaction of its own, after the one that made the jobs: NOTIFY takes a lock that all its committers share.
     """
-    connection.execute(select(func.pg_notify(DISPATCH_CHANNEL, "")))
+    connection.execute(_notify)
 
 
 _due_in = (
