@@ -94,15 +94,17 @@ class Waits:
         try:
             while self._waiters and not self._stopped:
                 await asyncio.sleep(tick)
+                asked = list(self._waiters)
                 try:
-                    states = await self._read(list(self._waiters))
+                    states = await self._read(asked)
                 except Unavailable:
                     tick = _OUTAGE_TICK
                     continue
                 ended = [
                     waiter
-                    for job_id, waiters in self._waiters.items()
-                    for waiter in waiters
+                    # Those who came during the read were not asked about, and an answer without them says nothing.
+                    for job_id in asked
+                    for waiter in self._waiters.get(job_id, ())
                     if waiter.until(states.get(job_id))
                 ]
                 for waiter in ended:

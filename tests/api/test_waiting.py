@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -13,10 +13,15 @@ from uuid import UUID
 import httpx
 import psycopg
 import pytest
+from fastapi import Request
 from sqlalchemy import event
+from starlette.types import Message
 
+from api.waits import Waits
 from db.dispatch import DISPATCH_CHANNEL
 from db.engine import Database
+from db.ids import new_id
+from db.queries import JobState
 from db.settings import Settings
 from db.states import Status
 from tests.support.factory import OUTCOMES, Factory
@@ -216,3 +221,31 @@ def test_waits_end_when_the_server_stops(api: Served, factory: Factory, threads:
     while any(thread.name == "batch-poll" for thread in threading.enumerate()):
         assert time.monotonic() - begun < 15
         time.sleep(0.01)
+
+
+def test_a_wait_that_begins_during_a_look_is_not_taken_for_a_job_that_is_gone() -> None:
+    queued = JobState(Status.QUEUED, 0)
+    looking, go_on = asyncio.Event(), asyncio.Event()
+
+    async def read(job_ids: Collection[UUID]) -> Mapping[UUID, JobState]:
+        looking.set()
+        await go_on.wait()
+        return dict.fromkeys(job_ids, queued)
+
+    async def never_disconnects() -> Message:
+        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+    async def waits() -> None:
+        waits = Waits(read)
+        request = Request({"type": "http"}, receive=never_disconnects)
+        first = asyncio.create_task(waits.until(new_id(), lambda state: state is None, seconds=30, request=request))
+        await looking.wait()
+        late = asyncio.create_task(waits.until(new_id(), lambda state: state is None, seconds=30, request=request))
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.sleep(0.2)
+        assert not late.done()
+        waits.stop()
+        await asyncio.gather(first, late)
+
+    asyncio.run(waits())
