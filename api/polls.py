@@ -26,10 +26,7 @@ class Polls:
             patience: seconds after which a caller gives up.
         """
         self._database = database
-        self._batches = Handover(
-            Batcher("poll", self._read, patience=retry_for, linger=float(__import__("os").environ.get("LG", "0"))),
-            patience=patience,
-        )
+        self._batches = Handover(Batcher("poll", self._read, patience=retry_for), patience=patience)
 
     async def job(self, job_id: UUID, caller: Caller) -> RowMapping:
         """Return the job (``db.views``) as it is now.

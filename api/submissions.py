@@ -39,14 +39,7 @@ class Submissions:
         self._queues = queues
         self._queues_exist = False
         again = partial(self._write, repeated=True)
-        small = Batcher(
-            "submit",
-            self._write,
-            rewrite=again,
-            max_size=200,
-            patience=retry_for,
-            linger=float(__import__("os").environ.get("LG", "0")),
-        )
+        small = Batcher("submit", self._write, rewrite=again, max_size=200, patience=retry_for)
         large = Batcher("submit-large", self._write, rewrite=again, max_size=1, patience=retry_for)
         self._small = Handover(small, patience=patience)
         self._large = Handover(large, patience=patience)

@@ -60,7 +60,6 @@ class Batcher(Generic[Item, Result]):
         rewrite: Callable[[Sequence[Item]], Sequence[Result]] | None = None,
         max_size: int = 500,
         patience: float | None = 5.0,
-        linger: float = 0.0,
     ) -> None:
         """
         Args:
@@ -74,7 +73,6 @@ class Batcher(Generic[Item, Result]):
         self._rewrite = rewrite or write
         self._max_size = max_size
         self._patience = patience
-        self._linger = linger
         self._pending: deque[tuple[Item, Receiver[Result]]] = deque()
         self._wakeup = threading.Condition(threading.Lock())
         self._closing = False
@@ -121,8 +119,6 @@ class Batcher(Generic[Item, Result]):
             # From here on nobody can cancel them: a cancelled future accepts no result.
             if wanted := [entry for entry in batch if entry[1].set_running_or_notify_cancel()]:
                 self._settle(wanted)
-            if len(batch) > 1 and self._linger and not self._closing:
-                time.sleep(self._linger)
 
     def _settle(self, batch: Sequence[tuple[Item, Receiver[Result]]]) -> None:
         try:
