@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 
 import uvicorn
@@ -24,3 +25,14 @@ class Server(uvicorn.Server):
         services.waits.stop()
         services.live.stop()
         await super().shutdown(sockets)
+
+
+def spare_garbage_collection() -> None:
+    """Make Python's cyclic garbage collector come less often, and pass over what lives as long as the process.
+
+    Called once, when all is imported and made. With the defaults it comes after every few requests, looks through all
+    modules again and again, and takes a third of the time of a poll; requests leave hardly anything for it to find.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)

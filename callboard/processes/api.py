@@ -10,7 +10,7 @@ import uvicorn
 from actors.registry import load_job_types
 from api.app import create_app
 from api.authenticator import Authenticator
-from api.server import Server
+from api.server import Server, spare_garbage_collection
 from api.tokens import Tokens
 from db.engine import Database
 from db.errors import ConfigurationError, Unavailable
@@ -42,6 +42,7 @@ def run_api(settings: Settings, *, host: str, port: int) -> int:
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
     )
+    spare_garbage_collection()
     with listening:
         Server(app, config).run(sockets=[listening])
     return 0
