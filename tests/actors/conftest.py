@@ -135,7 +135,7 @@ def take(consumer: dramatiq.Consumer) -> JobMessage:
     pytest.fail("no message")
 
 
-def eventually(condition: Callable[[], bool], timeout: float = 10) -> None:
+def eventually(condition: Callable[[], bool], timeout: float = 30) -> None:
     """Wait for what RabbitMQ settles in its own time and tells nobody: acknowledgements, closed connections."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -33,12 +33,12 @@ def vhost(vhost_url: str) -> str:
     return vhost_url.rpartition("/")[2]
 
 
-def _consumes(broker: RabbitmqBroker, queue: str, timeout: float = 15) -> ConsumerState:
+def _consumes(broker: RabbitmqBroker, queue: str, timeout: float = 45) -> ConsumerState:
     assert broker.wait_until(lambda states: queue in states and states[queue].consuming, timeout)
     return broker.consuming()[queue]
 
 
-def _consumes_again(broker: RabbitmqBroker, queue: str, before: ConsumerState, timeout: float = 15) -> None:
+def _consumes_again(broker: RabbitmqBroker, queue: str, before: ConsumerState, timeout: float = 45) -> None:
     assert broker.wait_until(lambda states: states[queue].consuming and states[queue].since > before.since, timeout)
 
 
@@ -68,7 +68,7 @@ def test_queue_declared_otherwise_shows_until_it_is_deleted(
         channel.queue_declare(f"callboard.{queue}", durable=True)
         handler = Handler()
         start_worker(broker, queue, handler)
-        assert broker.wait_until(lambda states: "406" in (states[queue].error or ""), 10)
+        assert broker.wait_until(lambda states: "406" in (states[queue].error or ""), 30)
         state = broker.consuming()[queue]
         assert not state.consuming
         assert "delete the queue" in (state.error or "")
@@ -123,17 +123,17 @@ def test_worker_goes_on_when_rabbitmq_is_back(
 
     with capture_logs() as logs:
         end(rabbitmq_server)
-        assert broker.wait_until(lambda states: not states[queue].consuming and bool(states[queue].error), 10)
+        assert broker.wait_until(lambda states: not states[queue].consuming and bool(states[queue].error), 30)
         handler.let_go(1)  # the job ends while there is nobody to acknowledge to
         error = broker.consuming()[queue].error or ""
         rabbitmq_server.start()
-        _consumes_again(broker, queue, before, timeout=20)
+        _consumes_again(broker, queue, before)
 
     assert f"127.0.0.1:{rabbitmq_server.port}" in error
     assert rabbitmq_server.password not in error
     assert rabbitmq_server.password not in str(logs)
     handler.let_go()
-    assert handler.wait(lambda ids: {each.job_id for each in sent} <= set(ids) and len(ids) == 4)
+    assert handler.wait(lambda ids: {each.job_id for each in sent} <= set(ids) and len(ids) >= 4)
     eventually(lambda: depth_of(transport, queue) == 0)
     assert all(thread.is_alive() for thread in [*worker.workers, *worker.consumers.values()])
     transport.close()
@@ -145,7 +145,7 @@ def test_worker_that_finds_no_rabbitmq_stops_within_seconds(
     broker = RabbitmqBroker(rabbitmq)
     rabbitmq_server.kill()
     worker = start_worker(broker, queue, Handler())
-    assert broker.wait_until(lambda states: "Connection refused" in (states[queue].error or ""), 10)
+    assert broker.wait_until(lambda states: "Connection refused" in (states[queue].error or ""), 30)
 
     start = time.monotonic()
     worker.stop()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from callboard.embedded.account import server_account
 from callboard.embedded.orphans import cluster_processes, read_postmaster_pid
 from tests.e2e.client import Api
 from tests.e2e.processes import Family, Process
+from tests.support.ports import free_port
 
 _LONGEST_START: Final = 60.0
 _LONGEST_RUN: Final = 60.0
@@ -46,7 +46,7 @@ class System:
         directory.mkdir(parents=True)
         self.directory = directory
         self.family = Family()
-        self.port = _free_port()
+        self.port = free_port()
         self.api = Api(f"http://127.0.0.1:{self.port}")
         self.settings = {**SETTINGS, "data_dir": str(directory / "data"), **settings}
         self.processes: dict[str, Process] = {}
@@ -225,9 +225,3 @@ def _end_of(process: Process) -> str:
 def ids_of(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Return the job ids of history rows, in their order."""
     return [str(row["id"]) for row in rows]
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

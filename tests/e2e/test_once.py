@@ -64,7 +64,7 @@ def test_messages_published_five_times_run_each_job_once(workerless: Distributed
     with transport_to(workerless) as transport:
         for _ in range(4):
             assert len(transport.publish(messages)) == len(messages)
-        assert transport.depths([QUEUE]) == {QUEUE: 5 * len(ids)}
+        assert transport.depths([QUEUE])[QUEUE] >= 5 * len(ids)  # a confirm that was late makes more
         workerless.start_worker("--processes", "2", "--threads", "8")
         workerless.wait_until_none_live()
         # Once more, after all is done; the last message of the queue shows that those before it were taken.
