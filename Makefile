@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev lock demo up test lint faults bench clean
+.PHONY: help install install-dev lock demo up test lint openapi faults bench clean
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -46,6 +46,9 @@ lint: install-dev ## check style, types, layers and migrations
 	$(BIN)/lint-imports
 	$(BIN)/alembic upgrade head --sql >$(VENV)/migrations.sql
 	$(BIN)/squawk $(VENV)/migrations.sql
+
+openapi: install-dev ## write docs/openapi.json anew from the api
+	PYTHONPATH=. $(BIN)/python docs/openapi_file.py
 
 bench: install-dev ## measure first figures beside their baselines, and write bench/report.md
 	$(BIN)/python -m bench

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -60,5 +61,28 @@ class Run(Protocol):
 
         Raises:
             db.errors.NotFound: there is no such file, or it belongs to someone else than the job's owner.
+        """
+        ...
+
+    def attach(
+        self, content: Path | bytes | Iterable[bytes], *, name: str | None = None, media_type: str | None = None
+    ) -> UUID:
+        """Store a file as an output of the job; return its id. It is durable on return.
+
+        It belongs to the job's owner, who finds it at ``GET /v1/jobs/{id}/files``. A job shows the outputs of its
+        latest attempt. This call blocks: in an ``async def``, give it to a thread.
+
+        Args:
+            content: the path of a file, its bytes, or blocks of them that are stored as they come.
+            name: for whoever downloads it; the path's own, or ``file``, if None.
+            media_type: guessed from the name if None.
+
+        Raises:
+            actors.interrupts.JobInterrupted: as :meth:`check`. Nothing is stored for an attempt that is not ours any
+                more.
+            db.errors.TooLarge: it has more bytes than ``CALLBOARD_MAX_FILE_BYTES``.
+            db.errors.StorageFull: there is no room for it.
+            db.errors.Unavailable: storage or database cannot be reached.
+            OSError: the path cannot be read.
         """
         ...

@@ -9,6 +9,7 @@ import structlog
 
 from actors.listener import Listener
 from actors.loop import Loop
+from actors.metrics import BROKER_FAILURES, DISPATCH_ROUND, PUBLISHED
 from actors.transport import Dispatch, Transport, TransportError
 from db.dispatch import next_jobs, queues_in_flight, seconds_until_due, take_queues
 from db.engine import Database
@@ -95,6 +96,7 @@ class Dispatcher:
         """Publish what fits into the windows; return whether jobs are left that did not fit."""
         # Not durable: a mark that a crash of PostgreSQL undoes repeats a message. Waiting for the disk, with the marked
         # rows locked, would hold up the claims of these very messages.
+        begun = time.monotonic()
         with self._database.begin(durable=False) as connection:
             limits = take_queues(connection, default_window=self._settings.dispatch_window)
             if not limits:
@@ -108,8 +110,11 @@ class Dispatcher:
                 Dispatch(row.id, row.attempt, row.type, row.queue, row.priority) for row in next_jobs(connection, rooms)
             ]
             confirmed = self._transport.publish(due)
+            for each in confirmed:
+                PUBLISHED.labels(each.queue).inc()
             if confirmed:
                 mark_dispatched(connection, [Claim(each.job_id, each.attempt) for each in confirmed])
+        DISPATCH_ROUND.observe(time.monotonic() - begun)
         return len(confirmed) < len(due) or len(rooms) < len(depths) or _filled(due, rooms)
 
     def _reconcile(self) -> None:
@@ -131,6 +136,7 @@ class Dispatcher:
     def _broker_away(self, error: TransportError) -> float:
         pause = _BROKER_PAUSES[min(self._broker_failures, len(_BROKER_PAUSES) - 1)]
         self._broker_failures += 1
+        BROKER_FAILURES.inc()
         _log.warning("broker_away", reason=str(error), retry_in=pause)
         return pause
 

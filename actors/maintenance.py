@@ -1,14 +1,17 @@
-"""Upkeep: rescue, expiry, partitions, and rows that nobody needs any more."""
+"""Upkeep: rescue, expiry, partitions, rollups, retention, and rows that nobody needs any more."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from actors.decide import worker_lost
+from actors.leader import leads
 from actors.loop import Loop
+from actors.retention import Retention
+from actors.rollups import Rollups
 from db.dispatch import notify_dispatcher
 from db.engine import Database
 from db.partitions import ensure_partitions
@@ -22,6 +25,7 @@ _log = structlog.get_logger(__name__)
 
 _PARTITIONS_EVERY = 3600.0
 _FORGET_EVERY = 600.0
+_RETENTION_EVERY = 600.0
 _AT_ONCE = 1000
 
 
@@ -31,11 +35,15 @@ class Maintenance:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self._database = database
+        retention = Retention(database)
         self._loops = [
             Loop("rescue", self._led("rescue", self._rescue), interval=settings.maintenance_interval),
             Loop("expire", self._led("expire", _expire), interval=min(1.0, settings.maintenance_interval)),
             Loop("partitions", self._led("partitions", self._partitions), interval=_PARTITIONS_EVERY),
             Loop("forget", self._led("forget", _forget), interval=_FORGET_EVERY),
+            Loop("rollups", Rollups(settings, database).follow, interval=settings.maintenance_interval),
+            Loop("retention drop", retention.drop, interval=_RETENTION_EVERY),
+            Loop("retention sweep", retention.sweep, interval=_RETENTION_EVERY),
         ]
 
     def start(self) -> None:
@@ -48,11 +56,10 @@ class Maintenance:
 
     def _led(self, name: str, duty: Callable[[Connection], None]) -> Callable[[], None]:
         """Return the duty in a transaction that holds its leader lock; it is skipped while another process has it."""
-        leads = select(func.pg_try_advisory_xact_lock(func.hashtext("callboard.maintenance"), func.hashtext(name)))
 
         def duty_of_leader() -> None:
             with self._database.begin() as connection:
-                if connection.execute(leads).scalar_one():
+                if leads(connection, name):
                     duty(connection)
 
         return duty_of_leader

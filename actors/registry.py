@@ -69,6 +69,8 @@ class JobType:
     is_async: bool = False
     spreads_payload: bool = False
     """The payload is ``{"args": [...], "kwargs": {...}}`` and is spread over the call: an adopted Dramatiq actor."""
+    internal: bool = False
+    """Only Callboard itself submits it: clients can neither submit nor see the type."""
     source: str = ""
     """Where it was defined, as ``file:line``."""
 
@@ -212,6 +214,7 @@ def job(
     throws: type[BaseException] | Sequence[type[BaseException]] = (),
     description: str | None = None,
     example: Any = None,
+    internal: bool = False,
     into: Registry = registry,
 ) -> Callable[[F], F]:
     """Make a function a job type. The function itself stays as it is and can still be called.
@@ -232,6 +235,7 @@ def job(
         throws: exceptions that fail the job at once.
         description: for people; the docstring's first paragraph if not given.
         example: a payload to show in the documentation.
+        internal: only Callboard itself submits it, not clients.
 
     Raises:
         ConfigurationError: the function or an option does not fit; the message names the place.
@@ -255,12 +259,13 @@ def job(
                 highest_time_limit=float(highest_time_limit),
                 retry_when=retry_when,
                 throws=(throws,) if isinstance(throws, type) else tuple(throws),
-                payload=_adapter(payload_type, "payload", name, source),
-                result=_adapter(hints.get("return", Any), "result", name, source),
+                payload=json_adapter(payload_type, "payload", name, source),
+                result=json_adapter(hints.get("return", Any), "result", name, source),
                 description=description if description is not None else first_paragraph(function),
                 example=example,
                 passes_run=len(parameters) == 2,
                 is_async=inspect.iscoroutinefunction(function),
+                internal=internal,
                 source=source,
             )
         )
@@ -298,7 +303,17 @@ def _signature_of(
     return parameters, hints
 
 
-def _adapter(annotation: Any, what: str, name: str, source: str) -> TypeAdapter[Any]:
+def json_adapter(annotation: Any, what: str, name: str, source: str) -> TypeAdapter[Any]:
+    """Return what validates or serializes, and describes, values of that type.
+
+    Args:
+        annotation: the type.
+        what: ``"payload"`` or ``"result"``.
+        name, source: the job type and its place, for errors.
+
+    Raises:
+        ConfigurationError: the type has no JSON form.
+    """
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation)
         adapter.json_schema(mode="serialization" if what == "result" else "validation")
@@ -325,7 +340,8 @@ def load_job_types(modules: Sequence[str], *, diagnostics: bool) -> Registry:
     Raises:
         ConfigurationError: a module cannot be imported, or a job type is malformed or defined twice.
     """
-    for module in ("actors.jobs.table", *(("actors.jobs.diagnostics",) if diagnostics else ()), *modules):
+    built_in = ["actors.jobs.bulk", "actors.jobs.table", *(["actors.jobs.diagnostics"] if diagnostics else [])]
+    for module in (*built_in, *modules):
         _import(module, "CALLBOARD_JOB_MODULES")
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
         _import(entry_point.module, f"entry point {entry_point.name!r}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
 from uuid import UUID
 
 import structlog
@@ -12,29 +12,20 @@ from pydantic import ValidationError
 from actors import decide
 from actors.coroutines import CoroutineRunner
 from actors.interrupts import Interrupter, JobInterrupted
+from actors.journal import Journal
+from actors.metrics import ATTEMPT_DURATION, BUSY_THREADS
 from actors.progress import Progress, ProgressWriter
 from actors.registry import JobType, Registry
 from actors.run import AttemptRun
 from actors.running import RunningAttempt, RunningAttempts
-from db.batching import Batcher
-from db.dispatch import notify_dispatcher
 from db.engine import Database
 from db.outcome import Outcome
-from db.progress import ProgressReport, report_progress
 from db.settings import Settings
-from db.states import Status
+from db.states import AttemptOutcome
 from db.storage import Storage
-from db.transitions import Claim, ClaimedJob, Ending, claim, record
+from db.transitions import Claim, ClaimedJob, Ending
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """What is written at the end of an attempt."""
-
-    ending: Ending
-    last_report: ProgressReport | None
 
 
 class Runner:
@@ -57,11 +48,8 @@ class Runner:
         self._storage = storage
         self._running = running
         self._progress_writer = progress_writer
-        self._identity = identity
         self._coroutines = CoroutineRunner()
-        # Without end: while the database is away the message stays unacknowledged and a result stays in memory.
-        self._claims: Batcher[Claim, ClaimedJob | None] = Batcher("claim", self._write_claims, patience=None)
-        self._records: Batcher[_Record, bool] = Batcher("record", self._write_records, patience=None)
+        self._journal = Journal(database, identity)
 
     def run(self, job_id: UUID, attempt: int) -> None:
         """Run one attempt, if the job still waits for it; on return its outcome is durable.
@@ -69,24 +57,27 @@ class Runner:
         Raises:
             Unavailable: the process is shutting down and the database is away; the message goes back to the broker.
         """
-        job = self._claims.submit(Claim(job_id, attempt)).result()
+        job = self._journal.start(Claim(job_id, attempt))
         if job is None:
             _log.debug("stale_message", job_id=str(job_id), attempt=attempt)
             return
         key = (job.id, job.attempt)
         self._running.hold(key)
         try:
-            self._run_claimed(job)
+            with BUSY_THREADS.track_inprogress():
+                begun = time.monotonic()
+                ended = self._run_claimed(job)
+                ATTEMPT_DURATION.labels(job.type, ended or "lost").observe(time.monotonic() - begun)
         finally:
             self._running.drop(key)
 
     def close(self) -> None:
         """Write what is pending and stop the threads."""
-        self._claims.close()
-        self._records.close()
+        self._journal.close()
         self._coroutines.stop()
 
-    def _run_claimed(self, job: ClaimedJob) -> None:
+    def _run_claimed(self, job: ClaimedJob) -> AttemptOutcome | None:
+        """Run the attempt and record how it ended; None when it was not ours any more."""
         progress = Progress(job.id, job.attempt)
         self._progress_writer.add(progress)
         try:
@@ -95,10 +86,11 @@ class Runner:
             last_report = self._progress_writer.last_report(progress)
         if outcome is None:
             _log.warning("lease_lost", job_id=str(job.id), job_type=job.type, attempt=job.attempt)
-            return
-        ours = self._records.submit(_Record(Ending(job.id, job.attempt, outcome), last_report)).result()
-        if not ours:
+            return None
+        if not self._journal.end(Ending(job.id, job.attempt, outcome), last_report):
             _log.warning("fenced_out", job_id=str(job.id), job_type=job.type, attempt=job.attempt)
+            return None
+        return outcome.attempt
 
     def _outcome(self, job: ClaimedJob, progress: Progress) -> Outcome | None:
         """Run the handler and return its outcome; None when the attempt is not ours any more."""
@@ -139,21 +131,3 @@ class Runner:
         outcome = decide.after_exception(job_type, job, error)
         _log.warning("attempt_failed", outcome=str(outcome.status), error=type(error).__name__, **context)
         return outcome
-
-    def _write_claims(self, claims: Sequence[Claim]) -> Sequence[ClaimedJob | None]:
-        worker_id, worker = self._identity()
-        with self._database.autocommit() as connection:
-            claimed = claim(connection, claims, worker_id=worker_id, worker=worker)
-        # Of two messages with one claim, one runs.
-        return [claimed.pop(each, None) for each in claims]
-
-    def _write_records(self, records: Sequence[_Record]) -> Sequence[bool]:
-        # A report and the ends of different attempts need not be one transaction; the report only has to come first.
-        with self._database.autocommit() as connection:
-            reports = [each.last_report for each in records if each.last_report is not None]
-            report_progress(connection, reports)
-            ended = record(connection, [each.ending for each in records])
-        if any(each.ending.outcome.status in {Status.RETRYING, Status.QUEUED} for each in records):
-            with self._database.begin() as connection:
-                notify_dispatcher(connection)
-        return [(each.ending.job_id, each.ending.attempt) in ended for each in records]

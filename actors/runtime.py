@@ -16,6 +16,7 @@ from dramatiq import Broker, Middleware, Worker
 from actors.broker import FALLBACK_ACTOR, JobBroker
 from actors.heartbeat import Heartbeat
 from actors.interrupts import Interruption
+from actors.metrics import THREADS
 from actors.progress import ProgressWriter
 from actors.registry import Registry
 from actors.runner import Runner
@@ -95,6 +96,7 @@ class WorkerRuntime(Middleware):
             interval=self._settings.heartbeat_interval,
             lease_ttl=self._settings.lease_ttl,
         )
+        THREADS.set(worker.worker_threads)
         self._heartbeat.start()
         self._progress.start()
         self._watch.start()

@@ -102,6 +102,18 @@ class Attempt(BaseModel):
     traceback: str | None = Field(default=None, description="For operators only.")
 
 
+class OutputFile(BaseModel):
+    """A file that an attempt attached to its job; it is downloaded at /v1/files/{id}."""
+
+    id: UUID
+    name: str
+    size: int = Field(description="Bytes.")
+    sha256: str = Field(description="64 hexadecimal digits.")
+    media_type: str
+    created_at: AwareDatetime
+    attempt: int
+
+
 class Event(BaseModel):
     """One thing that happened to a job; what does not belong to its type is null."""
 
@@ -114,6 +126,16 @@ class Event(BaseModel):
     error: JobError | None
     next_attempt_at: AwareDatetime | None = Field(description="Of a retry, while it is ahead.")
     status: Status | None = Field(description="How the job finished.")
+
+
+class UploadedFile(BaseModel):
+    """A file. ``size`` is bytes, ``sha256`` 64 hexadecimal digits."""
+
+    id: UUID
+    name: str
+    size: int
+    sha256: str
+    media_type: str
 
 
 class Defaults(BaseModel):

@@ -9,20 +9,25 @@ from typing import Any, Final
 
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
-from starlette.convertors import Convertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from actors.registry import Registry
 from api import (
+    bulk,
     changes,
     docs_page,
     events,
+    exports,
     files,
+    history,
+    javascript,
     job_list,
     job_types,
     jobs,
+    monitoring,
     openapi,
+    outputs,
     probes,
     queues,
     results,
@@ -33,7 +38,9 @@ from api import (
 )
 from api.auth import Authenticate, current_caller, local_admin
 from api.cors import cors
+from api.metrics import Metrics
 from api.middleware import BodyLimit, RequestContext
+from api.paths import JOB
 from api.problems import add_problem_handlers
 from api.services import Services
 from api.tokens import Tokens
@@ -66,11 +73,12 @@ def create_app(
     """
     storage = open_storage(settings)
     tokens = Tokens.from_settings(settings)
+    metrics = Metrics(_PLAIN_ROUTES)
     used = database or Database(settings, role="api")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        services = app.state.services = Services.open(settings, registry, used, storage, tokens)
+        services = app.state.services = Services.open(settings, registry, used, storage, tokens, metrics)
         try:
             yield
         finally:
@@ -91,21 +99,19 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
             *cors(settings),
-            Middleware(RequestContext),
+            Middleware(RequestContext, answered=metrics.answered),
             Middleware(BodyLimit, limit=settings.max_body_bytes, exempt=_FILES),
         ],
     )
     app.state.authenticate = authenticate
-    # FastAPI documents these two, but Starlette serves them: that saves most of what an empty endpoint costs.
-    app.router.routes[:0] = [
-        Route("/v1/jobs/{job_id:uuid_text}", jobs.get_job, methods=["GET"], include_in_schema=False),
-        Route("/v1/jobs", submit.submit_job, methods=["POST"], include_in_schema=False),
-    ]
+    app.router.routes[:0] = _PLAIN_ROUTES
     routers = [
         part.router
         for part in (
             docs_page,
+            javascript,
             submit,
+            bulk,
             run,
             job_list,
             streams,
@@ -114,34 +120,30 @@ def create_app(
             results,
             changes,
             files,
+            history,
+            exports,
+            outputs,
             job_types,
             queues,
             system,
+            monitoring,
             probes,
         )
     ]
     for router in routers:
         # Endpoints that do nothing with their caller need one all the same.
-        public = router in (docs_page.router, probes.router)
+        public = router in (docs_page.router, javascript.router, monitoring.router, probes.router)
         app.include_router(router, dependencies=[] if public else [Depends(current_caller)])
     docs_page.mount_assets(app)
     add_problem_handlers(app, [route for router in routers for route in router.routes if isinstance(route, APIRoute)])
     return app
 
 
-class _UuidText(Convertor[str]):
-    """What may be a job's id; other names under /v1/jobs/ are other resources."""
-
-    regex = "[^/]{36}"
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
-
-
-register_url_convertor("uuid_text", _UuidText())
+#: FastAPI documents these two, but Starlette serves them: that saves most of what an empty endpoint costs.
+_PLAIN_ROUTES: Final = (
+    Route(JOB, jobs.get_job, methods=["GET"], include_in_schema=False),
+    Route("/v1/jobs", submit.submit_job, methods=["POST"], include_in_schema=False),
+)
 
 
 class _Application(FastAPI):

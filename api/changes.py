@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
+import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection, RowMapping
 
@@ -13,18 +15,21 @@ from api.bodies import json_body, parse
 from api.etags import entity_tag, matches
 from api.identity import actor_of
 from api.parameters import JobId
+from api.paths import JOB
 from api.rendering import job, respond
 from api.schemas import AmendJob
 from api.services import Services, services_of
 from db.audit import write_audit
 from db.errors import Conflict, PreconditionFailed
+from db.files import delete_bytes
+from db.outputs import delete_outputs
 from db.states import TERMINAL, WAITING
 from db.transitions import Amendment, amend, erase
 
 router = APIRouter(tags=["jobs"])
 
 
-@router.patch("/v1/jobs/{job_id}", operation_id="amendJob", **documents.AMEND_JOB)
+@router.patch(JOB, operation_id="amendJob", **documents.AMEND_JOB)
 async def amend_job(request: Request, job_id: JobId, caller: AsCaller) -> Response:
     """Change a job that still waits; what the body does not name stays. With `If-Match`, only if it is as it was."""
     services = services_of(request)
@@ -64,23 +69,29 @@ async def _amend(
     return await services.threads.run(change)
 
 
-@router.delete("/v1/jobs/{job_id}", operation_id="deleteJob", **documents.DELETE_JOB)
+@router.delete(JOB, operation_id="deleteJob", **documents.DELETE_JOB)
 async def delete_job(request: Request, job_id: JobId, caller: AsCaller) -> Response:
-    """Erase payload, result, errors and progress of a job that is done. It is gone from lists and polls."""
+    """Erase payload, result, errors, progress and output files of a job that is done.
+
+    It is gone from lists and polls.
+    """
     services = services_of(request)
     row = await services.polls.job(job_id, caller)
     caller.require_action_on(row["owner"])
     if row["status"] not in TERMINAL:
         raise Conflict(f"Job {job_id} is {row['status']}; cancel it first, then delete it.")
 
-    def change(connection: Connection) -> bool:
-        erased = erase(connection, job_id)
-        if erased:
-            write_audit(connection, actor_of(request, caller), "job.delete", job_id=job_id)
-        return erased
+    def change(connection: Connection) -> Sequence[UUID] | None:
+        if not erase(connection, job_id):
+            return None
+        write_audit(connection, actor_of(request, caller), "job.delete", job_id=job_id)
+        return delete_outputs(connection, [job_id])
 
-    if not await services.threads.run(change):
+    outputs = await services.threads.run(change)
+    if outputs is None:
         # Another request deleted it (then there is no such job) or queued it again.
         row = await services.polls.job(job_id, caller)
         raise Conflict(f"Job {job_id} is {row['status']} again; cancel it first, then delete it.")
+    if outputs:
+        await anyio.to_thread.run_sync(delete_bytes, services.storage, outputs)
     return Response(status_code=204)

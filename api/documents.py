@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import Response
 from pydantic import BaseModel
 
-from api import answers
-from api.parameters import documented
-from api.schemas import AmendJob, ConfigureQueue, Payload, SubmitBatch, SubmitJob
-
-Document = dict[str, Any]
-
-
-def _answer(model: type[BaseModel], description: str = "OK", *, headers: Document | None = None) -> Document:
-    answer: Document = {"model": model, "description": description}
-    if headers:
-        answer["headers"] = headers
-    return answer
-
-
-def _header(description: str) -> Document:
-    return {"description": description, "schema": {"type": "string"}}
+from api import answers, examples, headers
+from api.document_parts import Document, answer, body, links_by, listed, operation
+from api.errors import (
+    Forbidden,
+    IdempotencyKeyReused,
+    NotDone,
+    QuotaExceeded,
+    ResultErased,
+    Unauthenticated,
+    Unsuccessful,
+)
+from api.parameters import JOB_ID, documented
+from api.schemas import AmendJob, BulkJobs, ConfigureQueue, Payload, SubmitBatch, SubmitJob
+from db.errors import Conflict, InvalidInput, PreconditionFailed, Unavailable, UnknownJobType
 
 
-def _body(model: type[BaseModel]) -> Document:
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {"required": True, "content": {"application/json": {"schema": schema}}}
+def _job_links(source: str) -> Document:
+    of_job = (
+        "getJob",
+        "getResult",
+        "listEvents",
+        "listAttempts",
+        "listJobFiles",
+        "cancelJob",
+        "retryJob",
+        "amendJob",
+        "deleteJob",
+    )
+    return links_by("job_id", source, *of_job) | links_by("parent_id", source, "listJobs", where="query")
 
 
 _STRING: Final[Document] = {"type": "string"}
 _SECONDS: Final[Document] = {"type": "number", "minimum": 0, "maximum": 60}
-_JOB_ID: Final = documented("job_id", {"type": "string", "format": "uuid"}, "The job.", where="path")
-_ETAG: Final = {"ETag": _header("State of the job, for If-None-Match.")}
+_ETAG: Final = {"ETag": headers.ETAG}
+_REPLAYED: Final = {"Idempotency-Replayed": headers.REPLAYED}
 _SUBMITTED: Final = {
-    **_ETAG,
-    "Location": _header("The job."),
-    "Idempotency-Replayed": _header("true, if this key was used before for the same request."),
-    "Preference-Applied": _header("What of Prefer was done."),
+    "Location": headers.JOB_LOCATION,
+    **_REPLAYED,
+    "Preference-Applied": headers.PREFERENCE_APPLIED,
 }
 _KEY: Final = documented(
     "Idempotency-Key",
@@ -46,112 +53,195 @@ _KEY: Final = documented(
     "The same key with the same body gives the same jobs, for 24 hours at least.",
     where="header",
 )
+_ONE: Final = _job_links("$response.body#/id")
+_FIRST_QUEUE: Final = links_by(
+    "name", "$response.body#/items/0/name", "pauseQueue", "resumeQueue", "configureQueue"
+) | links_by("queue", "$response.body#/items/0/name", "listJobs", where="query")
+_FIRST_TYPE: Final = links_by("name", "$response.body#/items/0/name", "getJobType")
 
 #: Request bodies that FastAPI does not see in a signature.
-BODIES: Final[tuple[type[BaseModel], ...]] = (SubmitJob, SubmitBatch, AmendJob, ConfigureQueue, Payload)
+BODIES: Final[tuple[type[BaseModel], ...]] = (SubmitJob, SubmitBatch, AmendJob, BulkJobs, ConfigureQueue, Payload)
 
-SUBMIT_JOB: Final[Document] = {
-    "status_code": 202,
-    "responses": {
-        200: _answer(answers.Job, "Done already, or the live job of the same unique_key.", headers=_SUBMITTED),
-        202: _answer(answers.Job, "Accepted.", headers={**_SUBMITTED, "Retry-After": _header("Seconds.")}),
+_SUBMISSION_PROBLEMS: Final = (UnknownJobType.code, IdempotencyKeyReused.code, QuotaExceeded.code)
+
+SUBMIT_JOB: Final = operation(
+    {
+        202: answer(
+            answers.Job,
+            "Accepted: the job is stored durably.",
+            sent={**_SUBMITTED, **_ETAG, "Retry-After": headers.required(headers.RETRY_AFTER)},
+            links=_ONE,
+        ),
+        200: answer(
+            answers.Job,
+            "Done already, or the live job of the same unique_key.",
+            sent={**_SUBMITTED, **_ETAG, "Retry-After": headers.RETRY_AFTER},
+            links=_ONE,
+        ),
     },
-    "openapi_extra": {
-        "requestBody": _body(SubmitJob),
-        "parameters": [
-            _KEY,
-            documented("Prefer", _STRING, "respond-async (the default), or wait=N seconds.", where="header"),
-            documented("async_mode", {"type": "boolean"}, "false: wait as long as the server allows."),
-        ],
-    },
-}
-SUBMIT_BATCH: Final[Document] = {
-    "status_code": 202,
-    "responses": {
-        202: _answer(answers.Batch, "Accepted.", headers={"Idempotency-Replayed": _SUBMITTED["Idempotency-Replayed"]})
-    },
-    "openapi_extra": {"requestBody": _body(SubmitBatch), "parameters": [_KEY]},
-}
-RUN_JOB: Final[Document] = {
-    "responses": {
+    problems=_SUBMISSION_PROBLEMS,
+    parameters=[
+        _KEY,
+        documented("Prefer", _STRING, "respond-async (the default), or wait=N seconds.", where="header"),
+        documented("async_mode", {"type": "boolean"}, "false: wait as long as the server allows."),
+    ],
+    body=body(SubmitJob),
+)
+SUBMIT_BATCH: Final = operation(
+    {202: answer(answers.Batch, "Accepted: the jobs are stored durably.", sent=_REPLAYED)},
+    problems=_SUBMISSION_PROBLEMS,
+    parameters=[_KEY],
+    body=body(SubmitBatch),
+)
+RUN_JOB: Final = operation(
+    {
         200: {
             "description": "What the job returned.",
-            "content": {"application/json": {"schema": {}}},
-            "headers": {name: _SUBMITTED[name] for name in _SUBMITTED if name != "ETag"},
+            "content": {"application/json": {"schema": {}, "example": examples.RESULT}},
+            "headers": _SUBMITTED,
         },
-        202: _answer(answers.Job, "Not done yet.", headers={**_SUBMITTED, "Retry-After": _header("Seconds.")}),
+        202: answer(
+            answers.Job,
+            "Not done yet.",
+            sent={**_SUBMITTED, **_ETAG, "Retry-After": headers.RETRY_AFTER},
+            links=_ONE,
+        ),
     },
-    "openapi_extra": {
-        "requestBody": _body(Payload),
-        "parameters": [
-            _KEY,
-            documented(
-                "Prefer",
-                _STRING,
-                "wait=N seconds (default: as long as the server allows), or respond-async.",
-                where="header",
-            ),
-            documented("async_mode", {"type": "boolean"}, "true: do not wait."),
-        ],
+    problems=(IdempotencyKeyReused.code, QuotaExceeded.code, Unsuccessful.code, ResultErased.code),
+    parameters=[
+        _KEY,
+        documented(
+            "Prefer",
+            _STRING,
+            "wait=N seconds (default: as long as the server allows), or respond-async.",
+            where="header",
+        ),
+        documented("async_mode", {"type": "boolean"}, "true: do not wait."),
+    ],
+    body=body(Payload),
+)
+GET_JOB: Final = operation(
+    {
+        200: answer(answers.Job, "OK", sent=_ETAG, links=_ONE),
+        304: {"description": "Not changed.", "headers": _ETAG},
     },
-}
-GET_JOB: Final[Document] = {
-    "responses": {200: _answer(answers.Job, headers=_ETAG), 304: {"description": "Not changed.", "headers": _ETAG}},
-    "openapi_extra": {
-        "parameters": [
-            _JOB_ID,
-            documented("wait", _SECONDS, "Seconds to wait for it to be done or, with If-None-Match, to change."),
-            documented("include", {"type": "string", "enum": ["payload"]}, "Adds the payload."),
-            documented("If-None-Match", _STRING, "ETag of the state that is known already.", where="header"),
-        ]
+    problems=[InvalidInput.code],
+    parameters=[
+        JOB_ID,
+        documented("wait", _SECONDS, "Seconds to wait for it to be done or, with If-None-Match, to change."),
+        documented("include", {"type": "string", "enum": ["payload"]}, "Adds the payload."),
+        documented("If-None-Match", _STRING, "ETag of the state that is known already.", where="header"),
+    ],
+)
+GET_RESULT: Final = operation(
+    {
+        200: {
+            "description": "What the job returned.",
+            "content": {"application/json": {"schema": {}, "example": examples.RESULT}},
+        }
     },
-}
-GET_RESULT: Final[Document] = {
-    "responses": {
-        200: {"description": "What the job returned.", "content": {"application/json": {"schema": {}}}},
+    problems=(NotDone.code, Unsuccessful.code, ResultErased.code),
+)
+LIST_ATTEMPTS: Final = operation({200: listed(answers.Attempt)})
+LIST_JOB_FILES: Final = operation({200: listed(answers.OutputFile)})
+CANCEL_JOB: Final = operation(
+    {202: answer(answers.Job, "Cancelled, or about to stop.", sent=_ETAG, links=_ONE)},
+    problems=[Conflict.code],
+)
+RETRY_JOB: Final = operation({202: answer(answers.Job, "Queued.", sent=_ETAG, links=_ONE)}, problems=[Conflict.code])
+AMEND_JOB: Final = operation(
+    {200: answer(answers.Job, "Changed.", sent=_ETAG, links=_ONE)},
+    problems=(Conflict.code, PreconditionFailed.code),
+    parameters=[documented("If-Match", _STRING, "ETag of the state that may be changed.", where="header")],
+    body=body(AmendJob),
+)
+BULK_JOBS: Final = operation(
+    {
+        202: answer(
+            answers.Job,
+            "Accepted: the job that does it.",
+            sent={
+                "Location": headers.JOB_LOCATION,
+                **_REPLAYED,
+                **_ETAG,
+                "Retry-After": headers.required(headers.RETRY_AFTER),
+            },
+            links=_ONE,
+        )
     },
-}
-LIST_ATTEMPTS: Final[Document] = {"responses": {200: _answer(answers.Page[answers.Attempt])}}
-CANCEL_JOB: Final[Document] = {
-    "status_code": 202,
-    "responses": {202: _answer(answers.Job, "Cancelled, or about to stop.", headers=_ETAG)},
-}
-RETRY_JOB: Final[Document] = {"status_code": 202, "responses": {202: _answer(answers.Job, "Queued.", headers=_ETAG)}}
-AMEND_JOB: Final[Document] = {
-    "responses": {200: _answer(answers.Job, "Changed.", headers=_ETAG)},
-    "openapi_extra": {
-        "requestBody": _body(AmendJob),
-        "parameters": [documented("If-Match", _STRING, "ETag of the state that may be changed.", where="header")],
-    },
-}
-DELETE_JOB: Final[Document] = {"status_code": 204, "responses": {204: {"description": "Erased."}}}
-LIST_JOBS: Final[Document] = {
-    "responses": {
-        200: _answer(answers.Page[answers.JobInList], headers={"Link": _header('The next page, as rel="next".')})
+    problems=[IdempotencyKeyReused.code],
+    parameters=[_KEY],
+    body=body(BulkJobs),
+)
+DELETE_JOB: Final = operation({204: {"description": "Erased."}}, problems=[Conflict.code])
+LIST_JOBS: Final = operation(
+    {
+        200: answer(
+            answers.Page[answers.JobInList],
+            "OK",
+            sent={"Link": headers.NEXT_PAGE},
+        )
     }
-}
-_STREAM: Final[Document] = {"text/event-stream": {"schema": {"type": "string", "description": "Server-sent events."}}}
-_LAST_EVENT_ID: Final = documented("Last-Event-ID", _STRING, "Go on after this event.", where="header")
-LIST_EVENTS: Final[Document] = {
-    "responses": {
-        200: {**_answer(answers.Page[answers.Event]), "content": _STREAM},
+)
+
+
+def _stream(example: str) -> Document:
+    schema = {"type": "string", "description": "Server-sent events."}
+    return {"text/event-stream": {"schema": schema, "example": example}}
+
+
+def _last_event_id(pattern: str) -> Document:
+    schema = {"type": "string", "pattern": pattern}
+    return documented("Last-Event-ID", schema, "Go on after this event.", where="header")
+
+
+LIST_EVENTS: Final = operation(
+    {
+        200: {
+            **answer(
+                answers.Page[answers.Event],
+                "What happened so far, or a live stream.",
+                sent={"Vary": headers.VARY_ACCEPT},
+            ),
+            "content": {
+                **_stream(examples.EVENT_STREAM),
+            },
+        },
         204: {"description": "The job is done, and Last-Event-ID was the last: do not come back."},
     },
-    "openapi_extra": {"parameters": [_LAST_EVENT_ID]},
-}
-STREAM_JOBS: Final[Document] = {
+    parameters=[_last_event_id(r"^[0-9]{1,9}\.[0-5]\.[0-9]{1,15}\.[0-9]{1,15}$")],
+)
+STREAM_JOBS: Final = {
     "response_class": Response,
-    "responses": {200: {"description": "Events of type job, each with a job as lists show it.", "content": _STREAM}},
-    "openapi_extra": {"parameters": [_LAST_EVENT_ID]},
+    **operation(
+        {
+            200: {
+                "description": "Events of type job, each with a job as lists show it.",
+                "content": _stream(examples.JOB_STREAM),
+                "headers": {"Vary": headers.VARY_ACCEPT},
+            }
+        },
+        parameters=[_last_event_id("^[0-9]{1,15}-[0-9]{1,18}:[0-9]{1,18}:([0-9]{1,18}(,[0-9]{1,18})*)?$")],
+    ),
 }
-LIST_JOB_TYPES: Final[Document] = {"responses": {200: _answer(answers.Page[answers.JobType])}}
-GET_JOB_TYPE: Final[Document] = {"responses": {200: _answer(answers.JobType)}}
-LIST_QUEUES: Final[Document] = {"responses": {200: _answer(answers.Page[answers.Queue])}}
-CHANGE_QUEUE: Final[Document] = {"responses": {200: _answer(answers.Queue)}}
-CONFIGURE_QUEUE: Final[Document] = {**CHANGE_QUEUE, "openapi_extra": {"requestBody": _body(ConfigureQueue)}}
-LIST_WORKERS: Final[Document] = {"responses": {200: _answer(answers.Page[answers.Worker])}}
-GET_STATS: Final[Document] = {"responses": {200: _answer(answers.Stats)}}
-LIVE: Final[Document] = {"responses": {200: _answer(answers.Health)}}
-READY: Final[Document] = {"responses": {200: _answer(answers.Health)}}
-VERSION: Final[Document] = {"responses": {200: _answer(answers.Version)}}
-PROBLEM: Final[Document] = {"responses": {200: _answer(answers.ProblemKind)}}
+LIST_JOB_TYPES: Final = operation({200: listed(answers.JobType, _FIRST_TYPE)})
+GET_JOB_TYPE: Final = operation({200: answer(answers.JobType, "OK")})
+LIST_QUEUES: Final = operation({200: listed(answers.Queue, _FIRST_QUEUE)})
+CHANGE_QUEUE: Final = operation({200: answer(answers.Queue, "As it is from now on.")})
+CONFIGURE_QUEUE: Final = operation(
+    {200: answer(answers.Queue, "As it is from now on.")},
+    body=body(ConfigureQueue),
+)
+LIST_WORKERS: Final = operation({200: listed(answers.Worker)})
+GET_STATS: Final = operation({200: answer(answers.Stats, "OK")})
+METRICS: Final[Document] = {
+    "response_class": Response,
+    **operation(
+        {200: {"description": "OK", "content": {"text/plain": {"schema": _STRING, "example": examples.METRICS}}}},
+        problems=(Unauthenticated.code, Forbidden.code, Unavailable.code),
+    ),
+}
+LIVE: Final = operation({200: answer(answers.Health, "The process serves.")})
+READY: Final = operation({200: answer(answers.Health, "Requests would succeed.")}, problems=[Unavailable.code])
+VERSION: Final = operation({200: answer(answers.Version, "OK")})
+PROBLEM: Final = operation({200: answer(answers.ProblemKind, "OK")})

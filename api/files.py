@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, Final
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Final
 from uuid import UUID
 
 import anyio.from_thread
 import anyio.to_thread
-import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
-from pydantic import BaseModel
 from sqlalchemy import Connection
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from api import file_documents
+from api.answers import UploadedFile
 from api.auth import AsCaller, Caller
 from api.etags import matches
 from api.filenames import content_disposition
 from api.multipart import read_file_part
-from api.parameters import documented
 from api.ranges import ByteRange, RangeNotSatisfiable, parse_range
 from api.services import services_of
 from db.errors import NotFound, TooLarge, Unavailable
-from db.files import File, delete_file, get_file, insert_file
+from db.files import File, delete_bytes, delete_file, get_file, insert_file
 from db.ids import new_id
 from db.storage import Storage, Stored
-
-_log = structlog.get_logger(__name__)
 
 router = APIRouter(tags=["files"])
 
@@ -39,44 +37,8 @@ _LONGEST_SILENCE: Final = 60.0
 # What a multipart body has around its file, generously.
 _ENVELOPE: Final = 2**16
 
-_FILE_ID: Final = documented("file_id", {"type": "string", "format": "uuid"}, "The file.", where="path")
-_CONTENT: Final[dict[str, Any]] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
-_UPLOAD: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "additionalProperties": False,
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                }
-            }
-        },
-    }
-}
-_DOWNLOAD: Final[dict[str, Any]] = {
-    "parameters": [
-        _FILE_ID,
-        documented("Range", {"type": "string"}, "bytes=FIRST-LAST, bytes=FIRST- or bytes=-COUNT.", where="header"),
-        documented("If-Range", {"type": "string"}, "ETag without which the range is not wanted.", where="header"),
-        documented("If-None-Match", {"type": "string"}, "ETag of what is there already.", where="header"),
-    ]
-}
 
-
-class UploadedFile(BaseModel):
-    """A file. ``size`` is bytes, ``sha256`` 64 hexadecimal digits."""
-
-    id: UUID
-    name: str
-    size: int
-    sha256: str
-    media_type: str
-
-
-@router.post("/v1/files", status_code=201, operation_id="uploadFile", openapi_extra=_UPLOAD)
+@router.post("/v1/files", operation_id="uploadFile", **file_documents.UPLOAD_FILE)
 async def upload_file(request: Request, response: Response, caller: AsCaller) -> UploadedFile:
     """Upload one file, as `multipart/form-data` with the one field `file`. It is stored as it arrives."""
     caller.require_submission()
@@ -100,17 +62,7 @@ async def describe_file(request: Request, caller: AsCaller) -> Response:
     return Response(headers={**_headers(file), "Content-Length": str(file.size)})
 
 
-@router.get(
-    "/v1/files/{file_id}",
-    operation_id="downloadFile",
-    response_class=Response,
-    responses={
-        200: {"description": "The file.", "content": _CONTENT},
-        206: {"description": "The range.", "content": _CONTENT},
-        304: {"description": "Not changed."},
-    },
-    openapi_extra=_DOWNLOAD,
-)
+@router.get("/v1/files/{file_id}", operation_id="downloadFile", response_class=Response, **file_documents.DOWNLOAD_FILE)
 async def download_file(request: Request, caller: AsCaller) -> Response:
     """Download a file, or one range of it (`Range`, with `If-Range` where wanted)."""
     file = await _visible_file(request, caller)
@@ -125,23 +77,31 @@ async def download_file(request: Request, caller: AsCaller) -> Response:
         headers["Content-Range"] = part.content_range(file.size)
     headers["Content-Length"] = str(part.stop - part.start)
     blocks = await anyio.to_thread.run_sync(services_of(request).storage.read, file.id, part.start, part.stop)
-    return StreamingResponse(blocks, status, headers)
+    return _Download(blocks, status, headers)
 
 
-@router.delete(
-    "/v1/files/{file_id}", status_code=204, operation_id="deleteFile", openapi_extra={"parameters": [_FILE_ID]}
-)
+@router.delete("/v1/files/{file_id}", operation_id="deleteFile", **file_documents.DELETE_FILE)
 async def remove_file(request: Request, caller: AsCaller) -> None:
     """Delete a file. Jobs that name it and have not opened it yet will fail."""
     services = services_of(request)
     file = await _visible_file(request, caller)
     caller.require_action_on(file.owner)
     await services.threads.run(lambda connection: delete_file(connection, file.id, owner=file.owner))
-    try:
-        await anyio.to_thread.run_sync(services.storage.delete, file.id)
-    except Unavailable as error:
-        # Nobody can reach the file any more; what is left is an orphan like any other.
-        _log.warning("the bytes of a deleted file are left behind", file_id=str(file.id), reason=str(error))
+    await anyio.to_thread.run_sync(delete_bytes, services.storage, [file.id])
+
+
+class _Download(StreamingResponse):
+    """The answer that lets go of the file also when its reader has left."""
+
+    def __init__(self, blocks: Generator[bytes, None, None], status: int, headers: dict[str, str]) -> None:
+        super().__init__(blocks, status, headers)
+        self._blocks = blocks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._blocks.close()
 
 
 async def _visible_file(request: Request, caller: Caller) -> File:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlalchemy import RowMapping
 from api.auth import AsCaller
 from api.parameters import refused
 from api.times import Time
+from db.errors import InvalidInput
 from db.queries import JobFilter
 from db.states import Status
 
@@ -44,7 +46,7 @@ async def _job_filter(
         type=type,
         queue=queue,
         owner=owner if caller.sees_all else caller.owner,
-        tags=_tags(tag),
+        tags=tags_of(tag, lambda detail: refused("tag", detail)),
         created_after=created_after,
         created_before=created_before,
         parent_id=parent_id,
@@ -55,14 +57,19 @@ AsFilter = Annotated[JobFilter | None, Depends(_job_filter)]
 """The jobs that the caller asks for and may see; None: none."""
 
 
-def _tags(given: list[str]) -> dict[str, str]:
+def tags_of(given: list[str], refused: Callable[[str], InvalidInput]) -> dict[str, str]:
+    """Return the tags that are written as ``key:value``.
+
+    Raises:
+        InvalidInput: that of ``refused``, which is given the detail: one is not, or two exclude each other.
+    """
     tags: dict[str, str] = {}
     for text in given:
         key, colon, value = text.partition(":")
         if not colon or not key:
-            raise refused("tag", "must be key:value")
+            raise refused("must be key:value")
         if tags.setdefault(key, value) != value:
-            raise refused("tag", f"asks for two values of {key!r}; a job has one")
+            raise refused(f"asks for two values of {key!r}; a job has one")
     return tags
 
 

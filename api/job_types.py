@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from pydantic_core import to_jsonable_python
 
-from actors.registry import JobType
+from actors.registry import JobType, Registry
 from api import documents
 from api.rendering import Json, page, respond
 from api.services import services_of
-from db.errors import NotFound
+from db.errors import NotFound, UnknownJobType
 
 router = APIRouter(tags=["job types"])
 
@@ -23,10 +23,24 @@ async def list_job_types(request: Request) -> Response:
 @router.get("/v1/job-types/{name:path}", operation_id="getJobType", **documents.GET_JOB_TYPE)
 async def get_job_type(request: Request, name: str) -> Response:
     """Return one job type."""
-    registry = services_of(request).registry
-    if name not in registry:
-        raise NotFound(f"There is no job type {name[:200]!r}. GET /v1/job-types lists what there is.")
-    return respond(_shown(registry.get(name)))
+    return respond(_shown(known_type(services_of(request).registry, name)))
+
+
+def known_type(registry: Registry, name: str) -> JobType:
+    """Return the job type that the rest of a path names.
+
+    Raises:
+        NotFound: there is none; the message lists near names.
+    """
+    # Proxies make one slash of two, so the name of a type that begins with one may arrive without it.
+    for candidate in (name, f"/{name}"):
+        if candidate in registry:
+            return registry.get(candidate)
+    try:
+        return registry.get(name[:200])
+    except UnknownJobType as error:
+        # It is the path that leads nowhere, not the body that is wrong.
+        raise NotFound(str(error)) from None
 
 
 def _shown(job_type: JobType) -> Json:

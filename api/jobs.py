@@ -10,6 +10,7 @@ from api.auth import AsCaller, current_caller
 from api.etags import entity_tag, matches
 from api.identity import actor_of
 from api.parameters import JobId, parse_job_id
+from api.paths import JOB
 from api.rendering import attempt, job, json_text, page, respond
 from api.services import services_of
 from api.waiting import wait_until_changed, wait_until_done
@@ -22,7 +23,7 @@ from db.states import TERMINAL, Status
 router = APIRouter(tags=["jobs"])
 
 
-@router.get("/v1/jobs/{job_id}", operation_id="getJob", **documents.GET_JOB)
+@router.get(JOB, operation_id="getJob", **documents.GET_JOB)
 async def get_job(request: Request) -> Response:
     """Return a job.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -31,8 +32,10 @@ class RequestContext:
     Answers with a problem, and logs the traceback, when an exception comes out of the application.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, answered: Callable[[Scope, int, float], None]) -> None:
+        """``answered`` is told when an answer begins: of which request, its status, the seconds that it took."""
         self._app = app
+        self._answered = answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -48,6 +51,7 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], header]
+                self._answered(scope, status, time.perf_counter() - begun)
             await send(message)
 
         # Not unbound: a server gives each request a context of its own, or its next request binds anew.

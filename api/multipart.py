@@ -6,7 +6,6 @@ a limit is noticed only when all of it has come. Here the blocks are handed on a
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -14,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from api.filenames import safe_name
 from api.pointers import pointer
 from db.errors import FieldError, InvalidInput
+from db.filenames import safe_media_type, safe_name
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -24,11 +23,6 @@ if TYPE_CHECKING:
 _FIELD: Final = "file"
 _HOW: Final = "Send multipart/form-data with the one field 'file', as 'curl -F file=@PATH' does."
 _BLOCK: Final = 2**20
-# RFC 6838 gives each half 127 characters. Parameters are kept while they are plain.
-_MEDIA_TYPE: Final = re.compile(
-    r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}(?:; ?[\w-]{1,40}=[\w.+-]{1,60}){0,3}", re.ASCII
-)
-_ANY_MEDIA_TYPE: Final = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +61,7 @@ async def read_file_part(content_type: str, body: AsyncIterator[bytes]) -> FileP
     media_type = headers.get("content-type", b"").decode("latin-1").strip()
     return FilePart(
         name=safe_name(filename),
-        media_type=media_type.lower() if _MEDIA_TYPE.fullmatch(media_type) else _ANY_MEDIA_TYPE,
+        media_type=safe_media_type(media_type),
         blocks=_content(events),
     )
 

@@ -65,6 +65,17 @@ _INTERNAL: Final = Problem(
     "internal", 500, "Internal error",
     "Something that should not happen did. The server's log has the details under the X-Request-ID of the answer.",
 )  # fmt: skip
+MALFORMED_REQUEST: Final = Problem(
+    "malformed-request", 400, "Malformed request", "What was sent is not HTTP/1.1 (RFC 9112).",
+)  # fmt: skip
+REQUEST_TIMEOUT: Final = Problem(
+    "request-timeout", 408, "Request timeout",
+    "The request did not come in time. CALLBOARD_RECEIVE_TIMEOUT sets how long the server waits for its head, and for "
+    "each piece of its body.",
+)  # fmt: skip
+REQUEST_TOO_LONG: Final = Problem(
+    "request-too-long", 431, "Request too long", "The address and the headers have more than 64 KiB together.",
+)  # fmt: skip
 _HTTP: Final = Problem("http-error", 400, "Error", "The request was refused; its status says why.")
 
 PROBLEMS: Final[Mapping[str, Problem]] = {
@@ -72,6 +83,9 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     for problem in (
         _INTERNAL,
         _HTTP,
+        MALFORMED_REQUEST,
+        REQUEST_TIMEOUT,
+        REQUEST_TOO_LONG,
         Problem(
             MalformedBody.code, 400, "Malformed body",
             "The body is not JSON (RFC 8259) in UTF-8, or is nested deeper than 200 levels.",
@@ -127,7 +141,12 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
 }  # fmt: skip
 
 #: Problems of HTTP itself, by status: unknown paths, methods and the like.
-_BY_STATUS: Final = {404: PROBLEMS["not-found"], 405: PROBLEMS["method-not-allowed"], 413: PROBLEMS["too-large"]}
+_BY_STATUS: Final = {
+    404: PROBLEMS["not-found"],
+    405: PROBLEMS["method-not-allowed"],
+    408: REQUEST_TIMEOUT,
+    413: PROBLEMS["too-large"],
+}
 
 
 def add_problem_handlers(app: FastAPI, operations: Sequence[APIRoute]) -> None:
@@ -172,9 +191,6 @@ def problem_response(
     sent = dict(headers or {})
     if problem.retry_after is not None:
         sent["Retry-After"] = str(problem.retry_after)
-    if problem.status == TOO_LARGE:
-        # The rest of the body will not be read.
-        sent["Connection"] = "close"
     return Response(orjson.dumps(body), problem.status, sent, MEDIA_TYPE)
 
 

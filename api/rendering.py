@@ -118,6 +118,19 @@ def attempt(row: RowMapping, *, traceback: bool) -> Json:
     return shown
 
 
+def output(row: RowMapping) -> Json:
+    """Return a file that a job put out, from a row of ``db.outputs``."""
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "size": row["size"],
+        "sha256": row["sha256"].hex(),
+        "media_type": row["media_type"],
+        "created_at": rfc3339(row["created_at"]),
+        "attempt": row["attempt"],
+    }
+
+
 def event(happened: Event, position: Position) -> Json:
     """Return an event of a job; ``position``: of its reader after it."""
     return {

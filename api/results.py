@@ -43,7 +43,7 @@ async def get_result(request: Request, job_id: JobId, caller: AsCaller, consume:
     if consume:
         caller.require_action_on(row["owner"])
         consumed = _then_erase(bytes(answer.body), services, actor_of(request, caller), job_id)
-        return StreamingResponse(consumed, media_type=answer.media_type)
+        return StreamingResponse(consumed, media_type="application/json")
     return answer
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from actors.registry import Registry
 from api import documents
 from api.auth import current_caller
 from api.bodies import json_body, parse
+from api.job_types import known_type
 from api.prefer import Preference
 from api.results import result_of
 from api.schemas import Payload, SubmitJob
 from api.services import services_of
 from api.submit import accepted, idempotency_key, preference_of, submit_and_wait
-from db.errors import FieldError, InvalidInput, NotFound, UnknownJobType
+from db.errors import FieldError, InvalidInput
 from db.states import TERMINAL
 
 router = APIRouter(tags=["jobs"])
@@ -33,7 +33,7 @@ async def run_job(request: Request, job_type: str) -> Response:
     if preference.applied is None:
         preference = Preference(services.settings.max_wait)
     body = await json_body(request)
-    wanted = SubmitJob(type=_known(services.registry, job_type), payload=parse(Payload, body).root)
+    wanted = SubmitJob(type=known_type(services.registry, job_type).name, payload=parse(Payload, body).root)
     key = idempotency_key(request, services, caller, body)
     try:
         submitted = await submit_and_wait(request, services, caller, wanted, key, seconds=preference.wait)
@@ -44,18 +44,6 @@ async def run_job(request: Request, job_type: str) -> Response:
     answer = result_of(submitted.row)
     answer.headers.update(submitted.headers(preference))
     return answer
-
-
-def _known(registry: Registry, name: str) -> str:
-    # Proxies make one slash of two, so the name of a type that begins with one may arrive without it.
-    for candidate in (name, f"/{name}"):
-        if candidate in registry:
-            return candidate
-    try:
-        return registry.get(name[:200]).name
-    except UnknownJobType as error:
-        # It is the path that leads nowhere, not the body that is wrong.
-        raise NotFound(str(error)) from None
 
 
 def _about_the_body(error: InvalidInput) -> InvalidInput:

@@ -8,10 +8,13 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, model_validator
 
 from api.times import Time
+from db.bulk import Action
+from db.states import Status
 
 #: Ten years, in seconds.
 LONGEST_DELAY: Final = 315_360_000.0
 
+FilterText = Annotated[str, StringConstraints(max_length=1000)]
 TagName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 TagValue = Annotated[str, StringConstraints(max_length=500)]
 Tags = Annotated[dict[TagName, TagValue], Field(max_length=50)]
@@ -66,6 +69,8 @@ class SubmitBatch(Body):
 class AmendJob(Body):
     """What to change of a job that waits; what is left out stays."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     priority: int = Field(5, ge=0, le=9, description="0 to 9, higher first.")
     scheduled_at: Time | None = Field(None, description="When it is due; null: now.")
     expires_at: Time | None = Field(None, description="Ends as expired if it has not started by then; null: never.")
@@ -76,6 +81,29 @@ class AmendJob(Body):
         if not self.model_fields_set:
             raise ValueError("nothing to change: name at least one field")
         return self
+
+
+class BulkFilter(Body):
+    """Which jobs, with the names of the list's filters; all that are named must hold."""
+
+    status: list[Status] = Field([], description="In one of these states.")
+    type: FilterText | None = Field(None, description="Of this type.")
+    queue: FilterText | None = Field(None, description="In this queue.")
+    owner: FilterText | None = Field(None, description="Of this owner.")
+    tag: list[FilterText] = Field([], description="With all these tags, as key:value.")
+    created_after: Time | None = Field(None, description="Made at this time or later.")
+    created_before: Time | None = Field(None, description="Made before this time.")
+    parent_id: UUID | None = Field(None, description="Children of this job.")
+
+
+class BulkJobs(Body):
+    """What to do, to which jobs."""
+
+    action: Action = Field(
+        description="cancel: jobs that live; retry: failed, cancelled and expired ones; delete: those that are done."
+    )
+    filter: BulkFilter = Field(description="Which of the jobs that the action applies to.")
+    all: bool = Field(False, description="true, together with an empty filter: all of them.")
 
 
 class ConfigureQueue(Body):

@@ -10,8 +10,10 @@ from fastapi import Request
 from actors.registry import Registry
 from api.bounded import DatabaseThreads
 from api.key_ring import KeyRing
+from api.latest_gauges import LatestGauges
 from api.limits import Limits
 from api.live import LiveStreams
+from api.metrics import Metrics
 from api.polls import Polls
 from api.submissions import Submissions
 from api.tokens import Tokens
@@ -33,6 +35,7 @@ class Services:
 
     settings: Settings
     registry: Registry
+    """Of the job types that clients may submit."""
     queues: frozenset[str]
     """Of the job types."""
     database: Database
@@ -43,6 +46,8 @@ class Services:
     polls: Polls
     waits: Waits
     live: LiveStreams
+    metrics: Metrics
+    gauges: LatestGauges
     keys: KeyRing
     tokens: Tokens | None
     """None where no identity provider is set."""
@@ -52,17 +57,24 @@ class Services:
 
     @classmethod
     def open(
-        cls, settings: Settings, registry: Registry, database: Database, storage: Storage, tokens: Tokens | None
+        cls,
+        settings: Settings,
+        registry: Registry,
+        database: Database,
+        storage: Storage,
+        tokens: Tokens | None,
+        metrics: Metrics,
     ) -> Self:
         """Start the threads. Connects to nothing: the server is there before, and without, its database."""
         # Whatever hangs, a request has its answer after about this time.
         patience = settings.connect_timeout + settings.statement_timeout
+        submittable = registry.select(lambda job_type: not job_type.internal)
         threads = DatabaseThreads(database, connections=settings.database_pool_size, patience=patience)
         guards = DatabaseThreads(database, connections=1, patience=patience)
         return cls(
             settings=settings,
-            registry=registry,
-            queues=frozenset(registry.queues),
+            registry=submittable,
+            queues=frozenset(submittable.queues),
             database=database,
             threads=threads,
             storage=storage,
@@ -70,6 +82,8 @@ class Services:
             polls=Polls(database, retry_for=_RETRY_FOR, patience=patience),
             waits=Waits(lambda job_ids: threads.run(lambda connection: get_states(connection, list(job_ids)))),
             live=LiveStreams(settings, threads),
+            metrics=metrics,
+            gauges=LatestGauges(threads),
             keys=KeyRing(lambda: guards.run(read_keys), retry_for=_RETRY_FOR),
             tokens=tokens,
             limits=Limits(guards),

@@ -14,7 +14,7 @@ from sqlalchemy import RowMapping
 from api import documents, parameters
 from api.auth import Caller, current_caller
 from api.bodies import json_body, parse
-from api.errors import IdempotencyKeyReused
+from api.errors import IdempotencyKeyReused, QuotaExceeded
 from api.etags import entity_tag
 from api.new_jobs import new_job, new_jobs, require_references
 from api.pointers import pointer
@@ -190,8 +190,18 @@ async def _require_references(services: Services, caller: Caller, wanted: list[t
 
 async def _submit(services: Services, caller: Caller, new: list[NewJob], key: IdempotencyKey | None) -> Submission:
     caller.require_submission()
-    async with services.limits.submission(caller, len(new)):
-        submission = await services.submissions.submit(transitions.Request(new, key))
+    try:
+        async with services.limits.submission(caller, len(new)):
+            submission = await services.submissions.submit(transitions.Request(new, key))
+            services.metrics.submitted(job for job in new if job.id in submission.rows)
+    except QuotaExceeded:
+        if key is None:
+            raise
+        # A repetition makes no job, so no limit is in its way.
+        earlier = await services.threads.run(lambda connection: transitions.find_submission(connection, key))
+        if earlier is None:
+            raise
+        submission = earlier
     if submission.kind is SubmissionKind.KEY_REUSED:
         raise IdempotencyKeyReused(
             "This Idempotency-Key was used for another request. Use a new key for a new request.",

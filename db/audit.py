@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -33,14 +34,24 @@ def write_audit(
         job_id: the job it is done to.
         subject: what else it is done to, such as a queue or key.
     """
-    connection.execute(
-        insert(audit_log).values(
-            id=new_id(),
-            actor=actor.name,
-            action=action,
-            job_id=job_id,
-            subject=None if subject is None else storable(shortened(subject, 500)),
-            remote=actor.remote,
-            request_id=None if actor.request_id is None else storable(shortened(actor.request_id, 200)),
-        )
-    )
+    connection.execute(insert(audit_log).values(_entry(actor, action, job_id, subject)))
+
+
+def write_audits(
+    connection: Connection, actor: Actor, action: str, job_ids: Collection[UUID], *, subject: str | None = None
+) -> None:
+    """Do as :func:`write_audit` for each of these jobs."""
+    if job_ids:
+        connection.execute(insert(audit_log), [_entry(actor, action, job_id, subject) for job_id in job_ids])
+
+
+def _entry(actor: Actor, action: str, job_id: UUID | None, subject: str | None) -> dict[str, object]:
+    return {
+        "id": new_id(),
+        "actor": actor.name,
+        "action": action,
+        "job_id": job_id,
+        "subject": None if subject is None else storable(shortened(subject, 500)),
+        "remote": actor.remote,
+        "request_id": None if actor.request_id is None else storable(shortened(actor.request_id, 200)),
+    }

@@ -58,7 +58,8 @@ class _Snapshot(UserDefinedType[Any]):
 
 
 _NOW: Final = func.pg_current_snapshot()
-_SINCE: Final = cast(bindparam("since", type_=Text), _Snapshot)
+_SINCE_TEXT: Final = bindparam("since", type_=Text)
+_SINCE: Final = cast(_SINCE_TEXT, _Snapshot)
 _WRITTEN: Final = {
     jobs: literal_column("jobs.xmin", _Xid()),
     job_history: literal_column("job_history.xmin", _Xid()),
@@ -76,8 +77,9 @@ def _transaction(table: Table) -> ColumnElement[int]:
 def _changed(table: Table) -> ColumnElement[bool]:
     oldest = select(func.age(cast(func.pg_snapshot_xmin(_SINCE), _Xid))).scalar_subquery()
     seen = func.pg_visible_in_snapshot(cast(cast(_transaction(table), Text), _Xid8), _SINCE)
-    # The first is cheap, and for all but a few rows enough.
-    return and_(func.age(_WRITTEN[table]) <= oldest, not_(seen))
+    # Whether any transaction ended since is asked once, and if none did no row is looked at. The next is cheap, and for
+    # all but a few rows enough.
+    return and_(cast(_NOW, Text) != _SINCE_TEXT, func.age(_WRITTEN[table]) <= oldest, not_(seen))
 
 
 _after = bindparam("after", type_=Uuid)

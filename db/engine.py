@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import orjson
-from sqlalchemy import URL, Connection, create_engine, make_url, text
+from psycopg.errors import ReadOnlySqlTransaction
+from sqlalchemy import URL, Connection, ExceptionContext, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from db.errors import ConfigurationError, Unavailable
 from db.settings import Settings
+
+#: The class of SQLSTATE codes (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+_PROGRAM_LIMIT = "54"
 
 _ASYNCHRONOUS = text("SET LOCAL synchronous_commit TO OFF")
 
@@ -41,6 +45,7 @@ class Database:
             json_deserializer=orjson.loads,
             connect_args=connect_args(settings, role),
         )
+        event.listen(self._engine, "handle_error", _leave_a_standby)
         # The same pool; psycopg just leaves out BEGIN and COMMIT.
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -81,11 +86,28 @@ def _unavailable() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
+        if _is_limit(error):
+            raise
         raise Unavailable(f"The database does not answer: {reason_of(error)}.") from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise Unavailable(f"The database went away: {reason_of(error)}.") from error
         raise
+
+
+def _leave_a_standby(context: ExceptionContext) -> None:
+    """Give up all connections when one turns out to be read-only, which it was not when it was made.
+
+    The server behind it has become a standby. New connections find the primary: by its name, or by the URL's
+    ``target_session_attrs=read-write``.
+    """
+    if isinstance(context.original_exception, ReadOnlySqlTransaction):
+        context.is_disconnect = True
+
+
+def _is_limit(error: Exception) -> bool:
+    """Whether the statement holds more than PostgreSQL can store: psycopg's class for it is that of outages."""
+    return (getattr(getattr(error, "orig", None), "sqlstate", None) or "").startswith(_PROGRAM_LIMIT)
 
 
 def sqlalchemy_url(url: str) -> URL:

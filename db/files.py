@@ -1,4 +1,4 @@
-"""Uploaded files: the rows that say whose they are. Their bytes are in a :class:`~db.storage.Storage`.
+"""Files: the rows that say whose they are. Their bytes are in a :class:`~db.storage.Storage`.
 
 Bytes come first and go last: an upload stores them, then the row; a deletion removes the row, then them. So a row
 always has its bytes, and a crash in between leaves at most bytes without a row, which :func:`remove_orphans` finds.
@@ -6,19 +6,23 @@ always has its bytes, and a crash in between leaves at most bytes without a row,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import NoReturn
 from uuid import UUID
 
+import structlog
 from sqlalchemy import Connection, delete, insert, select
 
 from db.engine import Database
-from db.errors import NotFound
+from db.errors import NotFound, Unavailable
 from db.ids import created_at_of
 from db.models import files
 from db.storage import Storage
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,15 @@ def delete_file(connection: Connection, file_id: UUID, *, owner: str | None) -> 
 
 def _refuse(file_id: UUID) -> NoReturn:
     raise NotFound(f"There is no file {file_id}.")
+
+
+def delete_bytes(storage: Storage, file_ids: Iterable[UUID]) -> None:
+    """Delete the bytes of files whose rows are gone for good. What cannot be deleted now is left as orphans."""
+    for file_id in file_ids:
+        try:
+            storage.delete(file_id)
+        except Unavailable as error:
+            _log.warning("the bytes of a deleted file are left behind", file_id=str(file_id), reason=str(error))
 
 
 _BATCH = 1000

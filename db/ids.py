@@ -26,3 +26,8 @@ def created_at_of(job_id: UUID) -> datetime:
     For a UUID of another version the answer is some instant that means nothing; no job is stored under it.
     """
     return _EPOCH + timedelta(milliseconds=min(job_id.int >> 80, _LAST_MILLISECOND))
+
+
+def first_id(moment: datetime) -> UUID:
+    """Return the least id that a job made at ``moment`` or later can have."""
+    return UUID(int=((moment - _EPOCH) // timedelta(milliseconds=1)) << 80)

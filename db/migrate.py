@@ -8,17 +8,21 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, NullPool, Text, column, create_engine, func, select, table, text
 from sqlalchemy.exc import OperationalError
 
+from db.analysts import MAKE_ROLES, ensure_analyst_roles
 from db.engine import reason_of, sqlalchemy_url
 from db.errors import Unavailable
 from db.models import SCHEMA
 from db.partitions import ensure_partitions
 from db.settings import Settings
+
+_log = structlog.get_logger(__name__)
 
 # Any number that no other advisory lock of the database uses; "callboard" in ASCII, cut to 63 bits.
 _MIGRATION_LOCK = 0x63616C6C626F6172
@@ -30,7 +34,7 @@ _LOCK_TIMEOUT = "5s"
 
 
 def migrate(settings: Settings) -> None:
-    """Create or upgrade the schema, then the partitions; returns when all is committed.
+    """Create or upgrade the schema, then the partitions, then what analysts may see; returns when all is committed.
 
     One process migrates, the others wait for it and then find nothing to do.
 
@@ -50,6 +54,9 @@ def migrate(settings: Settings) -> None:
             command.upgrade(config, "head")
         with engine.begin() as connection:
             ensure_partitions(connection, settings.partitions_ahead)
+        with engine.begin() as connection:
+            if not ensure_analyst_roles(connection, contents=settings.analysts_see_contents):
+                _log.warning("analysts_cannot_be_made", run_as_superuser=MAKE_ROLES, then="callboard migrate")
     except OperationalError as error:
         raise Unavailable(f"The database cannot be migrated: {reason_of(error)}.") from error
     finally:

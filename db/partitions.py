@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,12 +22,22 @@ def ensure_partitions(connection: Connection, ahead: int) -> list[str]:
         sqlalchemy.exc.OperationalError: a table is in long use, for example by a report. Trying again later is right:
             nothing is missing until the months made ahead are over, and then the default partition takes the rows.
     """
-    if not _missing(connection, ahead):
+    return _make_missing(connection, lambda: _missing(connection, ahead))
+
+
+def ensure_months(connection: Connection, first: datetime, last: datetime) -> list[str]:
+    """Make the partitions of all months from that of ``first`` to that of ``last``, as :func:`ensure_partitions`."""
+    months = range(last.year * 12 + last.month - (first.year * 12 + first.month) + 1)
+    return _make_missing(connection, lambda: _absent(connection, [_month(first, offset) for offset in months]))
+
+
+def _make_missing(connection: Connection, find: Callable[[], list[_Partition]]) -> list[str]:
+    if not find():
         return []
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('callboard.partitions'))"))
     # While this waits for a table, all who come after it wait, too.
     connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
-    missing = _missing(connection, ahead)  # without those that another process has just made
+    missing = find()  # without those that another process has just made
     for partition in missing:
         _make(connection, partition)
     return [partition.name for partition in missing]
@@ -47,8 +58,11 @@ class _Partition:
 
 def _missing(connection: Connection, ahead: int) -> list[_Partition]:
     today: datetime = connection.execute(text("SELECT now() AT TIME ZONE 'UTC'")).scalar_one()
-    months = [(_month(today, offset), _month(today, offset + 1)) for offset in range(ahead + 1)]
-    wanted = [_Partition(table, start, end) for start, end in months for table in PARTITIONED]
+    return _absent(connection, [_month(today, offset) for offset in range(ahead + 1)])
+
+
+def _absent(connection: Connection, months: list[datetime]) -> list[_Partition]:
+    wanted = [_Partition(table, start, _month(start, 1)) for start in months for table in PARTITIONED]
     there = connection.execute(
         text("SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE to_regclass(name) IS NOT NULL"),
         {"names": [f"{SCHEMA}.{partition.name}" for partition in wanted]},

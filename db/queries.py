@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     CompoundSelect,
     Connection,
     RowMapping,
@@ -140,23 +141,57 @@ def list_jobs(
 
 
 def _page_of(table: Table, wanted: JobFilter, limit: int, before: UUID | None) -> Select[Any]:
-    statement = view_of(table, result=False).order_by(table.c.id.desc()).limit(limit)
+    return _narrowed(view_of(table, result=False), table, wanted, before).order_by(table.c.id.desc()).limit(limit)
+
+
+def _narrowed(statement: Select[Any], table: Table, wanted: JobFilter, before: UUID | None) -> Select[Any]:
     if before is not None:
         # created_at says the same as the id, and lets the planner leave out later partitions.
         statement = statement.where(table.c.id < before, table.c.created_at <= created_at_of(before))
+    return statement.where(*conditions_of(table, wanted))
+
+
+def conditions_of(table: Table, wanted: JobFilter) -> list[ColumnElement[bool]]:
+    """Return what the filter asks of rows of ``table``, live or finished jobs."""
+    columns = table.c
+    conditions = [
+        columns[name] == value
+        for name in ("type", "queue", "owner", "parent_id")
+        if (value := getattr(wanted, name)) is not None
+    ]
     if wanted.statuses:
-        statement = statement.where(table.c.status.in_(sorted(wanted.statuses)))
-    for name in ("type", "queue", "owner", "parent_id"):
-        value = getattr(wanted, name)
-        if value is not None:
-            statement = statement.where(table.c[name] == value)
+        conditions.append(columns.status.in_(sorted(wanted.statuses)))
     if wanted.tags:
-        statement = statement.where(table.c.tags.contains(cast(literal(dict(wanted.tags), JSONB), JSONB)))
+        conditions.append(columns.tags.contains(cast(literal(dict(wanted.tags), JSONB), JSONB)))
     if wanted.created_after is not None:
-        statement = statement.where(table.c.created_at >= wanted.created_after)
+        conditions.append(columns.created_at >= wanted.created_after)
     if wanted.created_before is not None:
-        statement = statement.where(table.c.created_at < wanted.created_before)
-    return statement
+        conditions.append(columns.created_at < wanted.created_before)
+    return conditions
+
+
+def matching_jobs(
+    connection: Connection, table: Table, wanted: JobFilter, *, before: UUID, limit: int
+) -> Sequence[RowMapping]:
+    """Return up to ``limit`` jobs of ``table``, live or finished ones, newest first; those with ids below ``before``.
+
+    Columns: ``id``, and ``skip``: whether a cancel was asked for (live), or what they held was erased (finished).
+    """
+    skip = table.c.cancel_requested_at if table is jobs else table.c.erased_at
+    statement = _narrowed(select(table.c.id, skip.is_not(None).label("skip")), table, wanted, before)
+    if table is job_history:
+        statement = statement.where(job_history.c.deleted.is_(False))
+    return connection.execute(statement.order_by(table.c.id.desc()).limit(limit)).mappings().all()
+
+
+def count_matching(connection: Connection, table: Table, wanted: JobFilter, *, before: UUID, most: int) -> int | None:
+    """Return the number of jobs that :func:`matching_jobs` would find, or None if there are more than ``most``."""
+    statement = _narrowed(select(table.c.id), table, wanted, before)
+    if table is job_history:
+        statement = statement.where(job_history.c.deleted.is_(False))
+    found = statement.limit(most + 1).subquery()
+    count: int = connection.execute(select(func.count()).select_from(found)).scalar_one()
+    return count if count <= most else None
 
 
 _counts = select(jobs.c.status, jobs.c.type, jobs.c.queue, func.count().label("jobs")).group_by(

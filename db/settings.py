@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     max_batch_jobs: int = Field(10_000, ge=1, le=10_000, description="Most jobs in one batch.")
     max_wait: float = Field(60.0, ge=0, le=600, description="Longest time a request may wait for a job.")
 
+    receive_timeout: float = Field(
+        30.0, gt=0, le=3600, description="Longest wait for a request's head, and for each next 16 KiB of its body."
+    )
     stream_heartbeat: float = Field(
         15.0, gt=0, le=300, description="Time after which a live stream without news sends a comment."
     )
@@ -107,6 +110,10 @@ class Settings(BaseSettings):
         le=1e6,
         description="Most jobs that one key, or one token's subject, submits in a second, where its key does not say. "
         "Default: no limit.",
+    )
+    metrics_public: bool = Field(
+        default=False,
+        description="Let everybody who reaches the api read `/metrics`. Default: viewers, operators and admins.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -149,7 +156,8 @@ class Settings(BaseSettings):
         0.25, ge=0, le=60, description="Shortest time between two stored progress reports."
     )
     shutdown_grace: float = Field(25.0, ge=0, le=86_400, description="Time that running jobs get to end at shutdown.")
-    max_result_bytes: int = Field(16 * 2**20, ge=2**10, description="Largest result of one job, as JSON.")
+    # The columns are jsonb, which holds 255 MiB.
+    max_result_bytes: int = Field(16 * 2**20, ge=2**10, le=2**27, description="Largest result of one job, as JSON.")
 
     # --- upkeep -----------------------------------------------------------------------------------------------
     maintenance_interval: float = Field(5.0, gt=0, le=3600, description="Time between two rounds of upkeep.")
@@ -161,6 +169,11 @@ class Settings(BaseSettings):
         "if the broker's queue is empty.",
     )
     partitions_ahead: int = Field(3, ge=1, le=24, description="Months of partitions made ahead.")
+    analysts_see_contents: bool = Field(
+        default=False,
+        description="Whether the database role `callboard_analyst` sees payloads, results, progress and what errors "
+        "say. `callboard migrate` puts it into force.",
+    )
     idempotency_ttl: float = Field(86_400.0, ge=86_400, description="How long an idempotency key is kept.")
 
     # --- logs -------------------------------------------------------------------------------------------------

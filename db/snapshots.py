@@ -54,7 +54,10 @@ class Moment:
         match = _TEXT.fullmatch(text)
         if match is None or int(match[1]) > _LAST:
             return None
-        return cls.of(_EPOCH + timedelta(milliseconds=int(match[1])), text.partition("-")[2])
+        moment = cls.of(_EPOCH + timedelta(milliseconds=int(match[1])), text.partition("-")[2])
+        # As PostgreSQL wants it; it refuses anything else.
+        ordered = 0 < moment.xmin <= moment.xmax and all(moment.xmin <= one < moment.xmax for one in moment.running)
+        return moment if ordered else None
 
     @classmethod
     def of(cls, at: datetime, snapshot: str) -> Self:

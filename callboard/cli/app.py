@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from callboard.cli import jobs, keys, servers, submit, system
+from callboard.cli import analysts, history, jobs, keys, retention, samples, servers, submit, system
 from callboard.cli.terminal import exit_code, show_error
 from db.errors import CallboardError
 
@@ -24,7 +24,11 @@ servers.register(app)
 submit.register(app)
 system.register(app)
 app.add_typer(jobs.app, name="jobs", rich_help_panel="Jobs")
+app.add_typer(history.app, name="history", rich_help_panel="Jobs")
 app.add_typer(keys.app, name="keys", rich_help_panel="Servers")
+app.add_typer(retention.app, name="retention", rich_help_panel="Servers")
+app.add_typer(analysts.app, name="analysts", rich_help_panel="Servers")
+samples.register(app)
 
 
 def _print_version(wanted: bool) -> None:

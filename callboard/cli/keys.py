@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import getpass
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from callboard.cli.database import audit, database_settings, plain, transaction
 from callboard.cli.options import AsJson
 from callboard.cli.terminal import narration, output, print_json
-from db.errors import ConfigurationError
 from db.key_text import PREFIX, KeyText
 from db.roles import Role
-from db.settings import Settings, load_settings
 
 if TYPE_CHECKING:  # the client commands are to start quickly, so what speaks to a database is imported when it is used
-    from sqlalchemy import Connection
-
     from db.keys import Key
 
 app = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
@@ -49,20 +43,20 @@ def create(
     """
     from db.keys import add_key
 
-    settings = _settings()
+    settings = database_settings()
     text = KeyText.generate(settings.environment)
-    with _transaction(settings) as connection:
+    with transaction(settings, role="keys") as connection:
         key = add_key(
             connection,
             text,
-            name=_plain(name, "NAME"),
-            owner=_plain(name if owner is None else owner, "--owner"),
+            name=plain(name, "NAME"),
+            owner=plain(name if owner is None else owner, "--owner"),
             role=role,
             lifetime=None if days is None else timedelta(days=days),
             max_live_jobs=max_live_jobs,
             submissions_per_second=submissions_per_second,
         )
-        _audit(connection, "key.create", key.key_id)
+        audit(connection, "key.create", key.key_id)
     _show_once(key, text, as_json=as_json)
 
 
@@ -74,7 +68,7 @@ def list_all(
     """Show the keys, newest first; never their secrets."""
     from db.keys import list_keys
 
-    with _transaction(_settings()) as connection:
+    with transaction(database_settings(), role="keys") as connection:
         keys = list_keys(connection)
     now = datetime.now(UTC)
     items = [_shown(key) for key in keys if everything or key.is_valid(now)]
@@ -93,9 +87,9 @@ def revoke(key_id: KeyId) -> None:
     """End a key for good. Servers refuse it within five seconds."""
     from db.keys import revoke_key
 
-    with _transaction(_settings()) as connection:
+    with transaction(database_settings(), role="keys") as connection:
         key = revoke_key(connection, _id(key_id))
-        _audit(connection, "key.revoke", key.key_id)
+        audit(connection, "key.revoke", key.key_id)
     narration().print(f"Key {key.key_id} ({key.name}) is revoked. Servers refuse it within five seconds.")
 
 
@@ -110,53 +104,13 @@ def rotate(
     """Make a new key with everything that another has but its secret and id, end the other, and print the new one."""
     from db.keys import rotate_key
 
-    settings = _settings()
+    settings = database_settings()
     text = KeyText.generate(settings.environment)
-    with _transaction(settings) as connection:
+    with transaction(settings, role="keys") as connection:
         old_id = _id(key_id)
         key = rotate_key(connection, old_id, text, overlap=timedelta(hours=overlap))
-        _audit(connection, "key.rotate", old_id)
+        audit(connection, "key.rotate", old_id)
     _show_once(key, text, as_json=as_json)
-
-
-def _settings() -> Settings:
-    """Return the settings; without a database URL, those for the PostgreSQL that ``callboard up`` runs here."""
-    settings = load_settings()
-    if settings.database_url is not None:
-        return settings
-    try:
-        url = (settings.data_dir / "database_url").read_text(encoding="utf-8").strip()
-    except OSError:
-        return settings
-    return load_settings(database_url=url)
-
-
-@contextmanager
-def _transaction(settings: Settings) -> Iterator[Connection]:
-    from db.engine import Database
-    from db.migrate import schema_is_current
-
-    database = Database(settings, role="keys", pool_size=1)
-    try:
-        with database.begin() as connection:
-            if not schema_is_current(connection):
-                raise ConfigurationError("The database's schema is older than this version. Run 'callboard migrate'.")
-            yield connection
-    finally:
-        database.close()
-
-
-def _audit(connection: Connection, action: str, key_id: str) -> None:
-    from db.audit import Actor, write_audit
-
-    write_audit(connection, Actor(f"cli:{_user()}"), action, subject=key_id)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container, an account need not have a name
-        return "unknown"
 
 
 def _id(text: str) -> str:
@@ -167,12 +121,6 @@ def _id(text: str) -> str:
     if key is None:
         raise typer.BadParameter("give the key's id, as 'callboard keys list' shows it", param_hint="'ID'")
     return key.key_id
-
-
-def _plain(text: str, option: str) -> str:
-    if not 0 < len(text) <= 255 or not text.isprintable():
-        raise typer.BadParameter("must be 1 to 255 printable characters", param_hint=f"'{option}'")
-    return text
 
 
 def _show_once(key: Key, text: KeyText, *, as_json: bool) -> None:

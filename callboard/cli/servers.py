@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,11 +11,19 @@ from callboard.processes.signals import StopSignal
 from db.logs import configure_logs
 from db.settings import Settings, load_settings
 
+if TYPE_CHECKING:
+    from callboard.processes.metrics import MetricsAddress
+
 Host = Annotated[str, typer.Option(help="Address to serve on.")]
 Port = Annotated[int, typer.Option(min=1, max=65_535, help="Port to serve on.")]
 Threads = Annotated[
     int | None, typer.Option(min=1, max=1000, help="Jobs at a time in one process. Default: CALLBOARD_WORKER_THREADS.")
 ]
+
+MetricsPort = Annotated[
+    int | None, typer.Option(min=1, max=65_535, help="Serve Prometheus metrics on this port. Default: do not.")
+]
+MetricsHost = Annotated[str, typer.Option(help="Address to serve metrics on. Whoever reaches it may read them.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -54,11 +62,11 @@ def api(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     raise typer.Exit(run_api(_settings(), host=host, port=port))
 
 
-def dispatcher() -> None:
+def dispatcher(metrics_port: MetricsPort = None, metrics_host: MetricsHost = "127.0.0.1") -> None:
     """Publish due jobs to RabbitMQ and do the upkeep. Any number may run."""
     from callboard.processes.dispatcher import run_dispatcher
 
-    raise typer.Exit(run_dispatcher(_settings()))
+    raise typer.Exit(run_dispatcher(_settings(), metrics=_metrics(metrics_host, metrics_port)))
 
 
 def worker(
@@ -69,6 +77,8 @@ def worker(
     processes: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
     name: Annotated[str | None, typer.Option(help="What operators see. Default: host and pid.")] = None,
     burst: Annotated[bool, typer.Option("--burst", help="Exit when nothing is due in the queues.")] = False,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
 ) -> None:
     """Run jobs from RabbitMQ. A process that dies is replaced."""
     from callboard.processes.pool import run_workers
@@ -80,7 +90,9 @@ def worker(
         "burst": burst,
     }
     names = [name] if processes == 1 else [f"{name}-{number}" if name else None for number in range(1, processes + 1)]
-    raise typer.Exit(run_workers(settings, [{**options, "name": each} for each in names], StopSignal()))
+    workers = [{**options, "name": each} for each in names]
+    metrics = _metrics(metrics_host, metrics_port)
+    raise typer.Exit(run_workers(settings, workers, StopSignal(), metrics=metrics))
 
 
 def remove_orphaned_files(
@@ -98,6 +110,12 @@ def remove_orphaned_files(
     finally:
         database.close()
     typer.echo(f"{removed} orphaned files removed.")
+
+
+def _metrics(host: str, port: int | None) -> MetricsAddress | None:
+    from callboard.processes.metrics import MetricsAddress
+
+    return None if port is None else MetricsAddress(host, port)
 
 
 def _settings(**overrides: object) -> Settings:

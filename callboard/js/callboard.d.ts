@@ -102,6 +102,11 @@ export interface CallboardOptions {
   retryFor?: number;
   /** Milliseconds after which an answer is given up. Default: 30000. */
   timeout?: number;
+  /**
+   * Milliseconds of silence after which an event stream is opened anew. More than the server's
+   * `CALLBOARD_STREAM_HEARTBEAT`. Default: 45000.
+   */
+  silence?: number;
 }
 
 /**
@@ -132,7 +137,8 @@ export declare class Callboard {
   /**
    * Yield the job as it is, then as it is after each change, up to the state in which it is done.
    *
-   * Learns of changes from the server's event stream; where there is none, or when it breaks, by long polling.
+   * Learns of changes from the server's event stream, which is opened anew when it goes silent; where there is none, or
+   * when it breaks, by long polling.
    */
   watch<Result = unknown>(id: string, options?: CallOptions): AsyncGenerator<Job<Result>, void, undefined>;
 }

@@ -15,6 +15,8 @@ const LONGEST_RETRY_AFTER = 60_000;
 /** Seconds that one request waits for a change. Well below what proxies and load balancers allow. */
 const LONG_POLL = 25;
 const AWAY = new Set([502, 503, 504]);
+/** Why a stream was ended that had gone silent. */
+const SILENT = new Error("The event stream has gone silent.");
 
 /** The server refused; what it said is in the properties. */
 export class CallboardError extends Error {
@@ -47,14 +49,19 @@ export class Callboard {
   #fetch;
   #retryFor;
   #timeout;
+  #silence;
 
-  constructor(url = "", { apiKey, fetch = globalThis.fetch, retryFor = 30_000, timeout = 30_000 } = {}) {
+  constructor(
+    url = "",
+    { apiKey, fetch = globalThis.fetch, retryFor = 30_000, timeout = 30_000, silence = 45_000 } = {},
+  ) {
     this.#base = String(url).replace(/\/+$/, "");
     this.#headers = apiKey ? { Authorization: `Bearer ${apiKey}` } : {};
     // Browsers insist on being called as a method of the window.
     this.#fetch = (...given) => fetch.call(globalThis, ...given);
     this.#retryFor = retryFor;
     this.#timeout = timeout;
+    this.#silence = silence;
   }
 
   async submit(type, payload, { idempotencyKey = newKey(), signal, ...options } = {}) {
@@ -105,11 +112,15 @@ export class Callboard {
     await look(0);
     yield job;
     if (job.done) return;
-    // An event says that something has changed; what there is now, the job itself says.
-    for await (const _event of this.#events(id, signal)) {
-      if (await look(0)) yield job;
-      if (job.done) return;
-    }
+    const stream = { lastEventId: undefined, silent: false };
+    do {
+      // An event says that something has changed; what there is now, the job itself says.
+      for await (const _event of this.#events(id, signal, stream)) {
+        if (await look(0)) yield job;
+        if (job.done) return;
+      }
+      if (stream.silent && (await look(0))) yield job;
+    } while (stream.silent && !job.done);
     while (!job.done) {
       const asked = Date.now();
       if (await look(LONG_POLL)) yield job;
@@ -117,23 +128,44 @@ export class Callboard {
     }
   }
 
-  /** Yield the events of a job as they come, until the stream ends or breaks: then there is polling. */
-  async *#events(id, signal) {
+  /**
+   * Yield the events of a job as they come, until the stream ends or breaks: then there is polling. The server sends a
+   * comment when there is nothing else to send, so a stream that spoke and is silent now has lost its other end:
+   * `stream.silent`, and it is worth another try. One that never spoke is held up by a proxy, as another would be.
+   */
+  async *#events(id, signal, stream) {
     const ended = new AbortController();
     const abort = () => ended.abort(signal.reason);
     signal?.addEventListener("abort", abort, { once: true });
+    let watchdog;
+    let spoke = false;
+    const isAlive = () => {
+      clearTimeout(watchdog);
+      watchdog = setTimeout(() => ended.abort(SILENT), this.#silence);
+    };
     try {
+      isAlive();
+      const since = stream.lastEventId === undefined ? {} : { "Last-Event-ID": stream.lastEventId };
       const response = await this.#fetch(`${this.#base}${jobPath(id)}/events`, {
-        headers: { ...this.#headers, Accept: "text/event-stream" },
+        headers: { ...this.#headers, ...since, Accept: "text/event-stream" },
         signal: ended.signal,
       });
       if (response.ok && response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
-        yield* readEvents(response.body);
+        const heard = () => {
+          spoke = true;
+          isAlive();
+        };
+        for await (const event of readEvents(response.body, heard)) {
+          stream.lastEventId = event.id ?? stream.lastEventId;
+          yield event;
+        }
       }
     } catch (error) {
       signal?.throwIfAborted();
-      if (!isNetworkError(error)) throw error;
+      if (ended.signal.reason !== SILENT && !isNetworkError(error)) throw error;
     } finally {
+      clearTimeout(watchdog);
+      stream.silent = spoke && ended.signal.reason === SILENT;
       signal?.removeEventListener("abort", abort);
       // Also ends a stream that nobody reads any more.
       ended.abort();
@@ -174,14 +206,15 @@ export class Callboard {
   }
 }
 
-/** Yield the events of a stream (`text/event-stream`): `{ id, event, data }`. */
-async function* readEvents(body) {
+/** Yield the events of a stream (`text/event-stream`): `{ id, event, data }`. `heard` is called as anything comes. */
+async function* readEvents(body, heard) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   let event = {};
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
+    heard();
     text += value;
     // A line may end in CR, LF or both; a CR at the very end may be half of both.
     const lines = text.split(/\r\n|\n|\r(?!$)/);

@@ -10,7 +10,8 @@ import uvicorn
 from actors.registry import load_job_types
 from api.app import create_app
 from api.authenticator import Authenticator
-from api.server import Server, spare_garbage_collection
+from api.connections import BoundedConnection
+from api.server import Server, allow_many_connections, spare_garbage_collection
 from api.tokens import Tokens
 from db.engine import Database
 from db.errors import ConfigurationError, Unavailable
@@ -36,12 +37,14 @@ def run_api(settings: Settings, *, host: str, port: int) -> int:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedConnection,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
     )
+    allow_many_connections()
     spare_garbage_collection()
     with listening:
         Server(app, config).run(sockets=[listening])

@@ -7,7 +7,9 @@ import structlog
 from actors.amqp import Rabbitmq
 from actors.dispatcher import Dispatcher
 from actors.maintenance import Maintenance
+from actors.metrics import REGISTRY
 from actors.publisher import RabbitmqTransport
+from callboard.processes.metrics import MetricsAddress, serving_metrics
 from callboard.processes.signals import StopSignal
 from db.engine import Database
 from db.settings import Settings
@@ -17,8 +19,14 @@ _log = structlog.get_logger(__name__)
 _EXIT_DEFECT = 70  # EX_SOFTWARE of sysexits.h: the supervisor starts a new one
 
 
-def run_dispatcher(settings: Settings) -> int:
-    """Dispatch to RabbitMQ until SIGTERM; return the exit code. Any number may run side by side."""
+def run_dispatcher(settings: Settings, *, metrics: MetricsAddress | None = None) -> int:
+    """Dispatch to RabbitMQ until SIGTERM; return the exit code. Any number may run side by side.
+
+    ``metrics``: where to serve them.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or the address of the metrics cannot be bound.
+    """
     stop = StopSignal()
     database = Database(settings, role="dispatcher")
     transport = RabbitmqTransport(Rabbitmq.from_settings(settings), confirm_timeout=settings.confirm_timeout)
@@ -28,9 +36,10 @@ def run_dispatcher(settings: Settings) -> int:
     maintenance.start()
     _log.info("dispatcher_started")
     try:
-        while not stop.wait(1.0):
-            if not dispatcher.alive:
-                return _EXIT_DEFECT
+        with serving_metrics(metrics, REGISTRY):
+            while not stop.wait(1.0):
+                if not dispatcher.alive:
+                    return _EXIT_DEFECT
     finally:
         dispatcher.stop()
         maintenance.stop()

@@ -10,6 +10,7 @@ import structlog
 
 from actors.amqp import Rabbitmq
 from actors.registry import load_job_types
+from callboard.processes.metrics import MetricsAddress, metrics_of_children
 from callboard.processes.signals import StopSignal
 from callboard.processes.supervisor import ChildSpec, Supervisor
 from db.engine import Database
@@ -20,8 +21,12 @@ from db.workers import declare_dead
 _log = structlog.get_logger(__name__)
 
 
-def run_workers(settings: Settings, workers: Sequence[Mapping[str, Any]], stop: StopSignal) -> int:
+def run_workers(
+    settings: Settings, workers: Sequence[Mapping[str, Any]], stop: StopSignal, *, metrics: MetricsAddress | None = None
+) -> int:
     """Keep one process for each of ``workers`` (options of ``WorkerOptions``) until told to stop.
+
+    ``metrics``: where to serve those of all of them together.
 
     Returns the exit code. In burst mode it ends when all have found nothing due.
 
@@ -31,17 +36,25 @@ def run_workers(settings: Settings, workers: Sequence[Mapping[str, Any]], stop: 
     load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
     Rabbitmq.from_settings(settings)
     database = Database(settings, role="supervisor", pool_size=1)
-    supervisor = Supervisor(
-        [
-            ChildSpec(options["name"] or f"worker {number}", "worker", options)
-            for number, options in enumerate(workers, 1)
-        ],
-        grace=settings.shutdown_grace + 10,
-        died=lambda _, pid: report_death(database, pid),
-        until_done=any(options["burst"] for options in workers),
-    )
     try:
-        return supervisor.run(stop)
+        with metrics_of_children(metrics) as of_children:
+
+            def died(_: ChildSpec, pid: int) -> None:
+                if of_children is not None:
+                    of_children.died(pid)
+                report_death(database, pid)
+
+            supervisor = Supervisor(
+                [
+                    ChildSpec(options["name"] or f"worker {number}", "worker", options)
+                    for number, options in enumerate(workers, 1)
+                ],
+                environment=of_children.environment if of_children is not None else None,
+                grace=settings.shutdown_grace + 10,
+                died=died,
+                until_done=any(options["burst"] for options in workers),
+            )
+            return supervisor.run(stop)
     finally:
         database.close()
 

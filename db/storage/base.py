@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -54,10 +54,11 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    def read(self, file_id: UUID, start: int, stop: int) -> Iterator[bytes]:
+    def read(self, file_id: UUID, start: int, stop: int) -> Generator[bytes, None, None]:
         """Yield the bytes from ``start`` to before ``stop``; ``0 <= start <= stop <= size``.
 
-        A missing file is noticed in the call itself, not at the first block.
+        A missing file is noticed in the call itself, not at the first block. Whoever does not want the rest calls
+        ``close()``.
 
         Raises:
             NotFound: there is no such file.

@@ -7,7 +7,7 @@ is cancelled, and abort the interpreter when it exits soon after one. They also 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -78,12 +78,12 @@ class BucketStorage(Storage):
             )
         return metered.stored
 
-    def read(self, file_id: UUID, start: int, stop: int) -> Iterator[bytes]:
+    def read(self, file_id: UUID, start: int, stop: int) -> Generator[bytes, None, None]:
         blocks = self._blocks(file_id, start, stop)
         first = next(blocks, None)
-        return _chain(first, blocks) if first is not None else iter(())
+        return _chain(first, blocks) if first is not None else blocks
 
-    def _blocks(self, file_id: UUID, start: int, stop: int) -> Iterator[bytes]:
+    def _blocks(self, file_id: UUID, start: int, stop: int) -> Generator[bytes, None, None]:
         # A request for each block, instead of one that stays open for as long as the slowest reader takes.
         for at in range(start, stop, _READ):
             with self._errors_named(file_id):
@@ -133,7 +133,7 @@ class BucketStorage(Storage):
             raise Unavailable(f"The bucket {self._bucket!r} for uploaded files fails: {_reason(error)}.") from None
 
 
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+def _chain(first: bytes, rest: Iterator[bytes]) -> Generator[bytes, None, None]:
     yield first
     yield from rest
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from io import BufferedReader
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -67,14 +66,18 @@ class DirectoryStorage(Storage):
             _sync_names(self._directory)
         return metered.stored
 
-    def read(self, file_id: UUID, start: int, stop: int) -> Iterator[bytes]:
+    def read(self, file_id: UUID, start: int, stop: int) -> Generator[bytes, None, None]:
+        blocks = self._blocks(file_id, start, stop - start)
+        # A generator that has not begun would not close its file.
+        next(blocks)
+        return blocks
+
+    def _blocks(self, file_id: UUID, start: int, count: int) -> Generator[bytes, None, None]:
         with self._errors_named(file_id):
             file = self._path(file_id).open("rb")
-            file.seek(start)
-        return self._blocks(file, stop - start)
-
-    def _blocks(self, file: BufferedReader, count: int) -> Iterator[bytes]:
         with file, self._errors_named():
+            file.seek(start)
+            yield b""
             while count > 0 and (block := file.read(min(_BLOCK, count))):
                 count -= len(block)
                 yield block

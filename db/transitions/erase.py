@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import Connection, Uuid, bindparam, delete, null, select, update
@@ -9,14 +10,16 @@ from sqlalchemy import func as sql
 
 from db.ids import created_at_of
 from db.models import TIME, job_attempts, job_history, job_progress
+from db.transitions.history import held, is_held, parameters_of
 
+_held = held(job_history.c.deleted.is_(False))
 _ID = bindparam("this_id", type_=Uuid)
 _CREATED_AT = bindparam("this_created_at", type_=TIME)
 _THIS_JOB = (job_history.c.id == _ID, job_history.c.created_at == _CREATED_AT, job_history.c.deleted.is_(False))
 
 _erased = (
     update(job_history)
-    .where(*_THIS_JOB)
+    .where(is_held(_held))
     .values(
         payload=null(),
         result=null(),
@@ -58,7 +61,12 @@ def erase(connection: Connection, job_id: UUID) -> bool:
 
     Returns False when it is live, unknown, or gone already.
     """
-    return connection.execute(_erase, _parameters(job_id)).first() is not None
+    return bool(erase_all(connection, [job_id]))
+
+
+def erase_all(connection: Connection, job_ids: Collection[UUID]) -> set[UUID]:
+    """Do as :func:`erase` for each of these jobs; return those that are gone now."""
+    return set(connection.execute(_erase, parameters_of(job_ids)).scalars()) if job_ids else set()
 
 
 def consume(connection: Connection, job_id: UUID) -> bool:

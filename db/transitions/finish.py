@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -30,9 +30,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
 from db.batch import among, batch, batch_of, each
+from db.hot import HotCall, HotRow, HotStatement, execute_together
 from db.models import job_attempts, jobs
 from db.outcome import JobError, Outcome
-from db.states import TERMINAL, Reason, Status
+from db.states import Status
 from db.text import storable
 from db.transitions.history import into_history
 
@@ -108,7 +109,7 @@ _gone = (
     .select_from(_last_endings)
     .cte("gone")
 )
-_finish = (
+_finish = HotStatement(
     select(_gone.c.id, _gone.c.attempt)
     .add_cte(delete(jobs).where(among(jobs.c.id, _gone)).cte("deleted"))
     .add_cte(
@@ -129,7 +130,18 @@ def finish(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID,
     From running, by the worker that ran the attempt or by rescue; to succeeded, failed or cancelled. Returns (id,
     attempt) of those that were still theirs to end; the others have been fenced out and nothing changed.
     """
-    return {(row.id, row.attempt) for row in connection.execute(_finish, _parameters(endings))}
+    [rows] = execute_together(connection, finishing(endings))
+    return finished(rows)
+
+
+def finishing(endings: Sequence[Ending]) -> HotCall:
+    """Return :func:`finish` as a call that can be sent together with others; :func:`finished` reads its rows."""
+    return _finish, _parameters(endings)
+
+
+def finished(rows: Sequence[HotRow]) -> set[tuple[UUID, int]]:
+    """Return what :func:`finishing` has ended."""
+    return {(row["id"], row["attempt"]) for row in rows}
 
 
 # UPDATE … RETURNING gives new values, but the attempt's row needs the old ones: who ran it, since when.
@@ -202,30 +214,6 @@ def release(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID
     ``cancel_requested_at`` alone, as :func:`retry_later`.
     """
     return {(row.id, row.attempt) for row in connection.execute(_release, _parameters(endings))}
-
-
-def record(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
-    """Apply each ending with the verb that its outcome asks for; return what was still theirs to end.
-
-    A job that was asked to be cancelled and would wait for another attempt is cancelled instead.
-    """
-    retrying = [ending for ending in endings if ending.outcome.status is Status.RETRYING]
-    released = [ending for ending in endings if ending.outcome.status is Status.QUEUED]
-    waiting = (retry_later(connection, retrying) if retrying else set()) | (
-        release(connection, released) if released else set()
-    )
-    # What is left of those two has been fenced out, as finish will find, or is to be cancelled.
-    last = [
-        ending if ending.outcome.status in TERMINAL else replace(ending, outcome=_cancelled(ending))
-        for ending in endings
-        if (ending.job_id, ending.attempt) not in waiting
-    ]
-    return waiting | (finish(connection, last) if last else set())
-
-
-def _cancelled(ending: Ending) -> Outcome:
-    error = JobError(Reason.CANCELLED, "Cancelled", "Cancelled while it ran.", ending.attempt)
-    return replace(ending.outcome, status=Status.CANCELLED, error=ending.outcome.error or error, delay=None)
 
 
 def _parameters(endings: Sequence[Ending]) -> dict[str, str]:

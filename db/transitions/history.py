@@ -1,12 +1,16 @@
-"""Moving a live row into ``job_history``: the part that every terminal transition shares."""
+"""What the verbs share about ``job_history``: moving a live row into it, and finding some of its rows to change."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, func, insert, literal, null, select
+from sqlalchemy import CTE, ColumnElement, Uuid, and_, bindparam, func, insert, literal, null, select
 
-from db.models import job_history, jobs
+from db.batch import batch, batch_of, each
+from db.ids import created_at_of
+from db.models import TIME, job_history, jobs
 
 #: What a history row takes over from the live one as it is.
 _KEPT = [column.name for column in jobs.c if column.name in job_history.c and column.name != "status"]
@@ -23,3 +27,35 @@ def into_history(gone: CTE, **values: ColumnElement[Any]) -> CTE:
     columns |= values
     source = select(*(value.label(name) for name, value in columns.items()))
     return insert(job_history).from_select(list(columns), source).cte("kept")
+
+
+_ids = batch(id=Uuid(), created_at=TIME)
+
+
+def held(*conditions: ColumnElement[bool]) -> CTE:
+    """Return the rows of ``job_history`` that :func:`parameters_of` names and that are so, locked: id, created_at."""
+    # In the order of their ids, as everywhere.
+    joined, found = each(
+        _ids,
+        select(job_history.c.id, job_history.c.created_at)
+        .where(job_history.c.id == _ids.c.id, job_history.c.created_at == _ids.c.created_at, *conditions)
+        .with_for_update(),
+    )
+    return select(*found.c).select_from(joined).cte("held").prefix_with("MATERIALIZED")
+
+
+def is_held(rows: CTE) -> ColumnElement[bool]:
+    """Say that a row of ``job_history`` is one of those that are :func:`held`."""
+    return and_(
+        job_history.c.id == rows.c.id,
+        job_history.c.created_at == rows.c.created_at,
+        # Says nothing new, but leaves other partitions alone: a join cannot, where rows are changed.
+        job_history.c.created_at.between(bindparam("first", type_=TIME), bindparam("last", type_=TIME)),
+    )
+
+
+def parameters_of(job_ids: Collection[UUID]) -> dict[str, object]:
+    """Return the parameters of a statement with :func:`held` and :func:`is_held`."""
+    rows = [(job_id, created_at_of(job_id)) for job_id in sorted(job_ids)]
+    times = [created_at for _, created_at in rows]
+    return {**batch_of(("id", "created_at"), rows), "first": min(times), "last": max(times)}

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Uuid, bindparam, delete, insert, literal, null, select
+from sqlalchemy import ColumnElement, Connection, delete, insert, literal, null, select
 
-from db.ids import created_at_of
-from db.models import TIME, job_history, jobs
+from db.models import history_rollup_pending, job_history, jobs
 from db.states import Status
+from db.transitions.history import held, is_held, parameters_of
 
-_reopened = (
-    delete(job_history)
-    .where(
-        job_history.c.id == bindparam("id", type_=Uuid),
-        job_history.c.created_at == bindparam("created_at", type_=TIME),
-        job_history.c.status != Status.SUCCEEDED,
-        job_history.c.erased_at.is_(None),
-        job_history.c.deleted.is_(False),
-    )
-    .returning(*job_history.c)
-    .cte("reopened")
+_held = held(
+    job_history.c.status != Status.SUCCEEDED, job_history.c.erased_at.is_(None), job_history.c.deleted.is_(False)
+)
+_reopened = delete(job_history).where(is_held(_held)).returning(*job_history.c).cte("reopened")
+# The rollups have counted it.
+_uncounted = (
+    insert(history_rollup_pending)
+    .from_select(["starts_at", "ends_at"], select(_reopened.c.finished_at, _reopened.c.finished_at.label("ends_at")))
+    .cte("uncounted")
 )
 _taken_over = {column.name: _reopened.c[column.name] for column in jobs.c if column.name in job_history.c}
 # Attempts go on counting, but all retries are there again: this is a new decision by a person.
@@ -50,6 +48,7 @@ _reopen = (
     insert(jobs)
     .from_select(list(_values), select(*(value.label(name) for name, value in _values.items())))
     .returning(jobs.c.id)
+    .add_cte(_uncounted)
 )
 
 
@@ -58,5 +57,9 @@ def reopen(connection: Connection, job_id: UUID) -> bool:
 
     From failed, cancelled or expired to queued. Returns False when it is elsewhere, unknown, or its payload was erased.
     """
-    parameters: dict[str, UUID | datetime] = {"id": job_id, "created_at": created_at_of(job_id)}
-    return connection.execute(_reopen, parameters).first() is not None
+    return bool(reopen_all(connection, [job_id]))
+
+
+def reopen_all(connection: Connection, job_ids: Collection[UUID]) -> set[UUID]:
+    """Do as :func:`reopen` for each of these jobs; return those that are queued now."""
+    return set(connection.execute(_reopen, parameters_of(job_ids)).scalars()) if job_ids else set()

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Double, Integer, Text, Uuid, all_, bindparam, cast, func, null, or_, select, update
 
 from db.batch import among, batch, batch_of, each
+from db.hot import HotCall, HotRow, HotStatement, execute_together
 from db.models import jobs, queues, workers
 from db.states import Status
 
@@ -76,7 +77,7 @@ _awaits = (
 _confirmed, _in_broker = each(
     _claims, select(jobs.c.id).where(*_awaits, jobs.c.dispatched_at.is_(None)).with_for_update()
 )
-_mark_dispatched = (
+_mark_dispatched = HotStatement(
     update(jobs)
     .where(among(jobs.c.id, select(_in_broker.c.id).select_from(_confirmed).cte("in_broker")))
     .values(dispatched_at=_NOW)
@@ -88,7 +89,7 @@ def mark_dispatched(connection: Connection, claims: Sequence[Claim]) -> None:
 
     A job that was claimed, cancelled or expired since its message was published is left alone.
     """
-    connection.execute(_mark_dispatched, _parameters(claims))
+    execute_together(connection, (_mark_dispatched, _parameters(claims)))
 
 
 _undispatch = (
@@ -122,13 +123,16 @@ _held, _job = each(
         # An array, and not NOT IN: the planner takes that for something to be done anew for each job.
         jobs.c.queue != all_(func.array(select(queues.c.name).where(queues.c.paused).scalar_subquery())),
         select(workers.c.id)
-        .where(workers.c.id == bindparam("claimed_by", type_=Uuid), workers.c.state.in_(["running", "draining"]))
+        .where(
+            workers.c.id == bindparam("claimed_by", type_=Uuid),
+            or_(workers.c.state == "running", workers.c.state == "draining"),
+        )
         .exists(),
     )
     .with_for_update(of=jobs),
 )
 _claimable = select(_job.c.id).select_from(_held).cte("claimable")
-_claim = (
+_claim = HotStatement(
     update(jobs)
     .where(among(jobs.c.id, _claimable))
     .values(
@@ -166,8 +170,19 @@ def claim(connection: Connection, claims: Sequence[Claim], *, worker_id: UUID, w
     From queued, by the worker that holds the message. A claim that is missing from the answer is stale (the job is
     elsewhere, past ``expires_at``, its queue is paused, or this worker was declared lost): forget the message.
     """
-    rows = connection.execute(_claim, {**_parameters(claims), "claimed_by": worker_id, "worker_name": worker})
-    return {Claim(row.id, row.attempt): ClaimedJob(**row._mapping) for row in rows}  # noqa: SLF001 - its public name
+    [rows] = execute_together(connection, claiming(claims, worker_id=worker_id, worker=worker))
+    return claimed(rows)
+
+
+def claiming(claims: Sequence[Claim], *, worker_id: UUID, worker: str) -> HotCall:
+    """Return :func:`claim` as a call that can be sent together with others; :func:`claimed` reads its rows."""
+    return _claim, {**_parameters(claims), "claimed_by": worker_id, "worker_name": worker}
+
+
+def claimed(rows: Sequence[HotRow]) -> dict[Claim, ClaimedJob]:
+    """Return what :func:`claiming` has started."""
+    jobs_here = [ClaimedJob(**row) for row in rows]
+    return {Claim(job.id, job.attempt): job for job in jobs_here}
 
 
 def _parameters(claims: Sequence[Claim]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from db.batch import among, batch, batch_of, each
 from db.models import jobs
 from db.states import Reason, Status
 from db.transitions.history import into_history
@@ -39,9 +41,10 @@ def _error(reason: Reason, type_: str, message: str) -> ColumnElement[Any]:
     )  # fmt: skip
 
 
+_ids = batch(id=Uuid())
 _cancelled = (
     delete(jobs)
-    .where(jobs.c.id == bindparam("id", type_=Uuid), jobs.c.status != Status.RUNNING)
+    .where(among(jobs.c.id, _ids), jobs.c.status != Status.RUNNING)
     .returning(*jobs.c, _error(Reason.CANCELLED, "Cancelled", "Cancelled before it ran.").label("new_error"))
     .cte("gone")
 )
@@ -55,13 +58,14 @@ _cancel_waiting = select(_cancelled.c.id).add_cte(
 )
 _ask_running = (
     update(jobs)
-    .where(jobs.c.id == bindparam("job_id", type_=Uuid), jobs.c.status == Status.RUNNING)
+    .where(among(jobs.c.id, _ids), jobs.c.status == Status.RUNNING)
     .values(
         cancel_requested_at=func.coalesce(jobs.c.cancel_requested_at, func.now()),
         revision=jobs.c.revision + case((jobs.c.cancel_requested_at.is_(None), 1), else_=0),
     )
 )
-_hold = select(jobs.c.status).where(jobs.c.id == bindparam("id", type_=Uuid)).with_for_update()
+_held_ids, _held = each(_ids, select(jobs.c.id, jobs.c.status).where(jobs.c.id == _ids.c.id).with_for_update())
+_hold = select(_held.c.id, _held.c.status).select_from(_held_ids)
 
 
 def cancel(connection: Connection, job_id: UUID) -> bool:
@@ -71,13 +75,23 @@ def cancel(connection: Connection, job_id: UUID) -> bool:
     until its attempt ends: then no other follows. Asking twice changes nothing. Returns False when the job is not
     live: finished or unknown.
     """
-    # The lock is waited for, and then tells the present state: what comes next meets no surprise.
-    status = connection.execute(_hold, {"id": job_id}).scalar_one_or_none()
-    if status == Status.RUNNING:
-        connection.execute(_ask_running, {"job_id": job_id})
-    elif status is not None:
-        connection.execute(_cancel_waiting, {"id": job_id})
-    return status is not None
+    return bool(cancel_all(connection, [job_id]))
+
+
+def cancel_all(connection: Connection, job_ids: Collection[UUID]) -> set[UUID]:
+    """Do as :func:`cancel` for each of these jobs; return those that were live."""
+    # The locks are waited for, and then tell the present states: what comes next meets no surprise.
+    held = connection.execute(_hold, _ids_of(job_ids)).all()
+    if running := [row.id for row in held if row.status == Status.RUNNING]:
+        connection.execute(_ask_running, _ids_of(running))
+    if waiting := [row.id for row in held if row.status != Status.RUNNING]:
+        connection.execute(_cancel_waiting, _ids_of(waiting))
+    return {row.id for row in held}
+
+
+def _ids_of(job_ids: Collection[UUID]) -> dict[str, str]:
+    # In the order of their ids, as everywhere.
+    return batch_of(("id",), [(job_id,) for job_id in sorted(job_ids)])
 
 
 _overdue = (

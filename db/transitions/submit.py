@@ -172,6 +172,19 @@ def submit(connection: Connection, requests: Sequence[Request], *, repeated: boo
     return submissions
 
 
+def find_submission(connection: Connection, key: IdempotencyKey) -> Submission | None:
+    """Return what :func:`submit` answers to a request with a key that has been used; None if it has not."""
+    names = batch_of(("owner", "key"), [(key.owner, key.key)])
+    holder = connection.execute(_find_keys, names).one_or_none()
+    return None if holder is None else _later_use(key, holder)
+
+
+def _later_use(key: IdempotencyKey, holder: Any) -> Submission:
+    same = bytes(holder.request_hash) == key.request_hash
+    kind = SubmissionKind.REPLAYED if same else SubmissionKind.KEY_REUSED
+    return Submission(kind, holder.job_ids if same else [], {})
+
+
 def _take(connection: Connection, keyed: Sequence[Request]) -> dict[int, Submission]:
     """Take the idempotency keys; return the answers to requests (by ``id()``) that came too late for theirs."""
     wanted = {id(request): request.key for request in keyed if request.key is not None}
@@ -188,9 +201,7 @@ def _take(connection: Connection, keyed: Sequence[Request]) -> dict[int, Submiss
         if holder is None:
             raise Unavailable("An idempotency key expired while it was looked up. Try again.")
         if holder.job_ids != [job.id for job in request.jobs]:
-            same = bytes(holder.request_hash) == key.request_hash
-            kind = SubmissionKind.REPLAYED if same else SubmissionKind.KEY_REUSED
-            replays[id(request)] = Submission(kind, holder.job_ids if same else [], {})
+            replays[id(request)] = _later_use(key, holder)
     return replays
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.filenames import content_disposition, safe_name
+from api.filenames import content_disposition
+from db.filenames import safe_name
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from openapi_schema_validator import OAS31Validator, oas31_format_checker
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from api.problems import PROBLEMS
 from tests.support.serving import Served
+
+PROBLEM = {"$ref": "#/components/schemas/ProblemDetails"}
 
 
 @pytest.fixture
@@ -33,22 +38,99 @@ def references(value: Any) -> Iterator[str]:
 
 def test_it_is_openapi_3_1_and_complete(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1.")
-    for reference in references(document):
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+    used = set(references(document))
+    for reference in used:
         place: Any = document
         for part in reference.removeprefix("#/").split("/"):
             place = place[part]
-    assert "HTTPValidationError" not in document["components"]["schemas"]
+    schemas = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert schemas <= used, "nothing is described that is not used"
 
 
-def test_every_operation_has_a_name_of_its_own_and_may_be_a_problem(document: dict[str, Any]) -> None:
+def test_every_operation_has_a_name_of_its_own(document: dict[str, Any]) -> None:
     names = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(names) == len(set(names))
-    for path, method, operation in operations(document):
-        problem = operation["responses"]["default"]["content"]["application/problem+json"]
-        assert problem["schema"]["$ref"].endswith("/ProblemDetails"), (path, method)
-        assert "_" not in operation["operationId"]
+    tags = {tag["name"] for tag in document["tags"]}
+    for path, _, operation in operations(document):
+        assert operation["operationId"].isalnum()
+        assert operation["description"]
+        assert set(operation["tags"]) <= tags
         declared = {item["name"] for item in operation.get("parameters", ()) if item["in"] == "path"}
         assert declared == {part[1:-1] for part in path.split("/") if part.startswith("{")}, path
+
+
+def test_every_operation_says_which_problems_it_may_answer_with(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        place = f"{method} {path}"
+        answers = operation["responses"]
+        assert "default" not in answers, "each status is named"
+        problems = {status for status in answers if status >= "400"}
+        for status in problems:
+            content = answers[status]["content"]["application/problem+json"]
+            assert content["schema"] == PROBLEM
+            for code in content.get("examples", ()):
+                assert str(PROBLEMS[code].status) == status, place
+        if operation.get("security") != []:
+            assert {"401", "403", "503"} <= problems, place
+        if "{" in path:
+            assert "404" in problems, place
+        if "application/json" in operation.get("requestBody", {}).get("content", {}):
+            assert {"400", "413", "415", "422"} <= problems, place
+        assert "x-problems" not in operation
+
+
+def test_every_answer_has_its_headers(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        for status, answer in operation["responses"].items():
+            headers = answer["headers"]
+            assert "X-Request-ID" in headers, (method, path, status)
+            assert (status not in {"429", "503"}) or headers["Retry-After"]["required"]
+    submit = document["paths"]["/v1/jobs"]["post"]["responses"]
+    assert {"Location", "Retry-After", "ETag", "Idempotency-Replayed", "Preference-Applied"} <= submit["202"][
+        "headers"
+    ].keys()
+    assert {"Retry-After", "RateLimit", "RateLimit-Policy"} <= submit["429"]["headers"].keys()
+    assert "WWW-Authenticate" in submit["401"]["headers"]
+    assert "Link" in document["paths"]["/v1/jobs"]["get"]["responses"]["200"]["headers"]
+
+
+def test_examples_fit_their_schemas(document: dict[str, Any]) -> None:
+    root = {"components": document["components"]}
+    components = document["components"]
+
+    def check(schema: dict[str, Any], value: Any) -> None:
+        validator = OAS31Validator({**root, **schema}, format_checker=oas31_format_checker)
+        assert [error.message for error in validator.iter_errors(value)] == []
+
+    for name, schema in components["schemas"].items():
+        for example in schema.get("examples", ()):
+            check({"$ref": f"#/components/schemas/{name}"}, example)
+    for example in components["examples"].values():
+        check(PROBLEM, example["value"])
+    for _, _, operation in operations(document):
+        bodies = [operation["requestBody"]] if "requestBody" in operation else []
+        for described in (*bodies, *operation["responses"].values()):
+            for media_type, content in described.get("content", {}).items():
+                if media_type == "application/json":
+                    named = content["schema"].get("$ref", "").rpartition("/")[2]
+                    assert "example" in content or components["schemas"][named]["examples"]
+
+
+def test_links_lead_to_operations_and_their_parameters(document: dict[str, Any]) -> None:
+    parameters = {
+        operation["operationId"]: {f"{item['in']}.{item['name']}" for item in operation.get("parameters", ())}
+        for _, _, operation in operations(document)
+    }
+    links = [
+        link
+        for _, _, operation in operations(document)
+        for answer in operation["responses"].values()
+        for link in answer.get("links", {}).values()
+    ]
+    assert links
+    for link in links:
+        assert link["parameters"].keys() <= parameters[link["operationId"]]
 
 
 def test_what_starlette_serves_is_documented(document: dict[str, Any]) -> None:
@@ -60,3 +142,10 @@ def test_what_starlette_serves_is_documented(document: dict[str, Any]) -> None:
     assert {item["name"] for item in get["parameters"]} == {"job_id", "wait", "include", "If-None-Match"}
     fields = document["components"]["schemas"]["SubmitJob"]["properties"]
     assert fields["scheduled_at"]["anyOf"][0] == {"type": "string", "format": "date-time"}
+
+
+def test_streams_are_documented_as_such(document: dict[str, Any]) -> None:
+    of_job = document["paths"]["/v1/jobs/{job_id}/events"]["get"]["responses"]
+    assert set(of_job["200"]["content"]) == {"application/json", "text/event-stream"}
+    assert "204" in of_job
+    assert set(document["paths"]["/v1/jobs/stream"]["get"]["responses"]["200"]["content"]) == {"text/event-stream"}

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,6 +19,7 @@ from db.engine import Database
 from db.settings import Settings
 from db.states import Status
 from db.transitions import Claim, mark_dispatched
+from tests.support.api_process import api_process
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.serving import Served
 from tests.support.sse import Reader, Sent, reading
@@ -29,7 +27,6 @@ from tests.support.sse import Reader, Sent, reading
 AsProblem = Callable[[httpx.Response, int, str], dict[str, Any]]
 Serve = Callable[..., Served]
 STREAM = "/v1/jobs/stream"
-ROOT = Path(__file__).parents[2]
 
 
 def told(events: list[Sent]) -> list[tuple[UUID, str]]:
@@ -238,48 +235,21 @@ def test_queries_do_not_grow_with_subscribers(serve: Serve, settings: Settings, 
     assert count == before
 
 
-@contextmanager
-def api_process(settings: Settings, files: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
-    assert settings.database_url is not None
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    environment = {
-        **os.environ,
-        "CALLBOARD_DATABASE_URL": settings.database_url.get_secret_value(),
-        "CALLBOARD_FILES_URL": files.as_uri(),
-        "CALLBOARD_DIAGNOSTICS": "true",
-    }
-    command = [sys.executable, "-m", "callboard.cli", "api", "--port", str(port)]
-    process = subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            deadline = time.monotonic() + 60
-            while time.monotonic() < deadline and process.poll() is None:
-                with suppress(httpx.TransportError):
-                    if client.get("/readyz").status_code == 200:
-                        break
-                time.sleep(0.05)
-            yield process, client
-    finally:
-        process.kill()
-        process.wait()
-
-
 def test_sigterm_ends_open_streams_and_the_process(settings: Settings, factory: Factory, tmp_path: Path) -> None:
     job_id = factory.submit(owner="local")
     with (
-        api_process(settings, tmp_path / "files") as (process, client),
-        reading(client, STREAM) as changes,
-        reading(client, f"/v1/jobs/{job_id}/events") as events,
-        socket.create_connection((client.base_url.host, client.base_url.port or 80)) as mute,
+        api_process(settings, tmp_path) as api,
+        reading(api.client, STREAM) as changes,
+        reading(api.client, f"/v1/jobs/{job_id}/events") as events,
+        socket.create_connection(api.address) as mute,
     ):
         mute.sendall(f"GET {STREAM} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         changes.settle()
         events.next()
         begun = time.monotonic()
-        process.send_signal(signal.SIGTERM)
+        api.process.send_signal(signal.SIGTERM)
         assert list(changes) == []
         assert list(events) == []
         assert time.monotonic() - begun < 2
-        assert process.wait(10) in (0, -signal.SIGTERM)
+        assert api.process.wait(10) in (0, -signal.SIGTERM)
         assert time.monotonic() - begun < 4

@@ -16,14 +16,14 @@ const collect = async (iterable) => {
 };
 
 /** A server that speaks as the test says; closed with it. */
-async function serve(t, handler) {
+async function serve(t, handler, options) {
   const server = createServer(handler);
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(() => {
     server.closeAllConnections();
     return new Promise((resolve) => server.close(resolve));
   });
-  return new Callboard(`http://127.0.0.1:${server.address().port}`);
+  return new Callboard(`http://127.0.0.1:${server.address().port}`, options);
 }
 
 function answer(response, status, body, headers = {}) {
@@ -173,4 +173,58 @@ test("a watch that is left closes its stream", { timeout: 10_000 }, async (t) =>
   });
   for await (const state of client.watch("1")) if (state.revision === 1) break;
   await over;
+});
+
+/** A job of so many revisions, the last of which is its end. */
+function revised(t, last, stream, options) {
+  const job = { revision: 0, streams: [] };
+  const handler = (request, response) => {
+    const etag = `"${job.revision}"`;
+    if (request.url.endsWith("/events")) {
+      job.streams.push(request.headers["last-event-id"]);
+      response.writeHead(200, { "Content-Type": "text/event-stream" });
+      stream(response, job);
+    } else {
+      if (request.url.includes("wait=")) job.revision = last;
+      if (request.headers["if-none-match"] === etag && job.revision !== last) {
+        response.writeHead(304, { ETag: etag });
+        response.end();
+      } else {
+        const body = { id: "1", revision: job.revision, done: job.revision === last };
+        answer(response, 200, body, { ETag: `"${job.revision}"` });
+      }
+    }
+  };
+  return serve(t, handler, options).then((client) => ({ client, job }));
+}
+
+test("a stream that goes silent is opened anew, where it was", { timeout: 20_000 }, async (t) => {
+  const stream = (response, job) => {
+    job.revision += 1;
+    response.write(`id: e${job.revision}\ndata: {}\n\n`);
+  };
+  const { client, job } = await revised(t, 3, stream, { silence: 300 });
+  const states = await collect(client.watch("1"));
+  assert.deepEqual(states.map((state) => state.revision), [0, 1, 2, 3]);
+  assert.deepEqual(job.streams, [undefined, "e1", "e2"]);
+});
+
+test("heartbeats keep a stream open", { timeout: 20_000 }, async (t) => {
+  const stream = async (response, job) => {
+    for (let beat = 0; beat < 8; beat++) {
+      response.write(": still here\n\n");
+      await new Promise((resolve) => setTimeout(resolve, 150));
+    }
+    job.revision = 1;
+    response.write("id: e1\ndata: {}\n\n");
+  };
+  const { client, job } = await revised(t, 1, stream, { silence: 1_000 });
+  assert.equal((await collect(client.watch("1"))).length, 2);
+  assert.equal(job.streams.length, 1);
+});
+
+test("a stream that never speaks is given up for polling", { timeout: 20_000 }, async (t) => {
+  const { client, job } = await revised(t, 1, (response) => response.flushHeaders(), { silence: 200 });
+  assert.equal((await collect(client.watch("1"))).at(-1).done, true);
+  assert.equal(job.streams.length, 1);
 });

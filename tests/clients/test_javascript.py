@@ -42,7 +42,6 @@ def test_in_node(node: str, system: Embedded, url: str) -> None:
 
 @pytest.mark.parametrize("name", ["callboard.js", "use-async-job.js"])
 def test_every_module_is_one(node: str, name: str) -> None:
-    """Also the hook, which nothing here can run: it needs React."""
     source = (_SOURCES / name).read_bytes()
     ran = subprocess.run([node, "--input-type=module", "--check"], input=source, capture_output=True, check=False)
     assert ran.returncode == 0, ran.stderr.decode()

@@ -226,7 +226,11 @@ def test_a_claim_touches_no_index(database: Database, factory: Factory) -> None:
     with database.begin() as connection:
         before = updates(connection)
         assert len(claim(connection, claims, worker_id=worker_id, worker="host-1")) == len(claims)
-        assert updates(connection) == (before[0] + len(claims), before[1] + len(claims))
+        all_, heap_only = updates(connection)
+        assert all_ - before[0] == len(claims)
+        # An index would make it none at all. It need not be all of them: while ANALYZE looks at the table, its pages
+        # fill up with versions that it might still want to see.
+        assert heap_only - before[1] > 0.2 * len(claims)
 
 
 def test_progress_touches_no_index(database: Database, factory: Factory) -> None:

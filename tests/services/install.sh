@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the servers that tests start privately: Debian's PostgreSQL and RabbitMQ. Nothing is left running by it.
+# Installs what tests start privately: Debian's PostgreSQL and RabbitMQ, and Node, Chromium and React for the JavaScript
+# client. Nothing is left running by it.
 set -eu
 
 missing=""
@@ -7,6 +8,10 @@ missing=""
     missing="$missing postgresql"
 [ -n "${CALLBOARD_TEST_AMQP_URL:-}" ] || ls -d /usr/lib/rabbitmq/lib/rabbitmq_server-* >/dev/null 2>&1 ||
     missing="$missing rabbitmq-server"
+command -v node >/dev/null || missing="$missing nodejs"
+command -v chromium >/dev/null || missing="$missing chromium"
+[ -e /usr/share/nodejs/react/umd/react.development.js ] || missing="$missing node-react"
+[ -e /usr/share/nodejs/react-dom/umd/react-dom.development.js ] || missing="$missing node-react-dom"
 [ -n "$missing" ] || exit 0
 
 as_root=""
@@ -18,7 +23,7 @@ if [ "$(id -u)" -ne 0 ]; then
         exit 1
     fi
 fi
-command -v apt-get >/dev/null || { echo "Tests need PostgreSQL and RabbitMQ:$missing. Install them." >&2; exit 1; }
+command -v apt-get >/dev/null || { echo "Tests need these packages:$missing. Install them." >&2; exit 1; }
 
 # Packages start their service on installation unless this file says no. It is removed again if it is ours.
 policy=/usr/sbin/policy-rc.d

@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 
 from api.auth import Caller, Role
+from api.connections import BoundedConnection
 from api.server import Server
 
 
@@ -52,7 +53,9 @@ class Served:
 @contextmanager
 def serving(app: FastAPI) -> Iterator[Served]:
     """Serve the application until the end of the block."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=10)
+    config = uvicorn.Config(
+        app, http=BoundedConnection, ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=10
+    )
     server = Server(app, config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, args=([listening],))

@@ -42,7 +42,20 @@ def test_other_text_is_no_moment_and_no_position(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1", "1-2:3", "-1-2:3:", "1-2:3:,", "1-2:3:4,", "9999999999999999-1:2:", "1-2:٣:"]
+    "text",
+    [
+        "",
+        "1",
+        "1-2:3",
+        "-1-2:3:",
+        "1-2:3:,",
+        "1-2:3:4,",
+        "9999999999999999-1:2:",
+        "1-2:٣:",
+        "1-0:0:",
+        "1-3:2:",
+        "1-2:3:3",
+    ],
 )
 def test_malformed_moments_are_refused(text: str) -> None:
     assert Moment.parse(text) is None

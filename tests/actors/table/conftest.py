@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -53,6 +53,11 @@ class LocalRun:
         if self.path is None or UUID(str(file_id)) != FILE:
             raise NotFound(f"There is no file {file_id}.")
         return self.path
+
+    def attach(
+        self, content: Path | bytes | Iterable[bytes], *, name: str | None = None, media_type: str | None = None
+    ) -> UUID:
+        raise NotImplementedError
 
 
 @pytest.fixture

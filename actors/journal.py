@@ -1,0 +1,83 @@
+"""The starts and ends of this process's attempts: those of all threads in one transaction and one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from db.batching import Batcher
+from db.dispatch import notify_dispatcher
+from db.engine import Database
+from db.progress import ProgressReport, report_progress
+from db.states import Status
+from db.transitions import Claim, ClaimedJob, Ending, record_and_claim
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    ending: Ending
+    last_report: ProgressReport | None
+
+
+class Journal:
+    """Claims and records attempts. Safe to use from any thread.
+
+    While the database is away its calls wait, without end: the message stays unacknowledged meanwhile, and a result
+    stays in memory.
+    """
+
+    def __init__(self, database: Database, identity: Callable[[], tuple[UUID, str]]) -> None:
+        """``identity``: the id and name that this worker process claims under now."""
+        self._database = database
+        self._identity = identity
+        # One for both, as half as many batches of twice the size cost half as much.
+        self._entries: Batcher[Claim | _End, ClaimedJob | bool | None] = Batcher(
+            "journal", self._write, size_of=_size_of, patience=None
+        )
+
+    def start(self, claim: Claim) -> ClaimedJob | None:
+        """Claim an attempt, durably; None: its job does not wait for it (any more).
+
+        Raises:
+            Unavailable: the process is shutting down and the database is away.
+        """
+        started = self._entries.write(claim)
+        assert not isinstance(started, bool)  # noqa: S101 (that is the answer to an end)
+        return started
+
+    def end(self, ending: Ending, last_report: ProgressReport | None) -> bool:
+        """Record how an attempt ended, durably, after its last progress report; False: it had been fenced out.
+
+        Raises:
+            Unavailable: as :meth:`start`.
+        """
+        return self._entries.write(_End(ending, last_report)) is True
+
+    def close(self) -> None:
+        """Write what is pending, and take no more."""
+        self._entries.close()
+
+    def _write(self, entries: Sequence[Claim | _End]) -> Sequence[ClaimedJob | bool | None]:
+        claims = [entry for entry in entries if isinstance(entry, Claim)]
+        ends = [entry for entry in entries if isinstance(entry, _End)]
+        endings = [end.ending for end in ends]
+        worker_id, worker = self._identity()
+        # A report and the ends of different attempts need not be one transaction; the report only has to come first.
+        with self._database.autocommit() as connection:
+            report_progress(connection, [end.last_report for end in ends if end.last_report is not None])
+            written = record_and_claim(connection, endings, claims, worker_id=worker_id, worker=worker)
+        if any(ending.outcome.status in {Status.RETRYING, Status.QUEUED} for ending in endings):
+            with self._database.begin() as connection:
+                notify_dispatcher(connection)
+        return [
+            # Of two messages with one claim, one runs.
+            written.started.pop(entry, None)
+            if isinstance(entry, Claim)
+            else (entry.ending.job_id, entry.ending.attempt) in written.ended
+            for entry in entries
+        ]
+
+
+def _size_of(entry: Claim | _End) -> int:
+    return len(entry.ending.outcome.result or b"") if isinstance(entry, _End) else 0

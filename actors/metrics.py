@@ -1,0 +1,43 @@
+"""What workers and dispatchers count for Prometheus. Labels are job types, queues and outcomes: never ids or owners.
+
+With ``PROMETHEUS_MULTIPROC_DIR`` in a process's environment when it starts, prometheus_client keeps the numbers in
+files there, and a supervisor sums them up over its children; without, they are in memory.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+#: All of this process.
+REGISTRY: Final = CollectorRegistry()
+
+#: Seconds, up to those of long jobs.
+_SECONDS: Final = (0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0)
+
+#: From claim to record.
+ATTEMPT_DURATION: Final = Histogram(
+    "callboard_attempt_duration_seconds",
+    "Attempts that ended, from claim to record; lost: the outcome was not recorded, as the attempt was fenced out.",
+    ["type", "outcome"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+BUSY_THREADS: Final = Gauge(
+    "callboard_worker_busy_threads", "Attempts that run now.", registry=REGISTRY, multiprocess_mode="livesum"
+)
+THREADS: Final = Gauge(
+    "callboard_worker_threads", "Attempts that may run at a time.", registry=REGISTRY, multiprocess_mode="livesum"
+)
+PUBLISHED: Final = Counter(
+    "callboard_dispatched", "Messages that the broker confirmed, repetitions included.", ["queue"], registry=REGISTRY
+)
+DISPATCH_ROUND: Final = Histogram(
+    "callboard_dispatch_round_seconds",
+    "From taking queues that have due jobs to having marked what the broker confirmed.",
+    registry=REGISTRY,
+)
+BROKER_FAILURES: Final = Counter(
+    "callboard_broker_failures", "Rounds of dispatch that the broker made fail.", registry=REGISTRY
+)

@@ -1,0 +1,186 @@
+"""``/v1/history/summary`` and ``/v1/history/failures``: numbers about finished jobs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from sqlalchemy import RowMapping
+
+from api import history_documents as documents
+from api.auth import AsCaller, Caller
+from api.filters import Text
+from api.parameters import refused
+from api.rendering import page, respond
+from api.services import services_of
+from api.times import Time, rfc3339
+from db.failures import group_failures
+from db.histograms import quantiles
+from db.rollups import Bucket, Dimension, summarise
+
+router = APIRouter(tags=["history"])
+
+_DEFAULT: Final = timedelta(days=1)
+#: Minutes are kept for two days, less the hour that has begun.
+_MINUTES_REACH: Final = timedelta(days=1, hours=1)
+_MOST_PERIODS: Final = 2000
+_MOST_ITEMS: Final = 50_000
+_FRACTIONS: Final = (0.5, 0.95, 0.99)
+
+
+Period = tuple[datetime, datetime]
+"""From the first time up to, without, the second; in UTC."""
+
+
+class GroupBy(StrEnum):
+    """What jobs are told apart by."""
+
+    TYPE = "type"
+    QUEUE = "queue"
+    OWNER = "owner"
+    STATUS = "status"
+
+
+async def _period(
+    *,
+    since: Annotated[
+        Time | None, Query(alias="from", description="Jobs that finished at this time or later. Default: a day before.")
+    ] = None,
+    until: Annotated[Time | None, Query(alias="to", description="And before this time. Default: now.")] = None,
+) -> Period:
+    until = datetime.now(UTC) if until is None else until
+    since = until - _DEFAULT if since is None else since
+    if since >= until:
+        raise refused("from", "must be before to")
+    return since, until
+
+
+AsPeriod = Annotated[Period, Depends(_period)]
+Owner = Annotated[Text | None, Query(description="Jobs of this owner; for those who see the jobs of others.")]
+
+
+@router.get("/v1/history/summary", operation_id="summariseHistory", **documents.SUMMARY)
+async def summary(
+    request: Request,
+    caller: AsCaller,
+    period: AsPeriod,
+    *,
+    bucket: Annotated[
+        Bucket | None,
+        Query(description="Length of the periods, days being UTC's; minutes reach back a day. Default: one for all."),
+    ] = None,
+    group_by: Annotated[GroupBy | None, Query(description="Tell jobs apart by this. Default: all together.")] = None,
+    owner: Owner = None,
+    groups: Annotated[int, Query(ge=1, le=1000, description="Most groups: those with the most jobs.")] = 20,
+) -> Response:
+    """Count and measure the jobs that finished in a time, by period and group. It costs the same however many they are.
+
+    `from` and `to` are widened to whole periods (hours, without `bucket`). Percentiles are at most 2.5 % off. Jobs that
+    ended in the last seconds may be missing.
+    """
+    since, until = _widened(period, bucket or Bucket.HOUR)
+    _require_bounded(since, until, bucket, groups if group_by else 1)
+    scope = _scope(caller, owner)
+    rows = await services_of(request).threads.run(
+        lambda connection: summarise(
+            connection, since, until, bucket=bucket, by=_dimension(group_by, scope), owner=scope, groups=groups
+        )
+    )
+    own = scope if group_by is GroupBy.OWNER else None
+    length = until - since if bucket is None else bucket.length
+    items = [_summary(row, length, group_by, own) for row in rows] if _sees(caller, owner) else []
+    return respond({"from": rfc3339(since), "to": rfc3339(until), **page(items)})
+
+
+@router.get("/v1/history/failures", operation_id="listFailures", **documents.FAILURES)
+async def failures(
+    request: Request,
+    caller: AsCaller,
+    period: AsPeriod,
+    *,
+    type: Annotated[Text | None, Query(description="Jobs of this type.")] = None,  # noqa: A002
+    queue: Annotated[Text | None, Query(description="Jobs in this queue.")] = None,
+    owner: Owner = None,
+    groups: Annotated[int, Query(ge=1, le=1000, description="Most groups: the largest.")] = 100,
+) -> Response:
+    """Group the jobs that failed in a time by type and error, the most frequent first.
+
+    Messages that differ in ids and numbers only are one, with `#` in their place. The latest 50,000 failures are
+    counted; `complete` says whether these are all.
+    """
+    if not _sees(caller, owner):
+        return respond({"complete": True, **page([])})
+    since, until = period
+    found = await services_of(request).threads.run(
+        lambda connection: group_failures(
+            connection, since, until, type_=type, queue=queue, owner=_scope(caller, owner), limit=groups
+        )
+    )
+    return respond({"complete": found.complete, **page([_failure(row) for row in found.groups])})
+
+
+def _widened(period: Period, unit: Bucket) -> Period:
+    since, until = period
+    return unit.floor(since), unit.ceil(until)
+
+
+def _require_bounded(since: datetime, until: datetime, bucket: Bucket | None, groups: int) -> None:
+    if bucket is None:
+        return
+    if bucket is Bucket.MINUTE and since < datetime.now(UTC) - _MINUTES_REACH:
+        raise refused("from", "is too long ago for minutes, which reach back a day; ask for bucket=hour")
+    periods = (until - since) // bucket.length
+    if periods > _MOST_PERIODS:
+        raise refused("bucket", f"asks for {periods:,} periods, and {_MOST_PERIODS:,} is the most; ask for longer ones")
+    if periods * groups > _MOST_ITEMS:
+        raise refused("groups", f"must be at most {_MOST_ITEMS // periods} for {periods:,} periods")
+
+
+def _sees(caller: Caller, owner: str | None) -> bool:
+    return owner is None or caller.sees(owner)
+
+
+def _scope(caller: Caller, owner: str | None) -> str | None:
+    """Return whose jobs alone are told of, None for all."""
+    return owner if caller.sees_all else caller.owner
+
+
+def _dimension(group_by: GroupBy | None, scope: str | None) -> Dimension:
+    # Of one owner there is one group.
+    alone = group_by is None or (group_by is GroupBy.OWNER and scope is not None)
+    return Dimension.TOTAL if alone or group_by is None else Dimension(group_by)
+
+
+def _summary(row: RowMapping, length: timedelta, group_by: GroupBy | None, own: str | None) -> dict[str, Any]:
+    decided = row["succeeded"] + row["failed"]
+    return {
+        "start": rfc3339(row["starts_at"]),
+        "end": rfc3339(row["starts_at"] + length),
+        "group": None if group_by is None else own or row["value"],
+        **{name: row[name] for name in ("jobs", "succeeded", "failed", "cancelled", "expired", "attempts")},
+        "success_rate": round(row["succeeded"] / decided, 6) if decided else None,
+        "wait": _measured(row, "wait", row["waited"]),
+        "run": _measured(row, "run", row["ran"]),
+    }
+
+
+def _measured(row: RowMapping, what: str, count: int) -> dict[str, Any] | None:
+    if not count:
+        return None
+    longest = row[f"{what}_max"]
+    p50, p95, p99 = (min(each, longest) for each in quantiles(row[f"{what}_histogram"], count, _FRACTIONS))
+    shown = {"mean": row[f"{what}_sum"] / count, "p50": p50, "p95": p95, "p99": p99, "max": longest}
+    return {"jobs": count, **{name: round(seconds, 6) for name, seconds in shown.items()}}
+
+
+def _failure(row: RowMapping) -> dict[str, Any]:
+    return {
+        "type": row["type"],
+        "error": {"reason": row["reason"], "type": row["error_type"], "message": row["message"]},
+        "jobs": row["jobs"],
+        "first_seen": rfc3339(row["first_seen"]),
+        "last_seen": rfc3339(row["last_seen"]),
+        "example": row["example"],
+    }

@@ -1,0 +1,83 @@
+"""What commands share that work on the database itself."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from db.errors import ConfigurationError
+from db.settings import Settings, load_settings
+
+if TYPE_CHECKING:  # the client commands are to start quickly, so what speaks to a database is imported when it is used
+    from sqlalchemy import Connection
+
+    from db.engine import Database
+
+
+def database_settings(**overrides: object) -> Settings:
+    """Return the settings; without a database URL, those for the PostgreSQL that ``callboard up`` runs here."""
+    settings = load_settings(**overrides)
+    if settings.database_url is not None:
+        return settings
+    try:
+        url = (settings.data_dir / "database_url").read_text(encoding="utf-8").strip()
+    except OSError:
+        return settings
+    return load_settings(**overrides, database_url=url)
+
+
+@contextmanager
+def current_database(settings: Settings, *, role: str, pool_size: int = 1) -> Iterator[Database]:
+    """Yield connections to a database that has this version's schema.
+
+    Raises:
+        ConfigurationError: it has an older one, or none.
+        Unavailable: it does not answer.
+    """
+    from db.engine import Database
+    from db.migrate import schema_is_current
+
+    database = Database(settings, role=role, pool_size=pool_size)
+    try:
+        with database.begin() as connection:
+            if not schema_is_current(connection):
+                raise ConfigurationError("The database's schema is older than this version. Run 'callboard migrate'.")
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def transaction(settings: Settings, *, role: str) -> Iterator[Connection]:
+    """Yield a connection in a transaction, as :func:`current_database`."""
+    with current_database(settings, role=role) as database, database.begin() as connection:
+        yield connection
+
+
+def audit(connection: Connection, action: str, subject: str) -> None:
+    """Write down in the audit log what the user of this command does, in the same transaction."""
+    from db.audit import Actor, write_audit
+
+    write_audit(connection, Actor(f"cli:{_user()}"), action, subject=subject)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container, an account need not have a name
+        return "unknown"
+
+
+def plain(text: str, option: str) -> str:
+    """Return ``text`` if it is 1 to 255 printable characters.
+
+    Raises:
+        typer.BadParameter: it is not; ``option`` names where it came from.
+    """
+    if not 0 < len(text) <= 255 or not text.isprintable():
+        raise typer.BadParameter("must be 1 to 255 printable characters", param_hint=f"'{option}'")
+    return text

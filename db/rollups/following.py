@@ -1,0 +1,158 @@
+"""Keeping the rollups exact: what may have changed is noted, and what is noted is counted anew. See decision 0008.
+
+Every call holds the one row of ``history_rollup_state``, so they come one after the other, whoever makes them, and a
+call that is cut off anywhere has done nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    func,
+    literal_column,
+    select,
+    text,
+    union_all,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import insert as insert_or
+
+from db.models import TIME, history_rollup, history_rollup_pending, history_rollup_state, job_history
+from db.rollups.recount import count_hour, count_minutes, merge_day
+
+_HOUR: Final = timedelta(hours=1)
+_MINUTE: Final = timedelta(minutes=1)
+#: Minutes are kept for so long; whole hours of them, as an hour is merged from all of its minutes.
+MINUTES_KEPT: Final = timedelta(days=2)
+#: An hour with many millions of jobs takes longer than an ordinary statement may.
+_STATEMENT_TIMEOUT: Final = text("SET LOCAL statement_timeout = '10min'")
+
+_state, _pending = history_rollup_state, history_rollup_pending
+
+_hold = select(_state).with_for_update()
+_here = select(
+    func.now().label("at"),
+    func.array(
+        select(cast(literal_column("xid"), Text))
+        .select_from(func.pg_snapshot_xip(func.pg_current_snapshot()).alias("xid"))
+        .scalar_subquery(),
+        type_=ARRAY(Text),
+    ).label("running"),
+)
+_note = text(
+    """
+    INSERT INTO callboard.history_rollup_pending (starts_at, ends_at)
+    SELECT greatest(hour, :since), least(hour + interval '1 hour' - interval '1 microsecond', :until)
+    FROM generate_series(date_trunc('hour', CAST(:since AS timestamptz), 'UTC'), :until, interval '1 hour') AS hour
+    """
+).bindparams(bindparam("since", type_=TIME), bindparam("until", type_=TIME))
+
+
+def follow(connection: Connection, *, late: float) -> None:
+    """Note the times at which jobs may have finished that were not committed when this was called before.
+
+    ``late`` is the longest, in seconds, that a transaction which ends a job takes to begin to write; how long it takes
+    to commit does not matter.
+    """
+    state = _held(connection)
+    here = connection.execute(_here).one()
+    before: datetime = state["followed_at"] or first_hour(connection) or here.at
+    known = {xid: datetime.fromisoformat(since) for xid, since in state["running"].items()}
+    running = {xid: known.get(xid, before) for xid in here.running}
+    ended = [since for xid, since in known.items() if xid not in running]
+    # A clock that was set back is behind what was followed.
+    since = min(before, here.at, *ended) - timedelta(seconds=late)
+    count_anew(connection, since, max(before, here.at))
+    connection.execute(
+        update(_state).values(followed_at=here.at, running={xid: since.isoformat() for xid, since in running.items()})
+    )
+    outdated = history_rollup.c.starts_at < _first_minute(here.at)
+    connection.execute(delete(history_rollup).where(history_rollup.c.grain == "minute", outdated))
+
+
+def count_anew(connection: Connection, since: datetime, until: datetime) -> None:
+    """Note that jobs which finished from ``since`` to ``until`` are to be counted anew."""
+    connection.execute(_note, {"since": since, "until": until})
+
+
+def recount_next(connection: Connection) -> bool:
+    """Count the latest hour of which something is noted, and its day; False when nothing was.
+
+    Cheap for the present hour: only the minutes that are noted are counted. Numbers and note change together.
+    """
+    state = _held(connection)
+    connection.execute(_STATEMENT_TIMEOUT)
+    latest = select(_pending.c.starts_at).order_by(_pending.c.starts_at.desc()).limit(1)
+    found: datetime | None = connection.execute(latest).scalar_one_or_none()
+    if found is None:
+        return False
+    hour = found.replace(minute=0, second=0, microsecond=0)
+    # First taken, then counted: whoever noted something that is taken here has committed, and is seen below.
+    noted = connection.execute(
+        delete(_pending)
+        .where(_pending.c.starts_at >= hour, _pending.c.starts_at < hour + _HOUR)
+        .returning(_pending.c.starts_at, _pending.c.ends_at)
+    ).all()
+    if state["frozen_before"] is not None and hour < state["frozen_before"]:
+        return True
+    now: datetime = connection.execute(select(func.now())).scalar_one()
+    # Later than what is deleted by anybody who holds the state after this.
+    if hour >= _first_minute(now) + _HOUR:
+        since, until = min(row.starts_at for row in noted), max(row.ends_at for row in noted)
+        count_minutes(connection, _minute(since), _minute(until) + _MINUTE)
+    else:
+        count_hour(connection, hour)
+    merge_day(connection, hour.replace(hour=0))
+    return True
+
+
+def freeze(connection: Connection, before: datetime) -> None:
+    """Leave the numbers of all hours that end by ``before`` as they are, as some of their history is about to go.
+
+    For retention, in the transaction that drops it: the rollups remember what the history does not.
+    """
+    state = _held(connection)
+    hour = before.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    # What is noted of these hours is counted while it is still there.
+    if state["frozen_before"] is None or state["frozen_before"] < hour:
+        connection.execute(update(_state).values(frozen_before=hour))
+
+
+def first_hour(connection: Connection) -> datetime | None:
+    """Return a time before which no job that is in the history or the rollups finished; None when there is none."""
+    oldest = select(job_history.c.created_at).order_by(job_history.c.id).limit(1).subquery()
+    counted = (
+        select(history_rollup.c.starts_at)
+        .where(history_rollup.c.grain == "hour")
+        .order_by(history_rollup.c.starts_at)
+        .limit(1)
+        .subquery()
+    )
+    both = union_all(select(oldest.c.created_at), select(counted.c.starts_at)).subquery()
+    found: datetime | None = connection.execute(select(func.min(both.c.created_at))).scalar_one()
+    return found
+
+
+def _held(connection: Connection) -> RowMapping:
+    row = connection.execute(_hold).mappings().one_or_none()
+    if row is None:
+        connection.execute(insert_or(_state).values(single=True).on_conflict_do_nothing())
+        row = connection.execute(_hold).mappings().one()
+    return row
+
+
+def _first_minute(now: datetime) -> datetime:
+    return now.replace(minute=0, second=0, microsecond=0) - MINUTES_KEPT
+
+
+def _minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)

@@ -1,0 +1,150 @@
+"""Reading the rollups: cost is that of the periods asked for, whatever happened in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Double,
+    RowMapping,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+)
+
+from db.models import TIME, history_rollup
+
+
+class Bucket(StrEnum):
+    """Length of the periods of a summary; days are UTC's."""
+
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+
+    def floor(self, moment: datetime) -> datetime:
+        """Return the beginning of the period in which ``moment`` (UTC) lies."""
+        moment = moment.replace(second=0, microsecond=0)
+        if self is Bucket.MINUTE:
+            return moment
+        moment = moment.replace(minute=0)
+        return moment if self is Bucket.HOUR else moment.replace(hour=0)
+
+    def ceil(self, moment: datetime) -> datetime:
+        """Return the first beginning of a period that is not before ``moment`` (UTC)."""
+        start = self.floor(moment)
+        return start if start == moment else start + self.length
+
+    @property
+    def length(self) -> timedelta:
+        """How long each is."""
+        return timedelta(**{f"{self}s": 1})
+
+
+class Dimension(StrEnum):
+    """What the jobs of a summary are told apart by."""
+
+    TOTAL = "total"
+    TYPE = "type"
+    QUEUE = "queue"
+    OWNER = "owner"
+    STATUS = "status"
+
+
+_COUNTS: Final = ("jobs", "succeeded", "failed", "cancelled", "expired", "attempts", "waited", "ran")
+_SUMS: Final = ("wait_sum", "wait_histogram", "run_sum", "run_histogram")
+_MAXIMA: Final = ("wait_max", "run_max")
+_STORED: Final = (*_COUNTS, *_SUMS, *_MAXIMA)
+
+
+def summarise(
+    connection: Connection,
+    since: datetime,
+    until: datetime,
+    *,
+    bucket: Bucket | None,
+    by: Dimension,
+    owner: str | None,
+    groups: int,
+) -> Sequence[RowMapping]:
+    """Return the numbers of the jobs that finished from ``since`` on and before ``until``, period by period.
+
+    Args:
+        connection: to read with.
+        since: the beginning of a period (of an hour, if ``bucket`` is None), in UTC.
+        until: the beginning of another.
+        bucket: the periods; None for one that is all.
+        by: what the jobs are told apart by; ``OWNER`` only if ``owner`` is None.
+        owner: only this owner's jobs.
+        groups: most values of ``by``, those with the most jobs.
+
+    Returns:
+        By ``starts_at`` and ``value``, periods and values without jobs left out: ``jobs``, ``succeeded``, ``failed``,
+        ``cancelled``, ``expired``, ``attempts``, ``waited``, ``ran``; in seconds ``wait_sum``, ``wait_max``,
+        ``run_sum``, ``run_max``, None where no job waited or ran; ``wait_histogram`` and ``run_histogram``
+        (``db.histograms``).
+    """
+    rows = _whole(since, until, by, owner) if bucket is None else _rows(bucket, since, until, by, owner)
+    found = rows.cte("found")
+    most = (
+        select(found.c.value)
+        .group_by(found.c.value)
+        .order_by(func.sum(found.c.jobs).desc(), found.c.value)
+        .limit(bindparam("groups", groups))
+    )
+    statement = (
+        select(
+            found.c.starts_at,
+            found.c.value,
+            *(found.c[name] for name in _COUNTS),
+            *(_seconds(found.c[name]).label(name) for name in ("wait_sum", "wait_max", "run_sum", "run_max")),
+            *(cast(found.c[name], Text).label(name) for name in ("wait_histogram", "run_histogram")),
+        )
+        .where(found.c.value.in_(most))
+        .order_by(found.c.starts_at, found.c.value)
+    )
+    return connection.execute(statement).mappings().all()
+
+
+def _rows(bucket: Bucket, since: datetime, until: datetime, by: Dimension, owner: str | None) -> Select[Any]:
+    columns = history_rollup.c
+    return select(columns.starts_at, columns.value, *(columns[name] for name in _STORED)).where(
+        columns.grain == bucket,
+        columns.dimension == by,
+        columns.owner == (null() if owner is None else literal(owner)),
+        columns.starts_at >= literal(since, TIME),
+        columns.starts_at < literal(until, TIME),
+    )
+
+
+def _whole(since: datetime, until: datetime, by: Dimension, owner: str | None) -> Select[Any]:
+    """Merge whole days, and the hours before and after them."""
+    first, last = Bucket.DAY.ceil(since), Bucket.DAY.floor(until)
+    if first < last:
+        spans = [(Bucket.HOUR, since, first), (Bucket.DAY, first, last), (Bucket.HOUR, last, until)]
+    else:
+        spans = [(Bucket.HOUR, since, until)]
+    parts = union_all(*(_rows(*span, by, owner) for span in spans)).subquery("parts")
+    return select(
+        literal(since, TIME).label("starts_at"),
+        parts.c.value,
+        *(cast(func.sum(parts.c[name]), BigInteger).label(name) for name in _COUNTS),
+        *(func.sum(parts.c[name]).label(name) for name in _SUMS),
+        *(func.max(parts.c[name]).label(name) for name in _MAXIMA),
+    ).group_by(parts.c.value)
+
+
+def _seconds(interval: ColumnElement[Any]) -> ColumnElement[Any]:
+    return cast(func.extract("epoch", interval), Double)

@@ -1,0 +1,258 @@
+"""The rollups are what a direct count of the history gives, whatever happened, in whatever order it was committed."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import run_state_machine_as_test as play
+from sqlalchemy import Connection, delete, func, insert, select, text, update
+
+from db.engine import Database
+from db.ids import first_id, new_id
+from db.models import history_rollup, history_rollup_pending, history_rollup_state, job_history, metadata
+from db.rollups import count_anew, first_hour, follow, freeze, recount_next
+from db.states import Status
+from db.transitions import Claim, Ending, cancel, claim, consume, erase, record, reopen
+from tests.support.counted import counted, rolled_up
+from tests.support.factory import OUTCOMES, Factory
+from tests.support.threads import together
+
+LATE = 60.0
+MOST_UNCOMMITTED = 4
+TYPES = ("report", "mail")
+QUEUES = ("default", "slow")
+OWNERS = ("ann", "bob")
+KINDS = st.fixed_dictionaries(
+    {"type": st.sampled_from(TYPES), "queue": st.sampled_from(QUEUES), "owner": st.sampled_from(OWNERS)}
+)
+TERMINAL = [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED]
+
+
+def settle(database: Database) -> None:
+    """Follow the history to its end."""
+    with database.begin() as connection:
+        follow(connection, late=LATE)
+    while recounted(database):
+        pass
+
+
+def recounted(database: Database) -> bool:
+    with database.begin() as connection:
+        return recount_next(connection)
+
+
+def check(database: Database) -> None:
+    """Compare all rollups with the history; minutes are kept for two days."""
+    with database.begin() as connection:
+        now = connection.execute(select(func.now())).scalar_one()
+        kept = now.replace(minute=0, second=0, microsecond=0) - timedelta(days=2) + timedelta(hours=1)
+        wanted = {key: value for key, value in counted(connection).items() if key[0] != "minute" or key[3] >= kept}
+        got = {key: value for key, value in rolled_up(connection).items() if key[0] != "minute" or key[3] >= kept}
+    assert got == wanted
+
+
+def imported(connection: Connection, ago: timedelta, status: Status = Status.FAILED, **changes: Any) -> UUID:
+    """Put a job into the history as an import does, without a word to the rollups."""
+    now: datetime = connection.execute(select(func.now())).scalar_one()
+    finished_at = now - ago
+    created_at = (finished_at - timedelta(seconds=90)).replace(microsecond=0)
+    job_id = UUID(int=first_id(created_at).int | (new_id().int & ((1 << 76) - 1)))
+    row = {
+        "id": job_id, "created_at": created_at, "type": "report", "queue": "default", "owner": "ann",
+        "status": status, "priority": 5, "attempt": 2, "max_retries": 3, "time_limit": 60.0, "payload": {},
+        "started_at": created_at + timedelta(seconds=7.5), "attempt_started_at": finished_at - timedelta(seconds=1.25),
+        "finished_at": finished_at, **changes,
+    }  # fmt: skip
+    connection.execute(insert(job_history).values(row))
+    return job_id
+
+
+class Workload(RuleBasedStateMachine):
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self.database = database
+        self.factory = Factory(database)
+        self.done: list[UUID] = []
+        self.slow = ExitStack()
+        self.uncommitted = 0
+        with database.begin() as connection:
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(delete(table))
+
+    @rule(kind=KINDS, status=st.sampled_from(TERMINAL))
+    def finish(self, kind: dict[str, str], status: Status) -> None:
+        self.done.append(self.factory.in_state(status, **kind))
+
+    @rule(kind=KINDS)
+    def finish_after_a_retry(self, kind: dict[str, str]) -> None:
+        job_id = self.factory.submit(**kind)
+        self.factory.end(self.factory.claim(job_id), OUTCOMES[Status.QUEUED])
+        self.factory.end(self.factory.claim(job_id, 2), OUTCOMES[Status.SUCCEEDED])
+        self.done.append(job_id)
+
+    @precondition(lambda self: self.uncommitted < MOST_UNCOMMITTED)
+    @rule(kind=KINDS)
+    def finish_and_commit_late(self, kind: dict[str, str]) -> None:
+        self.uncommitted += 1
+        job_id = self.factory.submit(**kind)
+        self.done.append(job_id)
+        cancel(self.slow.enter_context(self.database.begin()), job_id)
+
+    @precondition(lambda self: self.uncommitted)
+    @rule()
+    def commit_what_is_late(self) -> None:
+        self.slow.close()
+        self.uncommitted = 0
+
+    @rule(kind=KINDS, status=st.sampled_from(TERMINAL), minutes=st.integers(0, 5 * 24 * 60))
+    def bring_in(self, kind: dict[str, str], status: Status, minutes: int) -> None:
+        with self.database.begin() as connection:
+            ago = timedelta(minutes=minutes)
+            self.done.append(imported(connection, ago, status, **kind))
+            at = connection.execute(select(func.now())).scalar_one() - ago
+            count_anew(connection, at, at)
+
+    @precondition(lambda self: self.done)
+    @rule(data=st.data())
+    def queue_again(self, data: st.DataObject) -> None:
+        job_id = data.draw(st.sampled_from(self.done))
+        with self.database.begin() as connection:
+            reopened = reopen(connection, job_id)
+        if reopened and data.draw(st.booleans()):
+            with self.database.begin() as connection:
+                cancel(connection, job_id)
+
+    @precondition(lambda self: self.done)
+    @rule(data=st.data(), how=st.sampled_from([erase, consume]))
+    def erase(self, data: st.DataObject, how: Any) -> None:
+        with self.database.begin() as connection:
+            how(connection, data.draw(st.sampled_from(self.done)))
+
+    @rule()
+    def note(self) -> None:
+        with self.database.begin() as connection:
+            follow(connection, late=LATE)
+
+    @rule()
+    def recount(self) -> None:
+        recounted(self.database)
+
+    def teardown(self) -> None:
+        self.slow.close()
+        settle(self.database)
+        check(self.database)
+
+
+def test_rollups_equal_a_direct_count(database: Database) -> None:
+    options = settings(max_examples=8, stateful_step_count=20, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+    play(partial(Workload, database), settings=options)
+
+
+def test_what_is_committed_hours_late_is_counted(database: Database, factory: Factory) -> None:
+    job_id, other = factory.submit(), factory.submit()
+    with ExitStack() as stack:
+        slow = stack.enter_context(database.begin())
+        cancel(slow, job_id)
+        with database.begin() as connection:
+            cancel(connection, other)
+        settle(database)
+        # Two hours pass: what was noted then is as old as that, and so is the job that is not committed yet.
+        ages = timedelta(hours=2)
+        slow.execute(update(job_history).values(finished_at=job_history.c.finished_at - ages))
+        with database.begin() as connection:
+            connection.execute(
+                text(
+                    "UPDATE callboard.history_rollup_state SET running = (SELECT jsonb_object_agg(key, "
+                    "to_char(value::text::timestamptz - interval '2 hours', 'YYYY-MM-DD\"T\"HH24:MI:SS.US+00:00')) "
+                    "FROM jsonb_each_text(running))"
+                )
+            )
+        settle(database)
+        settle(database)
+    settle(database)
+    check(database)
+
+
+def test_two_that_follow_at_once_count_once(database: Database, factory: Factory) -> None:
+    for status in TERMINAL:
+        factory.in_state(status)
+    together(*[partial(settle, database)] * 4)
+    check(database)
+
+
+def test_what_is_cut_off_is_done_again(database: Database, factory: Factory) -> None:
+    factory.in_state(Status.SUCCEEDED)
+    for cut in (partial(follow, late=LATE), recount_next):
+        with pytest.raises(ZeroDivisionError), database.begin() as connection:
+            cut(connection)  # type: ignore[operator]
+            raise ZeroDivisionError
+    settle(database)
+    check(database)
+
+
+def test_a_job_that_is_reopened_while_its_hour_is_counted(database: Database, factory: Factory) -> None:
+    job_id = factory.in_state(Status.FAILED)
+    settle(database)
+    with database.begin() as person:
+        assert reopen(person, job_id)
+        settle(database)
+    settle(database)
+    check(database)
+
+
+def test_frozen_hours_keep_their_numbers(database: Database) -> None:
+    with database.begin() as connection:
+        for days in (1, 4):
+            imported(connection, timedelta(days=days))
+    settle(database)
+    with database.begin() as connection:
+        now = connection.execute(select(func.now())).scalar_one()
+        before = rolled_up(connection)
+        freeze(connection, now - timedelta(days=3))
+        connection.execute(delete(job_history).where(job_history.c.finished_at < now - timedelta(days=3)))
+        oldest = first_hour(connection)
+        assert oldest is not None
+        count_anew(connection, oldest, now)
+    settle(database)
+    with database.begin() as connection:
+        assert rolled_up(connection) == before
+
+
+def test_rows_that_the_history_does_not_have_go(database: Database) -> None:
+    with database.begin() as connection:
+        imported(connection, timedelta(days=3))
+    settle(database)
+    with database.begin() as connection:
+        connection.execute(delete(job_history))
+        connection.execute(update(history_rollup).values(jobs=7))
+        oldest = first_hour(connection)
+        assert oldest is not None
+        count_anew(connection, oldest, datetime.now(UTC))
+    settle(database)
+    with database.begin() as connection:
+        assert connection.execute(select(func.count()).select_from(history_rollup)).scalar_one() == 0
+
+
+def test_an_idle_system_leaves_nothing_behind(database: Database) -> None:
+    for _ in range(3):
+        settle(database)
+    with database.begin() as connection:
+        assert connection.execute(select(func.count()).select_from(history_rollup_pending)).scalar_one() == 0
+        assert connection.execute(select(func.count()).select_from(history_rollup_state)).scalar_one() == 1
+
+
+def test_recording_an_end_writes_nothing_for_the_rollups(database: Database, factory: Factory) -> None:
+    worker_id, job_id = factory.worker(), factory.submit()
+    with database.begin() as connection:
+        claim(connection, [Claim(job_id, 1)], worker_id=worker_id, worker="host-1")
+        record(connection, [Ending(job_id, 1, OUTCOMES[Status.SUCCEEDED])])
+        for table in (history_rollup, history_rollup_pending, history_rollup_state):
+            assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0
