@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,6 +40,10 @@ class JobMessage(MessageProxy):
         """Have the broker forget this message. Any thread may call it, and again: what comes later has no effect."""
         raise NotImplementedError
 
+    def hand_back(self) -> None:
+        """Have the broker give this message to another worker. Any thread may call it; not after acknowledging."""
+        raise NotImplementedError
+
 
 class JobBroker(Broker):
     """A Dramatiq broker that consumes. Messages are published by the dispatcher alone, through a ``Transport``.
@@ -50,9 +55,12 @@ class JobBroker(Broker):
     def __init__(self, middleware: Sequence[Middleware] = ()) -> None:
         super().__init__(middleware=list(middleware))
         self.queues: set[str] = set()
+        self.draining = False
+        """Whether the consumers take no more messages; see :meth:`drain`."""
         # Options of the middleware that Callboard does without: an actor that names them still imports.
         self.actor_options.update(*(kind().actor_options for kind in default_middleware))
         self._states: dict[str, ConsumerState] = {}
+        self._turns: dict[str, float] = {}
         self._state_changed = threading.Condition()
 
     def declare_queue(self, queue_name: str) -> None:
@@ -101,6 +109,16 @@ class JobBroker(Broker):
         with self._state_changed:
             return dict(self._states)
 
+    def drain(self) -> None:
+        """Have the consumers take no more messages, for good. Those they have can be acknowledged and handed back."""
+        self.draining = True
+
+    def stalled(self, seconds: float) -> list[str]:
+        """Return the queues whose consumer has not looked for messages for so long, whatever it is stuck in."""
+        before = time.monotonic() - seconds
+        with self._state_changed:
+            return [queue for queue, last in self._turns.items() if last < before]
+
     def wait_until(self, condition: Callable[[Mapping[str, ConsumerState]], bool], timeout: float) -> bool:
         """Wait at most ``timeout`` seconds until ``condition`` holds for :meth:`consuming`; return whether it does."""
         with self._state_changed:
@@ -115,8 +133,13 @@ class JobBroker(Broker):
             self._states[queue] = ConsumerState(queue, consuming, since, error)
             self._state_changed.notify_all()
 
+    def turn(self, queue: str) -> None:
+        """Take note that a consumer looks for messages; called by the consumers."""
+        self._turns[queue] = time.monotonic()
+
     def forget(self, queue: str) -> None:
         """Drop the state of a queue whose consumer was closed on purpose; called by the consumers."""
         with self._state_changed:
             self._states.pop(queue, None)
+            self._turns.pop(queue, None)
             self._state_changed.notify_all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 
 import structlog
@@ -11,6 +12,7 @@ from actors.listener import Listener
 from actors.loop import Loop
 from actors.metrics import BROKER_FAILURES, DISPATCH_ROUND, PUBLISHED
 from actors.transport import Dispatch, Transport, TransportError
+from actors.windows import Windows
 from db.dispatch import next_jobs, queues_in_flight, seconds_until_due, take_queues
 from db.engine import Database
 from db.settings import Settings
@@ -18,8 +20,6 @@ from db.transitions import Claim, mark_dispatched, promote, undispatch
 
 _log = structlog.get_logger(__name__)
 
-# While jobs wait for room in the window, the broker is looked at this often.
-_BACKLOG_PAUSE = 0.01
 _PROMOTE_AT_ONCE = 1000
 _BROKER_PAUSES = (0.5, 1.0, 2.0, 5.0)
 
@@ -39,6 +39,7 @@ class Dispatcher:
         self._next_reconcile = 0.0
         self._broker_failures = 0
         self._lost_all = owns_transport
+        self._windows = Windows()
         self._loop = Loop("dispatcher", self._step, interval=settings.dispatch_poll_interval)
         self._listener = Listener(settings, self._hear)
 
@@ -77,8 +78,8 @@ class Dispatcher:
         if heard:
             # After the dispatch, which must not wait for it: what became known may be due before what was known.
             self._look_ahead()
-        if backlog:
-            return _BACKLOG_PAUSE
+        if backlog is not None:
+            return backlog
         return max(0.0, min(self._next_due - time.monotonic(), self._settings.dispatch_poll_interval))
 
     def _promote(self) -> None:
@@ -92,30 +93,33 @@ class Dispatcher:
         longest = self._settings.dispatch_poll_interval
         self._next_due = time.monotonic() + (longest if until_due is None else min(until_due, longest))
 
-    def _dispatch(self) -> bool:
-        """Publish what fits into the windows; return whether jobs are left that did not fit."""
+    def _dispatch(self) -> float | None:
+        """Publish what fits into the windows; return when to go on if jobs are left that did not fit, else None."""
         # Not durable: a mark that a crash of PostgreSQL undoes repeats a message. Waiting for the disk, with the marked
         # rows locked, would hold up the claims of these very messages.
         begun = time.monotonic()
         with self._database.begin(durable=False) as connection:
             limits = take_queues(connection, default_window=self._settings.dispatch_window)
             if not limits:
-                return False
+                return None
             depths = self._transport.depths(sorted(limits))
             # Nothing goes to a queue that the broker refuses: it is left out of the depths.
             rooms = {queue: room for queue, depth in depths.items() if (room := limits[queue].room(depth)) > 0}
             if not rooms:
-                return bool(depths)
+                return self._windows.pause(begun, limits, depths, {}) if depths else None
             due = [
                 Dispatch(row.id, row.attempt, row.type, row.queue, row.priority) for row in next_jobs(connection, rooms)
             ]
             confirmed = self._transport.publish(due)
-            for each in confirmed:
-                PUBLISHED.labels(each.queue).inc()
+            published = Counter(each.queue for each in confirmed)
+            for queue, count in published.items():
+                PUBLISHED.labels(queue).inc(count)
             if confirmed:
                 mark_dispatched(connection, [Claim(each.job_id, each.attempt) for each in confirmed])
         DISPATCH_ROUND.observe(time.monotonic() - begun)
-        return len(confirmed) < len(due) or len(rooms) < len(depths) or _filled(due, rooms)
+        if len(confirmed) == len(due) and len(rooms) == len(depths) and not _filled(due, rooms):
+            return None
+        return self._windows.pause(begun, limits, depths, published)
 
     def _reconcile(self) -> None:
         """Take back what was published but is in the broker no more, and nobody has claimed."""
@@ -143,7 +147,5 @@ class Dispatcher:
 
 def _filled(due: list[Dispatch], rooms: Mapping[str, int]) -> bool:
     """Whether some queue had at least as many jobs as room."""
-    counts = dict.fromkeys(rooms, 0)
-    for each in due:
-        counts[each.queue] += 1
+    counts = Counter(each.queue for each in due)
     return any(counts[queue] >= room for queue, room in rooms.items())

@@ -86,11 +86,12 @@ class LocalConsumer(Consumer):
 
     def __next__(self) -> JobMessage | None:
         """Return the next message, or None if there is none within the timeout."""
+        self._broker.turn(self._queue)
         with self._mailbox.changed:
             if not self._mailbox.changed.wait_for(self._may_take, self._timeout):
                 return None
             self._free -= 1
-            message = _LocalMessage(self, self._mailbox.take())
+            message = _LocalMessage(self, self._mailbox, self._mailbox.take())
         if self._broker.can_run(message.body):
             return message
         message.acknowledge()
@@ -108,9 +109,8 @@ class LocalConsumer(Consumer):
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Put messages that nobody has begun to work on back where they were."""
         for message in reversed(list(messages)):
-            assert isinstance(message, _LocalMessage)  # noqa: S101 (it came from __next__)
-            self._mailbox.put_back(message.dispatch)
-            message.acknowledge()
+            assert isinstance(message, JobMessage)  # noqa: S101 (it came from __next__)
+            message.hand_back()
 
     def close(self) -> None:
         """Take no more messages."""
@@ -123,20 +123,25 @@ class LocalConsumer(Consumer):
             self._mailbox.changed.notify_all()
 
     def _may_take(self) -> bool:
-        return self._free > 0 and len(self._mailbox) > 0
+        return self._free > 0 and len(self._mailbox) > 0 and not self._broker.draining
 
 
 class _LocalMessage(JobMessage):
-    def __init__(self, consumer: LocalConsumer, dispatch: Dispatch) -> None:
+    def __init__(self, consumer: LocalConsumer, mailbox: _Mailbox, dispatch: Dispatch) -> None:
         self.body = to_message(dispatch)
         super().__init__(self.body)
-        self.dispatch = dispatch
+        self._mailbox = mailbox
+        self._dispatch = dispatch
         self._consumer: LocalConsumer | None = consumer
 
     def acknowledge(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             consumer.release()
+
+    def hand_back(self) -> None:
+        self._mailbox.put_back(self._dispatch)
+        self.acknowledge()
 
 
 class _Mailbox:

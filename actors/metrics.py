@@ -30,6 +30,25 @@ BUSY_THREADS: Final = Gauge(
 THREADS: Final = Gauge(
     "callboard_worker_threads", "Attempts that may run at a time.", registry=REGISTRY, multiprocess_mode="livesum"
 )
+READY: Final = Gauge(
+    "callboard_worker_ready_processes",
+    "Worker processes that are registered and consume all their queues.",
+    registry=REGISTRY,
+    multiprocess_mode="livesum",
+)
+CONSUMING: Final = Gauge(
+    "callboard_worker_consuming",
+    "1 while all worker processes here consume the queue, 0 while one of them does not.",
+    ["queue"],
+    registry=REGISTRY,
+    multiprocess_mode="livemin",
+)
+CHECKED: Final = Gauge(
+    "callboard_worker_checked_timestamp_seconds",
+    "When the worker process that is latest with it looked at its threads, which is due twice a second.",
+    registry=REGISTRY,
+    multiprocess_mode="livemin",
+)
 PUBLISHED: Final = Counter(
     "callboard_dispatched", "Messages that the broker confirmed, repetitions included.", ["queue"], registry=REGISTRY
 )

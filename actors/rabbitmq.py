@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -63,6 +64,9 @@ class RabbitmqConsumer(Consumer):
 
     def __next__(self) -> JobMessage | None:
         """Return the next message, or None if there is none within the timeout (or sooner, after other events)."""
+        self._broker.turn(self._queue)
+        if self._broker.draining:
+            self._drain()
         try:
             if self._session is None:
                 self._session = self._open_session()
@@ -89,6 +93,12 @@ class RabbitmqConsumer(Consumer):
             self._session.close()
             self._session = None
         self._broker.forget(self._queue)
+
+    def _drain(self) -> None:
+        if self._session is not None:
+            self._session.take_no_more()
+        self._retry_at = math.inf  # a session that is lost from here on is not missed
+        self._broker.report(self._queue, consuming=False, error="this worker takes no more jobs")
 
     def _open_session(self) -> _Session | None:
         wait = self._retry_at - time.monotonic()
@@ -121,6 +131,8 @@ class RabbitmqConsumer(Consumer):
         session, self._session = self._session, None
         if session is not None:
             session.close()
+        if self._broker.draining:
+            return
         delay = self._backoff.next()
         self._retry_at = time.monotonic() + delay
         known = self._broker.consuming().get(self._queue)
@@ -132,7 +144,7 @@ class RabbitmqConsumer(Consumer):
 class _Session:
     """One connection that consumes one queue. Delivery tags mean something within it only.
 
-    Its thread is the one that calls :meth:`next` and :meth:`close`; :meth:`finish` is for all.
+    Its thread is the one that calls the methods; :meth:`finish` and :meth:`hand_back` are for all.
     """
 
     def __init__(
@@ -145,6 +157,9 @@ class _Session:
         self._deliveries: deque[tuple[int, bytes]] = deque()
         self._unacknowledged: dict[int, None] = {}  # in order of delivery, which is the order of tags
         self._finished: deque[int] = deque()
+        self._handed_back: deque[int] = deque()
+        self._consumer_tag: str | None = None
+        self._taking = True
         self._waiting = False
         self._failure: TransportError | None = None
         self._link = open_link(rabbitmq, f"worker {queue}", tick)
@@ -172,9 +187,22 @@ class _Session:
     def finish(self, tag: int) -> None:
         """Acknowledge a message soon. One wake-up serves all that finish before the session's thread is awake."""
         self._finished.append(tag)
-        if self._waiting:
-            self._waiting = False
-            self._link.call_soon(self._acknowledge)
+        self._wake()
+
+    def hand_back(self, tag: int) -> None:
+        """Have RabbitMQ deliver a message to another consumer soon."""
+        self._handed_back.append(tag)
+        self._wake()
+
+    def take_no_more(self) -> None:
+        """Consume no more, and hand back what nobody has taken over; the session goes on for acknowledgements."""
+        if not self._taking:
+            return
+        self._taking = False
+        if self._consumer_tag is not None and self._channel.is_open:
+            self._channel.basic_cancel(self._consumer_tag)  # pika hands back what comes before RabbitMQ has heard of it
+        while self._deliveries:
+            self._handed_back.append(self._deliveries.popleft()[0])
 
     def close(self) -> None:
         """Acknowledge what is finished and close the connection; unacknowledged messages go back to their queue."""
@@ -182,7 +210,13 @@ class _Session:
         self._acknowledge()
         self._link.close()
 
+    def _wake(self) -> None:
+        if self._waiting:
+            self._waiting = False
+            self._link.call_soon(self._acknowledge)
+
     def _acknowledge(self) -> None:
+        self._reject()
         finished = set()
         while self._finished:
             finished.add(self._finished.popleft())
@@ -202,16 +236,28 @@ class _Session:
             if tag > last:
                 self._channel.basic_ack(tag)
 
+    def _reject(self) -> None:
+        while self._handed_back:
+            tag = self._handed_back.popleft()
+            if tag in self._unacknowledged and self._channel.is_open:
+                del self._unacknowledged[tag]
+                self._channel.basic_reject(tag, requeue=True)
+
     def _on_open(self, channel: Channel) -> None:
+        if not self._taking:
+            return
         channel.add_on_close_callback(self._on_channel_close)
         channel.add_on_cancel_callback(self._on_cancel)
         channel.basic_qos(prefetch_count=self._prefetch)
         channel.queue_declare(**self._rabbitmq.declaration(self._queue))
-        channel.basic_consume(amqp_name(self._queue), self._on_delivery, callback=self._on_consuming)
+        self._consumer_tag = channel.basic_consume(
+            amqp_name(self._queue), self._on_delivery, callback=self._on_consuming
+        )
 
     def _on_consuming(self, _frame: Method[Basic.ConsumeOk]) -> None:
         self._start_by = None
-        self._on_start()
+        if self._taking:
+            self._on_start()
 
     def _on_delivery(self, _channel: Channel, method: Basic.Deliver, _properties: BasicProperties, body: bytes) -> None:
         self._unacknowledged[method.delivery_tag] = None
@@ -232,3 +278,6 @@ class _RabbitmqMessage(JobMessage):
 
     def acknowledge(self) -> None:
         self._session.finish(self._tag)
+
+    def hand_back(self) -> None:
+        self._session.hand_back(self._tag)

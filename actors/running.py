@@ -39,6 +39,19 @@ class RunningAttempts:
     def __init__(self) -> None:
         self._held: dict[AttemptKey, RunningAttempt | None] = {}
         self._changed = threading.Condition()
+        self._replacement: str | None = None
+
+    @property
+    def replacement(self) -> str | None:
+        """Why this process must be replaced by a new one, or None."""
+        return self._replacement
+
+    def replace_process(self, reason: str) -> None:
+        """Have this process take no more jobs, end when those it holds are done, and be replaced; the first reason
+        stays.
+        """
+        if self._replacement is None:
+            self._replacement = reason
 
     def __len__(self) -> int:
         return len(self._held)

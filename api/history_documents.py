@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, Field
 
 from api.answers import Page
-from api.document_parts import Document, answer, links_by, operation
+from api.document_parts import Document, answer, operation
 from api.headers import header
 from db.states import Reason
 
@@ -116,9 +116,7 @@ EXAMPLES: Final[Document] = {
 }
 
 SUMMARY: Final = operation({200: answer(HistorySummary, "OK")})
-FAILURES: Final = operation(
-    {200: answer(FailureGroups, "OK", links=links_by("job_id", "$response.body#/items/0/example", "getJob"))}
-)
+FAILURES: Final = operation({200: answer(FailureGroups, "OK")})
 EXPORT: Final = operation(
     {
         200: {

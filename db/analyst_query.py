@@ -16,7 +16,7 @@ Row = tuple[object, ...]
 
 
 def ask(connection: Connection, question: str, *, timeout: float) -> Iterator[Sequence[str] | Row]:
-    """Yield the names of the columns, then row after row, as PostgreSQL makes them.
+    """Yield the names of the columns (none where there are no rows), then row after row, as PostgreSQL makes them.
 
     Args:
         connection: at the beginning of a transaction, which is of no other use.

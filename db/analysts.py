@@ -22,8 +22,9 @@ from db.models import SCHEMA, analysts, history_rollup, job_attempts, job_histor
 
 ANALYST: Final = "callboard_analyst"
 OWNER_ANALYST: Final = "callboard_owner_analyst"
+_BOTH: Final = f"{ANALYST}, {OWNER_ANALYST}"
 
-MAKE_ROLES: Final = f"CREATE ROLE {ANALYST} NOLOGIN; CREATE ROLE {OWNER_ANALYST} NOLOGIN IN ROLE {ANALYST};"
+MAKE_ROLES: Final = f"CREATE ROLE {ANALYST} NOLOGIN; CREATE ROLE {OWNER_ANALYST} NOLOGIN;"
 """What somebody has to run who may create roles, where the migration's user may not."""
 
 #: What clients gave to and got from handlers, and what handlers said: for analysts only where a setting says so.
@@ -58,8 +59,9 @@ def ensure_analyst_roles(connection: Connection, *, contents: bool) -> bool:
         False when the roles are missing and this user may not make them; nothing else was done then.
     """
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('callboard.analysts'))"))
-    for role, clause in ((ANALYST, "NOLOGIN"), (OWNER_ANALYST, f"NOLOGIN IN ROLE {ANALYST}")):
-        if not (_exists(connection, role) or _may(connection, f"CREATE ROLE {role} {clause}")):
+    # Neither is a member of the other: a member may become what it is a member of, and see what that sees.
+    for role in (ANALYST, OWNER_ANALYST):
+        if not (_exists(connection, role) or _may(connection, f"CREATE ROLE {role} NOLOGIN")):
             return False
     # The service becomes this role for `callboard history sql`. A superuser may without being told.
     _may(connection, f"GRANT {ANALYST} TO CURRENT_USER")
@@ -77,16 +79,16 @@ def ensure_analyst_roles(connection: Connection, *, contents: bool) -> bool:
 
 def _grant(connection: Connection, *, contents: bool) -> None:
     statements = [
-        f"GRANT USAGE ON SCHEMA {SCHEMA}, analytics TO {ANALYST}",
-        f"GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO {ANALYST}",
-        *(f"GRANT SELECT ON {table.fullname} TO {ANALYST}" for table in _WHOLE),
+        f"GRANT USAGE ON SCHEMA {SCHEMA}, analytics TO {_BOTH}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO {_BOTH}",
+        *(f"GRANT SELECT ON {table.fullname} TO {_BOTH}" for table in _WHOLE),
     ]
     for table, held in _CONTENTS.items():
         plain = ", ".join(column.name for column in table.c if column.name not in held | _SECRET)
         verb, preposition = ("GRANT", "TO") if contents else ("REVOKE", "FROM")
         statements += [
-            f"GRANT SELECT ({plain}) ON {table.fullname} TO {ANALYST}",
-            f"{verb} SELECT ({', '.join(sorted(held))}) ON {table.fullname} {preposition} {ANALYST}",
+            f"GRANT SELECT ({plain}) ON {table.fullname} TO {_BOTH}",
+            f"{verb} SELECT ({', '.join(sorted(held))}) ON {table.fullname} {preposition} {_BOTH}",
         ]
     for statement in statements:
         connection.execute(text(statement))
@@ -142,7 +144,7 @@ def remove_analyst(connection: Connection, name: str) -> None:
 
 def list_analysts(connection: Connection) -> Sequence[tuple[str, str | None]]:
     """Return the names of the roles that log in as analysts, and whose jobs each sees (None: all)."""
-    owners = dict(connection.execute(select(analysts.c.name, analysts.c.owner)).tuples().all())
+    owners = {row.name: row.owner for row in connection.execute(select(analysts.c.name, analysts.c.owner))}
     members = connection.execute(
         text(
             "SELECT member.rolname FROM pg_auth_members JOIN pg_roles AS member ON member.oid = member "

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from callboard.cli import analysts, history, jobs, keys, retention, samples, servers, submit, system
+from callboard.cli import analysts, history, jobs, keys, retention, rollups, samples, servers, submit, system
 from callboard.cli.terminal import exit_code, show_error
 from db.errors import CallboardError
 
@@ -27,6 +27,7 @@ app.add_typer(jobs.app, name="jobs", rich_help_panel="Jobs")
 app.add_typer(history.app, name="history", rich_help_panel="Jobs")
 app.add_typer(keys.app, name="keys", rich_help_panel="Servers")
 app.add_typer(retention.app, name="retention", rich_help_panel="Servers")
+app.add_typer(rollups.app, name="rollups", rich_help_panel="Servers")
 app.add_typer(analysts.app, name="analysts", rich_help_panel="Servers")
 samples.register(app)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -174,6 +175,26 @@ class Client:
     def workers(self) -> list[Json]:
         """Return the worker processes that the caller may see."""
         return list(self._items("/v1/workers", {}))
+
+    def history_summary(self, params: Mapping[str, str]) -> Json:
+        """Return the numbers of finished jobs; ``params`` are those of ``GET /v1/history/summary``."""
+        return self._json(self._send("GET", "/v1/history/summary", params=params))
+
+    def history_failures(self, params: Mapping[str, str]) -> Json:
+        """Return failed jobs by type and error; ``params`` are those of ``GET /v1/history/failures``."""
+        return self._json(self._send("GET", "/v1/history/failures", params=params))
+
+    @contextmanager
+    def history_export(self, params: Mapping[str, str]) -> Iterator[Iterator[bytes]]:
+        """Yield the content of ``GET /v1/history/export`` piece by piece, as it comes."""
+        try:
+            with self._http.stream("GET", "/v1/history/export", params=params) as response:
+                if not response.is_success:
+                    response.read()
+                    raise problem_of(response, self.address)
+                yield response.iter_bytes()
+        except httpx.RequestError as error:
+            raise ServerUnreachable.because(error, self.address) from error
 
     def check_ready(self) -> None:
         """Return when the server says it is ready to serve; raise otherwise."""

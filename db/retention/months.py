@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, delete, func, literal_column, select, te
 from db.audit import Actor, write_audit
 from db.ids import first_id
 from db.models import PARTITIONED, SCHEMA, files, job_files, jobs, retention_rules
-from db.retention.rules import FOR_EVER, Rules, read_rules
+from db.retention.rules import ANY, FOR_EVER, Rules, read_rules
 from db.retention.types import types_in
 from db.rollups import freeze
 from db.states import TERMINAL, Status
@@ -101,10 +101,11 @@ def _may_go(connection: Connection, month: _Month, rules: Rules) -> _Checked | N
     """Return what was found if every rule lets all jobs of the month go, else None."""
     history = month.partitions[0]
     longest = timedelta(0)
-    for job_type in types_in(connection, history):
+    # A month without jobs goes by the general rules.
+    for job_type in types_in(connection, history) or [ANY]:
         for outcome in TERMINAL:
             keep = rules.keep(job_type, outcome)
-            if keep is FOR_EVER and not _has(connection, history, job_type, outcome):
+            if keep is FOR_EVER and job_type != ANY and not _has(connection, history, job_type, outcome):
                 continue
             longest = max(longest, keep)
     now: datetime = connection.execute(select(func.now())).scalar_one()

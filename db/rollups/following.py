@@ -118,11 +118,11 @@ def recount_next(connection: Connection) -> bool:
 def freeze(connection: Connection, before: datetime) -> None:
     """Leave the numbers of all hours that end by ``before`` as they are, as some of their history is about to go.
 
-    For retention, in the transaction that drops it: the rollups remember what the history does not.
+    For retention, in the transaction that drops it: the rollups remember what the history does not. What is noted of
+    these hours and was not counted by then is not counted any more.
     """
     state = _held(connection)
     hour = before.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    # What is noted of these hours is counted while it is still there.
     if state["frozen_before"] is None or state["frozen_before"] < hour:
         connection.execute(update(_state).values(frozen_before=hour))
 

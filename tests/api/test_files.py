@@ -420,3 +420,25 @@ def test_files_are_kept_in_a_bucket(settings: Settings, monkeypatch: pytest.Monk
             assert client.delete(url).status_code == 204
             assert client.get(url).status_code == 404
             assert "<Key>" not in httpx.get(f"{endpoint}/{BUCKET}").text
+
+
+def test_a_download_that_is_broken_off_lets_go_of_the_file(client: httpx.Client, store: Path) -> None:
+    made = upload(client, BIG)
+    path = store / made["id"]
+
+    def is_open() -> bool:
+        return any(os.path.realpath(link) == str(path.resolve()) for link in Path("/proc/self/fd").iterdir())
+
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(f"GET /v1/files/{made['id']} HTTP/1.1\r\nHost: x\r\nX-Owner: ann\r\n\r\n".encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+    eventually(lambda: not is_open())
+
+
+def test_a_reader_that_reads_nothing_lets_go_of_the_file(file_settings: Settings, store: Path) -> None:
+    storage = open_storage(file_settings)
+    file_id = new_id()
+    storage.put(file_id, [b"abc"])
+    storage.read(file_id, 0, 3).close()  # an open file would be a ResourceWarning
+    assert (store / str(file_id)).exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -246,11 +247,45 @@ def test_an_export_is_narrowed_as_a_list(api: Served, factory: Factory) -> None:
         answer = api.client.get(EXPORT, params=params, headers=headers or {})
         return [UUID(row["id"]) for row in lines(answer)]
 
-    for params in ({"status": "failed"}, {"owner": "bob"}, {"queue": "slow"}, {"tag": "case:1"}):
-        assert exported(**params) == [mine], params
+    assert exported(status="failed") == exported(owner="bob") == [mine]
+    assert exported(queue="slow") == exported(tag="case:1") == [mine]
     assert exported() == [mine, *others]
     assert exported(type="test.job", status="succeeded") == others
     assert exported(BOB) == [mine]
     assert exported(BOB, owner="owner") == []
     assert exported(created_before="2020-01-01T00:00:00Z") == []
     assert exported(created_after="2020-01-01T00:00:00Z", queue="slow") == [mine]
+
+
+MANY = """
+    INSERT INTO callboard.job_history
+        (id, created_at, type, queue, status, priority, owner, max_retries, time_limit, finished_at, tags)
+    SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(n), 19, '0'))::uuid,
+        at, 'test.job', 'default', 'succeeded', 5, 'owner', 3, 60, at, jsonb_build_object('n', repeat('x', 500))
+    FROM generate_series(1, 12000) AS n,
+        LATERAL (SELECT date_trunc('milliseconds', now() - interval '1 hour' + n * interval '1 ms') AS at) AS times
+"""
+
+
+@pytest.mark.parametrize("export_format", ["ndjson", "parquet"])
+def test_an_export_holds_a_piece_at_a_time(api: Served, database: Database, export_format: str) -> None:
+    with database.begin() as connection:
+        connection.execute(text(MANY))
+        first = connection.execute(text("SELECT min(created_at) FROM callboard.job_history")).scalar_one()
+
+    def peak(**params: str) -> tuple[int, int]:
+        """Stream an export away; its bytes, and the most memory that was in use for it."""
+        tracemalloc.start()
+        size = 0
+        with api.client.stream("GET", EXPORT, params={"format": export_format, **params}) as answer:
+            for block in answer.iter_raw():
+                size += len(block)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return size, most
+
+    peak(created_before=first.isoformat())
+    small, usual = peak(created_before=(first + timedelta(seconds=3)).isoformat())
+    large, most = peak()
+    assert large > 2 * small or export_format == "parquet"
+    assert most < 1.5 * usual

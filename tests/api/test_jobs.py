@@ -76,7 +76,6 @@ def test_a_known_state_is_not_sent_again(api: Served, factory: Factory, form: st
     "job_id",
     [
         "7",
-        "batch",
         "00000000-0000-0000-0000-000000000000",
         "ffffffff-ffff-ffff-ffff-ffffffffffff",
         "%7B019aa1f0-0000-7000-8000-000000000001%7D",

@@ -291,3 +291,18 @@ def test_far_from_the_limit_jobs_are_counted_seldom() -> None:
         return counted
 
     assert asyncio.run(main()) <= 2
+
+
+def test_a_repetition_is_answered_whatever_the_limits(secured: Serve, database: Database) -> None:
+    client = secured()
+    key = make_key(database, owner="ann", max_live_jobs=1)
+    once = {**bearer(key), "Idempotency-Key": "once"}
+    made = client.post("/v1/jobs", json=JOB, headers=once)
+    assert made.status_code == 202
+    assert submit(client, key).status_code == 429
+    again = client.post("/v1/jobs", json=JOB, headers=once)
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (202, "true")
+    assert again.json()["id"] == made.json()["id"]
+    other = client.post("/v1/jobs", json={**JOB, "priority": 1}, headers=once)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
+    assert live(database) == 1

@@ -38,7 +38,7 @@ def two_apis(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def apis(two_apis: list[ApiProcess], settings: Settings) -> list[ApiProcess]:  # noqa: ARG001 - empties the database
+def apis(two_apis: list[ApiProcess], settings: Settings) -> list[ApiProcess]:
     return two_apis
 
 
@@ -54,7 +54,7 @@ def all_at_once(apis: list[ApiProcess], **request: Any) -> list[httpx.Response]:
             stack.enter_context(httpx.Client(base_url=api.client.base_url, timeout=60, limits=limits)) for api in apis
         ]
         turns = itertools.islice(itertools.cycle(clients), AT_ONCE)
-        return together(*(lambda client=client: client.post("/v1/jobs", **request) for client in turns))  # type: ignore[misc]
+        return together(*(lambda client=client: client.post("/v1/jobs", **request) for client in turns))
 
 
 def test_one_idempotency_key_makes_one_job(apis: list[ApiProcess], database: Database) -> None:

@@ -117,7 +117,8 @@ def assert_recovers(api: Served) -> None:
     while (answer := api.client.post("/v1/jobs", json=BODIES["submitJob"])).status_code != 202:
         assert time.monotonic() < deadline, answer.text
         time.sleep(0.05)
-    wanted = [each for each in operations(api) if each.name != "streamJobs"]
+    # These two would go on: no worker runs the job, and the stream never ends.
+    wanted = [each for each in operations(api) if each.name not in {"runJob", "streamJobs"}]
     for name, answer in all_at_once(api, wanted).items():
         assert answer.status_code < 500, f"{name}: {answer.text}"
 

@@ -14,7 +14,8 @@ from tests.architecture.source import ROOT, imports, modules
 HAND_ON = {"callboard/up_process.py", "callboard/processes/supervisor.py"}
 
 #: Where a process begins.
-ENTRY_POINTS = ("actors/worker.py", "callboard/cli/", "callboard/processes/")
+# The last is what a user's own application, whose entry point is not here, calls in its place.
+ENTRY_POINTS = ("actors/worker.py", "callboard/cli/", "callboard/processes/", "callboard/endpoints/connection.py")
 
 
 def test_only_settings_read_the_environment() -> None:

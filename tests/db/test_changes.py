@@ -153,12 +153,15 @@ _OLD_HISTORY = """
 
 
 @pytest.mark.parametrize("settled", [False, True])
-def test_history_before_the_moment_is_not_read(database: Database, settings: Settings, settled: bool) -> None:
+def test_history_before_the_moment_is_not_read(
+    database: Database, factory: Factory, settings: Settings, settled: bool
+) -> None:
     with database.begin() as connection:
         connection.execute(text(_OLD_HISTORY))
     with psycopg.connect(settings.require_database_url(), autocommit=True) as vacuum:
         vacuum.execute("VACUUM (ANALYZE) callboard.job_history")
     since = now(database)
+    factory.submit()
     with database.begin() as connection:
         nodes = plan_of(
             connection, lambda connection: read_changes(connection, since, limit=10, late=30.0), settled=settled
@@ -166,3 +169,15 @@ def test_history_before_the_moment_is_not_read(database: Database, settings: Set
     reads = [node for node in nodes if (node.relation or "").startswith("job_history")]
     assert reads
     assert {node.kind for node in reads} <= {"Bitmap Heap Scan", "Index Scan"}
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_while_no_transaction_ends_no_row_is_read(database: Database, factory: Factory, settled: bool) -> None:
+    factory.in_state(Status.SUCCEEDED)
+    factory.submit()
+    since = now(database)
+    with database.begin() as connection:
+        nodes = plan_of(
+            connection, lambda connection: read_changes(connection, since, limit=10, late=30.0), settled=settled
+        )
+    assert [node for node in nodes if (node.relation or "").startswith("job")] == []

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -153,7 +152,7 @@ class Workload(RuleBasedStateMachine):
 
 def test_rollups_equal_a_direct_count(database: Database) -> None:
     options = settings(max_examples=8, stateful_step_count=20, phases=[Phase.explicit, Phase.reuse, Phase.generate])
-    play(partial(Workload, database), settings=options)
+    play(lambda: Workload(database), settings=options)  # type: ignore[arg-type]  # a function that makes one will do
 
 
 def test_what_is_committed_hours_late_is_counted(database: Database, factory: Factory) -> None:
@@ -190,10 +189,10 @@ def test_two_that_follow_at_once_count_once(database: Database, factory: Factory
 
 def test_what_is_cut_off_is_done_again(database: Database, factory: Factory) -> None:
     factory.in_state(Status.SUCCEEDED)
-    for cut in (partial(follow, late=LATE), recount_next):
-        with pytest.raises(ZeroDivisionError), database.begin() as connection:
-            cut(connection)  # type: ignore[operator]
-            raise ZeroDivisionError
+    for step in (partial(follow, late=LATE), recount_next):
+        with database.begin() as connection:
+            step(connection)
+            connection.rollback()
     settle(database)
     check(database)
 

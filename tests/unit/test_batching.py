@@ -199,3 +199,17 @@ def test_many_threads_get_their_own_answers() -> None:
         for thread, futures in enumerate(pool.map(ask, range(5))):
             answers = [future.result(WAIT) for future in futures]
             assert answers == [2 * (thread * 1000 + at) for at in range(500)]
+
+
+def test_a_batch_has_no_more_bytes_than_it_may_but_always_one_item() -> None:
+    gate = Gate()
+    made: Batcher[int, int] = Batcher("test", gate, size_of=lambda item: item, max_bytes=10)
+    try:
+        first = made.submit(1)
+        assert gate.entered.wait(WAIT)
+        others = [made.submit(item) for item in (4, 6, 1, 50, 9, 1)]
+        gate.go.set()
+        assert [future.result(WAIT) for future in (first, *others)] == [-1, -4, -6, -1, -50, -9, -1]
+    finally:
+        made.close()
+    assert gate.batches == [[1], [4, 6], [1], [50], [9, 1]]

@@ -1,0 +1,221 @@
+"""What the statements about history read: by an index, in the partitions of the time asked for, and no more (P7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from functools import cache
+from uuid import UUID
+
+import psycopg
+import pytest
+from sqlalchemy import Connection, func, select
+
+from db.engine import Database
+from db.exports import export_piece
+from db.failures import group_failures
+from db.ids import first_id
+from db.migrate import migrate
+from db.models import job_history
+from db.queries import JobFilter
+from db.rollups import Bucket, Dimension, count_anew, recount_next, summarise
+from db.states import Status
+from tests.support.databases import Databases, settings_of
+from tests.support.plans import Node, plan_of
+
+#: Forty thousand jobs over four months back, one in fifty failed, with rollups of forty days by hour.
+HISTORY = """
+DO $$
+BEGIN
+    FOR n IN 1..4 LOOP
+        EXECUTE format(
+            'CREATE TABLE callboard.job_history_%s PARTITION OF callboard.job_history FOR VALUES FROM (%L) TO (%L)',
+            to_char(date_trunc('month', now(), 'UTC') - n * interval '1 month', 'YYYY_MM'),
+            date_trunc('month', now(), 'UTC') - n * interval '1 month',
+            date_trunc('month', now(), 'UTC') - (n - 1) * interval '1 month'
+        );
+    END LOOP;
+END $$;
+INSERT INTO callboard.job_history (
+    id, created_at, type, queue, status, priority, owner, payload, tags, attempt, max_retries, time_limit, started_at,
+    attempt_started_at, finished_at, error
+)
+SELECT
+    (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(n), 19, '0'))::uuid, at,
+    'type-' || n % 10, 'queue-' || n % 5, CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'succeeded' END, 5,
+    'owner-' || n % 97, '{}', jsonb_build_object('n', n::text), 1, 3, 60, at, at, at + interval '1 s',
+    CASE WHEN n % 50 = 0 THEN '{"reason": "exception", "type": "ValueError", "message": "no row 1"}'::jsonb
+    END
+FROM generate_series(1, 40000) AS n,
+    LATERAL (SELECT date_trunc('milliseconds', now() - n * interval '4 minutes') AS at) AS times;
+INSERT INTO callboard.history_rollup (
+    grain, dimension, owner, starts_at, value, jobs, succeeded, failed, cancelled, expired, attempts, waited, ran
+)
+SELECT 'hour', dimension, owner, date_trunc('hour', now(), 'UTC') - n * interval '1 hour', value, 1, 1, 0, 0, 0, 1, 0, 0
+FROM generate_series(0, 960) AS n, (VALUES
+    ('total', NULL, ''), ('type', NULL, 'a'), ('type', NULL, 'b'), ('queue', NULL, 'a'), ('status', NULL, 'succeeded'),
+    ('owner', NULL, 'ann'), ('owner', NULL, 'bob'), ('total', 'ann', ''), ('type', 'ann', 'a'), ('total', 'bob', '')
+) AS kinds (dimension, owner, value);
+"""
+
+Call = Callable[[Connection, datetime], object]
+
+
+@pytest.fixture(scope="module")
+def histories(databases: Databases) -> Iterator[Callable[[str], Database]]:
+    """One history for all tests of this module, which change nothing for good."""
+    with ExitStack() as stack:
+
+        @cache
+        def history(postgres: str) -> Database:
+            settings = settings_of(stack.enter_context(databases.fresh(postgres)))
+            migrate(settings)
+            with psycopg.connect(settings.require_database_url(), autocommit=True) as connection:
+                connection.execute(HISTORY)
+                connection.execute("VACUUM ANALYZE callboard.job_history, callboard.history_rollup")
+            database = Database(settings, role="test")
+            stack.callback(database.close)
+            return database
+
+        yield history
+
+
+@pytest.fixture
+def history(histories: Callable[[str], Database], postgres: str) -> Database:
+    return histories(postgres)
+
+
+def plan(database: Database, call: Call, *, settled: bool = True) -> list[Node]:
+    with database.begin() as connection:
+        now: datetime = connection.execute(select(func.now())).scalar_one()
+        return plan_of(connection, lambda c: call(c, now), settled=settled)
+
+
+def scans(nodes: list[Node], relation: str) -> list[Node]:
+    return [node for node in nodes if (node.relation or node.index or "").startswith(relation)]
+
+
+def rows(nodes: list[Node]) -> float:
+    # A bitmap index scan has the number of pages, not of rows.
+    return sum(node.rows for node in nodes if node.kind != "Bitmap Index Scan")
+
+
+def days(now: datetime, since: int, until: int = 0) -> tuple[datetime, datetime]:
+    hour = Bucket.HOUR.floor(now)
+    return hour - timedelta(days=since), hour - timedelta(days=until)
+
+
+SUMMARIES: dict[str, tuple[Dimension, str | None, int]] = {
+    "all": (Dimension.TOTAL, None, 1),
+    "by type": (Dimension.TYPE, None, 2),
+    "by owner": (Dimension.OWNER, None, 2),
+    "of one owner": (Dimension.TOTAL, "ann", 1),
+    "of one owner by type": (Dimension.TYPE, "ann", 1),
+}
+
+
+@pytest.mark.parametrize("settled", [False, True], ids=["first", "settled"])
+@pytest.mark.parametrize("summary", SUMMARIES)
+def test_a_summary_reads_the_rows_it_shows(history: Database, summary: str, settled: bool) -> None:
+    by, owner, groups = SUMMARIES[summary]
+    nodes = plan(
+        history,
+        lambda c, now: summarise(c, *days(now, 30), bucket=Bucket.HOUR, by=by, owner=owner, groups=20),
+        settled=settled,
+    )
+    assert {node.index for node in scans(nodes, "history_rollup")} == {"history_rollup_key_idx"}
+    assert rows(scans(nodes, "history_rollup")) == 30 * 24 * groups
+    assert scans(nodes, "job") == []
+
+
+@pytest.mark.parametrize("owner", [None, "owner-50"])
+def test_failures_are_found_by_their_time(history: Database, owner: str | None) -> None:
+    nodes = scans(plan(history, lambda c, now: group_failures(c, *days(now, 40, 33), limit=10, owner=owner)), "job")
+    assert {node.kind for node in nodes} <= {"Index Scan", "Bitmap Heap Scan", "Bitmap Index Scan"}
+    assert rows(nodes) <= 7 * 24 * 15 / 50 + 1
+    assert [node for node in nodes if node.rows and node.relation == "job_history_default"] == []
+
+
+def test_failures_of_earlier_months_leave_later_ones_out(history: Database) -> None:
+    with history.begin() as connection:
+        now: datetime = connection.execute(select(func.now())).scalar_one()
+    month = now.replace(day=1) - timedelta(days=40)
+    nodes = plan(history, lambda c, _: group_failures(c, month - timedelta(days=7), month, limit=10), settled=False)
+    read = {node.relation for node in scans(nodes, "job_history_2")}
+    assert read
+    assert max(str(name) for name in read) <= f"job_history_{month:%Y_%m}"
+
+
+def test_the_latest_failures_are_enough(history: Database) -> None:
+    nodes = plan(history, lambda c, now: group_failures(c, *days(now, 100), limit=10, most=20), settled=False)
+    assert rows(scans(nodes, "job_history")) <= 21 * 2
+    with history.begin() as connection:
+        found = group_failures(connection, *days(datetime.now().astimezone(), 100), limit=10, most=20)
+    assert found.complete is False
+    assert sum(group["jobs"] for group in found.groups) == 21
+
+
+EXPORTS: dict[str, JobFilter] = {
+    "all": JobFilter(),
+    "owner": JobFilter(owner="owner-7"),
+    "type": JobFilter(type="type-3"),
+    "failed": JobFilter(statuses=frozenset({Status.FAILED})),
+    "tag that few have": JobFilter(tags={"n": "39999"}),
+    "all conditions": JobFilter(owner="owner-7", type="type-3", queue="q", statuses=frozenset({Status.SUCCEEDED})),
+}
+
+
+@pytest.mark.parametrize("narrowed", EXPORTS)
+def test_a_piece_of_an_export_reads_no_more_than_it_looks_at(history: Database, narrowed: str) -> None:
+    def piece(connection: Connection, now: datetime) -> object:
+        return export_piece(connection, EXPORTS[narrowed], after=first_id(now - timedelta(days=50)), looked_at=100)
+
+    nodes = scans(plan(history, piece), "job_history")
+    assert {node.kind for node in nodes if node.relation != "job_history_default"} <= {"Index Scan"}
+    assert 0 < rows(nodes) <= 100 + 5
+
+
+def test_an_export_of_some_days_leaves_other_months_out(history: Database) -> None:
+    with history.begin() as connection:
+        now: datetime = connection.execute(select(func.now())).scalar_one()
+    month = (now.replace(day=1) - timedelta(days=40)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    wanted = JobFilter(created_after=month + timedelta(days=2), created_before=month + timedelta(days=3))
+
+    def piece(connection: Connection, _: datetime) -> object:
+        return export_piece(connection, wanted, after=None, looked_at=100)
+
+    nodes = scans(plan(history, piece), "job_history")
+    assert {node.relation for node in nodes} == {f"job_history_{month:%Y_%m}"}
+    assert rows(nodes) <= 100
+
+
+def test_all_pieces_are_the_whole(history: Database) -> None:
+    with history.begin() as connection:
+        seen: list[UUID] = []
+        last: UUID | None = None
+        while True:
+            piece = export_piece(connection, JobFilter(owner="owner-7", queue="queue-2"), after=last, looked_at=50)
+            seen += [row["id"] for row in piece.rows]
+            last = piece.last
+            if last is None:
+                break
+        statement = (
+            select(job_history.c.id)
+            .where(job_history.c.owner == "owner-7", job_history.c.queue == "queue-2")
+            .order_by(job_history.c.id)
+        )
+        assert seen == list(connection.execute(statement).scalars())
+
+
+def test_counting_an_hour_anew_reads_that_hour(history: Database) -> None:
+    def recount(connection: Connection, now: datetime) -> None:
+        moment = now - timedelta(days=70)
+        count_anew(connection, moment, moment)
+        recount_next(connection)
+
+    nodes = scans(plan(history, recount, settled=False), "job_history")
+    assert {node.kind for node in nodes if node.relation != "job_history_default"} <= {
+        "Bitmap Heap Scan", "Bitmap Index Scan", "Index Scan",
+    }  # fmt: skip
+    assert rows(nodes) <= 16
