@@ -12,12 +12,14 @@ from actors.registry import (
     DEFAULT_MAX_RETRIES,
     DEFAULT_MIN_BACKOFF,
     DEFAULT_TIME_LIMIT,
+    Isolation,
     JobType,
     Registry,
     first_paragraph,
     registry,
     source_of,
 )
+from actors.sizes import bytes_of
 
 
 class DramatiqActor(Protocol):
@@ -38,12 +40,20 @@ class ActorCall(BaseModel):
     kwargs: dict[str, Any] = {}
 
 
-def adopt(actor: DramatiqActor, *, name: str | None = None, into: Registry = registry) -> JobType:
+def adopt(
+    actor: DramatiqActor,
+    *,
+    name: str | None = None,
+    isolation: Isolation = "thread",
+    memory_limit: int | str | None = None,
+    into: Registry = registry,
+) -> JobType:
     """Make a ``@dramatiq.actor`` a job type, named like the actor unless ``name`` says otherwise.
 
     Clients submit ``{"args": [...], "kwargs": {...}}``. The actor's options carry over: ``max_retries``,
     ``min_backoff``, ``max_backoff`` and ``time_limit`` (milliseconds there, seconds here), ``throws`` and
     ``retry_when``. Dramatiq's ``priority`` orders actors inside a worker and is another thing than a job's: left out.
+    ``isolation`` and ``memory_limit`` are as for :func:`~actors.registry.job`.
 
     Raises:
         ConfigurationError: the name is taken, or an option is out of range.
@@ -61,6 +71,8 @@ def adopt(actor: DramatiqActor, *, name: str | None = None, into: Registry = reg
         time_limit=_seconds(options.get("time_limit"), DEFAULT_TIME_LIMIT),
         throws=(throws,) if isinstance(throws, type) else tuple(throws),
         retry_when=options.get("retry_when"),
+        isolation=isolation,
+        memory_limit=None if memory_limit is None else bytes_of(memory_limit),
         payload=TypeAdapter(ActorCall),
         result=TypeAdapter(Any),
         description=first_paragraph(actor.fn),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 
@@ -85,4 +85,54 @@ class Run(Protocol):
             db.errors.Unavailable: storage or database cannot be reached.
             OSError: the path cannot be read.
         """
+        ...
+
+    def checkpoint(self, data: Any) -> None:
+        """Store where the work stands, for the attempt that may have to go on from here; it is durable on return.
+
+        It replaces the one before. Not a place to stop: a handler that was told to may still call it. This call is a
+        transaction and blocks: call it at the ends of parts, not of rows; in an ``async def``, give it to a thread.
+
+        Args:
+            data: what has a JSON form, at most 1 MiB of it.
+
+        Raises:
+            actors.interrupts.JobInterrupted: the attempt is not ours any more. Nothing is stored.
+            db.errors.InvalidInput: the data has no JSON form.
+            db.errors.TooLarge: it has more than 1 MiB.
+            db.errors.Unavailable: the attempt is to stop, and the database cannot be reached. Without the first, the
+                call waits for the second.
+        """
+        ...
+
+    @property
+    def restored(self) -> Any:
+        """Data of the last checkpoint of an earlier attempt, as plain JSON types, or None. Blocks when first read."""
+        ...
+
+    def once(self, key: str, function: Callable[[], Any]) -> Any:
+        """Return what ``function()`` returned in the attempt that completed it; call it if none has.
+
+        Its result is durable on return, for as long as the job may run again. A process that dies inside leaves
+        nothing, so the next attempt calls the function again: hand :meth:`token` to a service that can tell. Blocks,
+        as :meth:`checkpoint`.
+
+        Args:
+            key: which part of the job this is, 1 to 200 characters; not to be used by two threads at a time.
+            function: does it and returns what has a JSON form, at most 1 MiB of it.
+
+        Returns:
+            The result as plain JSON types, the first time too.
+
+        Raises:
+            actors.interrupts.JobInterrupted: as :meth:`check`, before the function is called; and when the attempt is
+                not ours any more.
+            db.errors.InvalidInput: the key is too long, or the result has no JSON form.
+            db.errors.TooLarge: the result has more than 1 MiB.
+            db.errors.Unavailable: as :meth:`checkpoint`.
+        """
+        ...
+
+    def token(self, key: str) -> UUID:
+        """Return an id that is the same in all attempts of this job: an idempotency key for an outside service."""
         ...

@@ -30,7 +30,7 @@ class CoroutineRunner:
 
         async def supervised() -> None:
             task = asyncio.ensure_future(coroutine)
-            interrupter.enforce_by(lambda: _cancel(loop, task))
+            interrupter.enforce_by(lambda: _cancel(loop, task), in_handler=lambda: _current_task() is task)
             try:
                 ended.set_result(await task)
             except asyncio.CancelledError:
@@ -56,6 +56,13 @@ class CoroutineRunner:
                 self._thread = threading.Thread(target=self._loop.run_forever, name="coroutines", daemon=True)
                 self._thread.start()
             return self._loop
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # a thread without a loop
+        return None
 
 
 def _cancel(loop: asyncio.AbstractEventLoop, task: asyncio.Future[Any]) -> None:

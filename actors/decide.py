@@ -72,20 +72,33 @@ def after_exception(
 
 
 def after_interruption(
-    job_type: JobType, job: ClaimedJob, why: Interruption, *, uniform: Callable[[], float] = random.random
+    job_type: JobType,
+    job: ClaimedJob,
+    why: Interruption,
+    *,
+    where: str | None = None,
+    uniform: Callable[[], float] = random.random,
 ) -> Outcome | None:
-    """Decide after the handler was stopped; None: the attempt is not ours any more, there is nothing to record."""
+    """Decide after the handler was stopped; None: the attempt is not ours any more, there is nothing to record.
+
+    ``where``: the handler's stack as it was stopped, if it is known.
+    """
+    stack = None if where is None else shortened(where, _LONGEST_TRACEBACK)
     match why:
         case Interruption.LEASE_LOST:
             return None
         case Interruption.SHUTDOWN:
             return Outcome.release()
         case Interruption.CANCELLED:
-            error = JobError(Reason.CANCELLED, "Cancelled", "Cancelled while it ran.", job.attempt)
+            error = JobError(Reason.CANCELLED, "Cancelled", "Cancelled while it ran.", job.attempt, stack)
             return Outcome.cancel(error)
         case Interruption.TIME_LIMIT:
             error = JobError(
-                Reason.TIME_LIMIT, "TimeLimit", f"Ran longer than its time limit of {job.time_limit:g} s.", job.attempt
+                Reason.TIME_LIMIT,
+                "TimeLimit",
+                f"Ran longer than its time limit of {job.time_limit:g} s.",
+                job.attempt,
+                stack,
             )
             policy = RetryPolicy(job.max_retries, job_type.min_backoff, job_type.max_backoff)
             return _retry_or_fail(error, decide_retry(policy, job.retries, random=uniform))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from db.transitions import Claim, mark_dispatched, promote, undispatch
 _log = structlog.get_logger(__name__)
 
 _PROMOTE_AT_ONCE = 1000
+_READY_FOR = 30.0
 _BROKER_PAUSES = (0.5, 1.0, 2.0, 5.0)
 
 
@@ -38,6 +40,7 @@ class Dispatcher:
         self._heard = False
         self._next_reconcile = 0.0
         self._broker_failures = 0
+        self._last_round = -math.inf
         self._lost_all = owns_transport
         self._windows = Windows()
         self._loop = Loop("dispatcher", self._step, interval=settings.dispatch_poll_interval)
@@ -47,6 +50,11 @@ class Dispatcher:
     def alive(self) -> bool:
         """Whether the dispatcher's thread runs."""
         return self._loop.alive
+
+    @property
+    def ready(self) -> bool:
+        """Whether database and broker let it do a round of its work in the last half minute."""
+        return time.monotonic() - self._last_round < _READY_FOR
 
     def start(self) -> None:
         self._listener.start()
@@ -75,6 +83,7 @@ class Dispatcher:
         except TransportError as error:
             return self._broker_away(error)
         self._broker_failures = 0
+        self._last_round = time.monotonic()
         if heard:
             # After the dispatch, which must not wait for it: what became known may be due before what was known.
             self._look_ahead()

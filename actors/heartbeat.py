@@ -68,6 +68,16 @@ class Heartbeat:
             raise Unavailable("This worker is not registered yet.")
         return self._boot_id, self._name
 
+    @property
+    def registered(self) -> bool:
+        """Whether this process may claim jobs."""
+        return self._registered.is_set()
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._loop.alive
+
     def start(self) -> None:
         self._loop.start()
 

@@ -54,6 +54,11 @@ class Journal:
         """
         return self._entries.write(_End(ending, last_report)) is True
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._entries.alive
+
     def close(self) -> None:
         """Write what is pending, and take no more."""
         self._entries.close()

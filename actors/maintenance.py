@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import UUID
 
 import structlog
 from sqlalchemy import Connection
@@ -14,6 +15,7 @@ from actors.retention import Retention
 from actors.rollups import Rollups
 from db.dispatch import notify_dispatcher
 from db.engine import Database
+from db.memos import forget_memos
 from db.partitions import ensure_partitions
 from db.rate_limits import forget_full_buckets
 from db.settings import Settings
@@ -41,6 +43,7 @@ class Maintenance:
             Loop("expire", self._led("expire", _expire), interval=min(1.0, settings.maintenance_interval)),
             Loop("partitions", self._led("partitions", self._partitions), interval=_PARTITIONS_EVERY),
             Loop("forget", self._led("forget", _forget), interval=_FORGET_EVERY),
+            Loop("forget memos", self._forget_memos, interval=_FORGET_EVERY),
             Loop("rollups", Rollups(settings, database).follow, interval=settings.maintenance_interval),
             Loop("retention drop", retention.drop, interval=_RETENTION_EVERY),
             Loop("retention sweep", retention.sweep, interval=_RETENTION_EVERY),
@@ -69,6 +72,12 @@ class Maintenance:
             _log.warning("worker_lost", worker=name, worker_id=str(worker_id))
         if rescue(connection):
             notify_dispatcher(connection)
+
+    def _forget_memos(self) -> None:
+        position: UUID | None = UUID(int=0)
+        while position is not None:
+            with self._database.begin() as connection:
+                position = forget_memos(connection, position) if leads(connection, "forget memos") else None
 
     def _partitions(self, connection: Connection) -> None:
         for name in ensure_partitions(connection, self._settings.partitions_ahead):

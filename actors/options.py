@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
 from actors.http_errors import HTTPClientError
+from actors.registry import Isolation
+from actors.sizes import bytes_of
 
 
 class JobOptions(TypedDict, total=False):
@@ -21,10 +23,15 @@ class JobOptions(TypedDict, total=False):
     highest_time_limit: float
     retry_when: Callable[[int, BaseException], bool] | None
     throws: Sequence[type[BaseException]]
+    isolation: Isolation
+    memory_limit: int | str
     description: str
     example: Any
 
 
 def fields_of(options: JobOptions) -> dict[str, Any]:
     """Return the fields of a :class:`~actors.registry.JobType` that the options say something about."""
-    return {**options, "throws": (HTTPClientError, *options.get("throws", ()))}
+    fields: dict[str, Any] = {**options, "throws": (HTTPClientError, *options.get("throws", ()))}
+    if "memory_limit" in options:
+        fields["memory_limit"] = bytes_of(options["memory_limit"])
+    return fields

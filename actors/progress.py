@@ -64,6 +64,11 @@ class ProgressWriter:
         self._writing = threading.Lock()
         self._loop = Loop("progress", self._write, interval=interval, jitter=0)
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._loop.alive
+
     def start(self) -> None:
         self._loop.start()
 

@@ -6,6 +6,7 @@ Imports no Dramatiq, so the api can describe and validate jobs without it.
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import inspect
 import re
@@ -13,11 +14,12 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 
 from actors.context import Run
+from actors.sizes import bytes_of
 from db.errors import ConfigurationError, FieldError, InvalidInput, UnknownJobType
 from db.retry import RetryPolicy
 
@@ -31,7 +33,10 @@ DEFAULT_MIN_BACKOFF: Final = 15.0
 DEFAULT_MAX_BACKOFF: Final = 7 * 86_400.0
 LONGEST_TIME_LIMIT: Final = 7 * 86_400.0
 MOST_RETRIES: Final = 100
+LEAST_MEMORY_LIMIT: Final = 64 * 2**20
 ENTRY_POINT_GROUP: Final = "callboard.jobs"
+
+Isolation = Literal["thread", "process"]
 
 _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 
@@ -69,6 +74,10 @@ class JobType:
     is_async: bool = False
     spreads_payload: bool = False
     """The payload is ``{"args": [...], "kwargs": {...}}`` and is spread over the call: an adopted Dramatiq actor."""
+    isolation: Isolation = "thread"
+    """Where the handler runs: in a thread of the worker, or in a process of its own that can be killed."""
+    memory_limit: int | None = None
+    """Bytes that this process and its children may have; None: any number."""
     internal: bool = False
     """Only Callboard itself submits it: clients can neither submit nor see the type."""
     source: str = ""
@@ -165,12 +174,14 @@ class Registry:
         return chosen
 
 
-def _check(job_type: JobType) -> None:
-    def refuse(what: str, value: object, allowed: str) -> typing.NoReturn:
-        raise ConfigurationError(
-            f"Job type {job_type.name!r} at {job_type.source}: {what} is {value!r}, but must be {allowed}."
-        )
+def _refuse(job_type: JobType, what: str, value: object, allowed: str) -> typing.NoReturn:
+    raise ConfigurationError(
+        f"Job type {job_type.name!r} at {job_type.source}: {what} is {value!r}, but must be {allowed}."
+    )
 
+
+def _check(job_type: JobType) -> None:
+    refuse = functools.partial(_refuse, job_type)
     if not _NAME.fullmatch(job_type.name):
         refuse("its name", job_type.name, "1 to 200 letters, digits or any of _ . / : -")
     if not _QUEUE_NAME.fullmatch(job_type.queue):
@@ -193,6 +204,18 @@ def _check(job_type: JobType) -> None:
         refuse(
             "backoff", (job_type.min_backoff, job_type.max_backoff), "0 <= min_backoff <= max_backoff <= 604800 seconds"
         )
+    _check_isolation(job_type)
+
+
+def _check_isolation(job_type: JobType) -> None:
+    refuse = functools.partial(_refuse, job_type)
+    if job_type.isolation not in typing.get_args(Isolation):
+        refuse("isolation", job_type.isolation, "'thread' or 'process'")
+    if job_type.memory_limit is not None:
+        if job_type.isolation != "process":
+            refuse("memory_limit", job_type.memory_limit, "left out without isolation='process'")
+        if job_type.memory_limit < LEAST_MEMORY_LIMIT:
+            refuse("memory_limit", job_type.memory_limit, "64 MiB or more")
 
 
 #: What ``@job`` adds to. A process that serves loads it once, with :func:`load_job_types`.
@@ -212,6 +235,8 @@ def job(
     highest_time_limit: float = LONGEST_TIME_LIMIT,
     retry_when: Callable[[int, BaseException], bool] | None = None,
     throws: type[BaseException] | Sequence[type[BaseException]] = (),
+    isolation: Isolation = "thread",
+    memory_limit: int | str | None = None,
     description: str | None = None,
     example: Any = None,
     internal: bool = False,
@@ -233,6 +258,8 @@ def job(
         highest_max_retries, highest_time_limit: the most that a submission may ask for.
         retry_when: given retries spent and the exception, says whether to try again; replaces ``max_retries``.
         throws: exceptions that fail the job at once.
+        isolation: ``"process"``: the handler runs in a process of its own, which is killed when it does not stop.
+        memory_limit: the most memory of that process and its children, in bytes or as ``"512MiB"``; from 64 MiB.
         description: for people; the docstring's first paragraph if not given.
         example: a payload to show in the documentation.
         internal: only Callboard itself submits it, not clients.
@@ -259,6 +286,8 @@ def job(
                 highest_time_limit=float(highest_time_limit),
                 retry_when=retry_when,
                 throws=(throws,) if isinstance(throws, type) else tuple(throws),
+                isolation=isolation,
+                memory_limit=None if memory_limit is None else bytes_of(memory_limit),
                 payload=json_adapter(payload_type, "payload", name, source),
                 result=json_adapter(hints.get("return", Any), "result", name, source),
                 description=description if description is not None else first_paragraph(function),

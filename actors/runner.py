@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from uuid import UUID
 
 import structlog
-from pydantic import ValidationError
 
 from actors import decide
 from actors.coroutines import CoroutineRunner
-from actors.interrupts import Interrupter, JobInterrupted
+from actors.handler import run_handler
+from actors.interrupts import Interrupter, StopRequest
+from actors.isolation.attempt import IsolatedAttempt
+from actors.isolation.errors import HandlerProcessDied
+from actors.isolation.pool import ProcessPool
 from actors.journal import Journal
 from actors.metrics import ATTEMPT_DURATION, BUSY_THREADS
 from actors.progress import Progress, ProgressWriter
@@ -21,7 +26,6 @@ from actors.running import RunningAttempt, RunningAttempts
 from db.engine import Database
 from db.outcome import Outcome
 from db.settings import Settings
-from db.states import AttemptOutcome
 from db.storage import Storage
 from db.transitions import Claim, ClaimedJob, Ending
 
@@ -49,6 +53,7 @@ class Runner:
         self._running = running
         self._progress_writer = progress_writer
         self._coroutines = CoroutineRunner()
+        self._processes = ProcessPool(settings)
         self._journal = Journal(database, identity)
 
     def run(self, job_id: UUID, attempt: int) -> None:
@@ -63,71 +68,95 @@ class Runner:
             return
         key = (job.id, job.attempt)
         self._running.hold(key)
+        ours = True
         try:
             with BUSY_THREADS.track_inprogress():
                 begun = time.monotonic()
-                ended = self._run_claimed(job)
-                ATTEMPT_DURATION.labels(job.type, ended or "lost").observe(time.monotonic() - begun)
+                progress = Progress(job.id, job.attempt)
+                self._progress_writer.add(progress)
+                outcome = self._outcome(job, progress)
+                ours = self._running.handler_ended(key)
+                if ours:
+                    self._record(job, progress, outcome, begun)
+                else:
+                    _log.warning("given_up_handler_ended", **_context(job))
         finally:
-            self._running.drop(key)
+            if ours:
+                self._running.drop(key)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread that claims and records runs."""
+        return self._journal.alive
 
     def close(self) -> None:
         """Write what is pending and stop the threads."""
         self._journal.close()
         self._coroutines.stop()
-
-    def _run_claimed(self, job: ClaimedJob) -> AttemptOutcome | None:
-        """Run the attempt and record how it ended; None when it was not ours any more."""
-        progress = Progress(job.id, job.attempt)
-        self._progress_writer.add(progress)
-        try:
-            outcome = self._outcome(job, progress)
-        finally:
-            last_report = self._progress_writer.last_report(progress)
-        if outcome is None:
-            _log.warning("lease_lost", job_id=str(job.id), job_type=job.type, attempt=job.attempt)
-            return None
-        if not self._journal.end(Ending(job.id, job.attempt, outcome), last_report):
-            _log.warning("fenced_out", job_id=str(job.id), job_type=job.type, attempt=job.attempt)
-            return None
-        return outcome.attempt
+        self._processes.close()
 
     def _outcome(self, job: ClaimedJob, progress: Progress) -> Outcome | None:
         """Run the handler and return its outcome; None when the attempt is not ours any more."""
         if job.type not in self._registry:
             return decide.unknown_type(job)
         job_type = self._registry.get(job.type)
-        try:
-            payload = job_type.payload.validate_json(job.payload)
-        except ValidationError as error:
-            return decide.invalid_payload(job, error)
+        if job_type.isolation == "process":
+            return self._outcome_of_process(job_type, job, progress)
         interrupter = Interrupter()
         run = AttemptRun(job, interrupter, progress, self._database, self._storage)
-        key = (job.id, job.attempt)
-        self._running.handler_starts(key, RunningAttempt(interrupter, job.time_limit))
+        give_up = partial(self._give_up, job_type, job, progress, interrupter, time.monotonic())
+        self._running.handler_starts((job.id, job.attempt), RunningAttempt(interrupter, job.time_limit, give_up))
         try:
-            value = interrupter.run(lambda: self._call(job_type, payload, run, interrupter))
-        except BaseException as error:  # noqa: BLE001 - a handler may raise anything, and each has an outcome
-            return self._after_error(job_type, job, interrupter, error)
+            return run_handler(
+                job_type, job, run, interrupter, self._coroutines, max_result_bytes=self._settings.max_result_bytes
+            )
         finally:
-            self._running.handler_ended(key)
             run.close()
-        return decide.after_return(job_type, job, value, max_result_bytes=self._settings.max_result_bytes)
 
-    def _call(self, job_type: JobType, payload: object, run: AttemptRun, interrupter: Interrupter) -> object:
-        called = job_type.call(payload, run)
-        return self._coroutines.run(called, interrupter) if job_type.is_async else called
+    def _outcome_of_process(self, job_type: JobType, job: ClaimedJob, progress: Progress) -> Outcome | None:
+        try:
+            attempt = IsolatedAttempt(self._processes, job_type, job)
+        except HandlerProcessDied as error:
+            _log.error("handler_process_not_started", error=str(error), **_context(job))
+            return decide.after_exception(job_type, job, error)
+        run = AttemptRun(job, attempt.stop, progress, self._database, self._storage)
+        self._running.handler_starts(
+            (job.id, job.attempt), RunningAttempt(attempt.stop, job.time_limit, attempt.stop.kill)
+        )
+        try:
+            return attempt.outcome(run, progress)
+        finally:
+            run.close()
 
-    def _after_error(
-        self, job_type: JobType, job: ClaimedJob, interrupter: Interrupter, error: BaseException
-    ) -> Outcome | None:
-        context = {"job_id": str(job.id), "job_type": job.type, "attempt": job.attempt}
-        if interrupter.reason is not None:
-            _log.info("attempt_interrupted", reason=str(interrupter.reason), **context)
-            return decide.after_interruption(job_type, job, interrupter.reason)
-        if isinstance(error, JobInterrupted):
-            # Raised by the handler itself; it means "stop me", and only a failure can say that.
-            error = RuntimeError("The handler raised JobInterrupted, though nobody had asked it to stop.")
-        outcome = decide.after_exception(job_type, job, error)
-        _log.warning("attempt_failed", outcome=str(outcome.status), error=type(error).__name__, **context)
-        return outcome
+    def _give_up(self, job_type: JobType, job: ClaimedJob, progress: Progress, stop: StopRequest, begun: float) -> None:
+        """Record the end of an attempt whose thread does not come back, and have this process replaced."""
+        key = (job.id, job.attempt)
+        if stop.reason is None or not self._running.give_up(key):
+            return
+        outcome = decide.after_interruption(job_type, job, stop.reason)
+        _log.error("handler_hangs", reason=str(stop.reason), **_context(job))
+        self._running.replace_process(f"a handler of {job.type!r} hangs in its thread")
+
+        def record() -> None:
+            try:
+                self._record(job, progress, outcome, begun)
+            finally:
+                self._running.drop(key)
+
+        # The database may be away for a while, and the caller watches over other attempts.
+        threading.Thread(target=record, name="record", daemon=True).start()
+
+    def _record(self, job: ClaimedJob, progress: Progress, outcome: Outcome | None, begun: float) -> None:
+        """Record how the attempt ended, if it is still ours to end."""
+        last_report = self._progress_writer.last_report(progress)
+        if outcome is None:
+            _log.warning("lease_lost", **_context(job))
+        elif not self._journal.end(Ending(job.id, job.attempt, outcome), last_report):
+            _log.warning("fenced_out", **_context(job))
+            outcome = None
+        ended = outcome.attempt if outcome is not None else "lost"
+        ATTEMPT_DURATION.labels(job.type, ended).observe(time.monotonic() - begun)
+
+
+def _context(job: ClaimedJob) -> dict[str, object]:
+    return {"job_id": str(job.id), "job_type": job.type, "attempt": job.attempt}

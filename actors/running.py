@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from actors.interrupts import Interrupter, Interruption
+from actors.interrupts import Interruption, StopRequest
 from actors.loop import Loop
 from db.engine import Database
 from db.workers import StopReason, stop_requests
@@ -25,8 +26,10 @@ _INTERRUPTION = {
 class RunningAttempt:
     """A handler that runs now."""
 
-    interrupter: Interrupter
+    interrupter: StopRequest
     time_limit: float
+    give_up: Callable[[], None]
+    """Called, again and again, while it should have ended and has not: end the attempt without its help."""
     started: float = field(default_factory=time.monotonic)
 
 
@@ -38,6 +41,7 @@ class RunningAttempts:
 
     def __init__(self) -> None:
         self._held: dict[AttemptKey, RunningAttempt | None] = {}
+        self._given_up: set[AttemptKey] = set()
         self._changed = threading.Condition()
         self._replacement: str | None = None
 
@@ -66,15 +70,27 @@ class RunningAttempts:
         with self._changed:
             self._held[key] = attempt
 
-    def handler_ended(self, key: AttemptKey) -> None:
-        """From here on the attempt only waits for its record."""
+    def handler_ended(self, key: AttemptKey) -> bool:
+        """From here on the attempt only waits for its record; False: it has been given up, so others see to that."""
         with self._changed:
+            if key in self._given_up:
+                return False
             self._held[key] = None
+            return True
+
+    def give_up(self, key: AttemptKey) -> bool:
+        """From here on the handler's end changes nothing, and the caller records the attempt; False: it has ended."""
+        with self._changed:
+            if self._held.get(key) is None:
+                return False
+            self._held[key] = None
+            self._given_up.add(key)
+            return True
 
     def drop(self, key: AttemptKey) -> None:
         """Note that an attempt has been recorded, or is not ours any more."""
         with self._changed:
-            del self._held[key]
+            self._held.pop(key, None)
             self._changed.notify_all()
 
     def held(self) -> list[AttemptKey]:
@@ -110,6 +126,11 @@ class Watch:
         # A loop of its own: a slow database must not delay time limits.
         self._requests = Loop("watch-requests", self._look_for_requests, interval=check_interval)
 
+    @property
+    def alive(self) -> bool:
+        """Whether its threads run."""
+        return self._deadlines.alive and self._requests.alive
+
     def start(self) -> None:
         self._deadlines.start()
         self._requests.start()
@@ -124,6 +145,8 @@ class Watch:
             if now - attempt.started > attempt.time_limit:
                 attempt.interrupter.interrupt(Interruption.TIME_LIMIT)
             attempt.interrupter.enforce()
+            if attempt.interrupter.overdue:
+                attempt.give_up()
 
     def _look_for_requests(self) -> None:
         # An attempt younger than this cannot have been cancelled long ago; short jobs are never asked about.

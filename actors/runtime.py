@@ -6,14 +6,18 @@ no job's state depends on one (Dramatiq logs what a hook raises and goes on).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty
 from uuid import UUID
 
 import dramatiq
 import structlog
 from dramatiq import Broker, Middleware, Worker
 
-from actors.broker import FALLBACK_ACTOR, JobBroker
+from actors.broker import FALLBACK_ACTOR, JobBroker, JobMessage
+from actors.health import Health, JobCount
 from actors.heartbeat import Heartbeat
 from actors.interrupts import Interruption
 from actors.metrics import THREADS
@@ -29,14 +33,31 @@ _log = structlog.get_logger(__name__)
 
 # How long handlers have to end after they were interrupted at shutdown.
 _INTERRUPT_GRACE = 5.0
+_TICK = 0.05
 
 
 class WorkerRuntime(Middleware):
     """Registers the worker, runs its jobs, and lets them end when it shuts down."""
 
-    def __init__(self, settings: Settings, registry: Registry, *, name: str | None = None) -> None:
-        """``name``: what operators see of this worker; host and pid if None."""
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        *,
+        name: str | None = None,
+        max_jobs: int | None = None,
+        max_memory: int | None = None,
+        hurried: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """
+        Args:
+            name: what operators see of this worker; host and pid if None.
+            max_jobs: about so many jobs, then the process asks to be replaced; None: any number.
+            max_memory: bytes of resident memory that it asks to be replaced with; None: any number.
+            hurried: whether jobs are to be interrupted at shutdown without waiting for ``shutdown_grace``.
+        """
         self._settings = settings
+        self._hurried = hurried
         self._registry = registry
         self._name = name
         self._database = Database(settings, role="worker")
@@ -44,6 +65,9 @@ class WorkerRuntime(Middleware):
         self._progress = ProgressWriter(self._database, interval=settings.progress_interval)
         self._watch = Watch(self._running, self._database, check_interval=settings.stop_check_interval)
         self._heartbeat: Heartbeat | None = None
+        self._health: Health | None = None
+        self._job_count = JobCount(self._running, max_jobs)
+        self._max_memory = max_memory
         self._runner = Runner(
             settings,
             registry,
@@ -53,6 +77,7 @@ class WorkerRuntime(Middleware):
             self._progress,
             self._identity,
         )
+        self._broker: JobBroker | None = None
         self._worker: Worker | None = None
 
     @property
@@ -75,19 +100,43 @@ class WorkerRuntime(Middleware):
             _declare_actor(broker, job_type.name, job_type.queue, self._run)
         _declare_actor(broker, FALLBACK_ACTOR, next(iter(self._registry)).queue, self._run)
 
-    def dead_threads(self) -> list[str]:
-        """Return the names of threads that ended though the worker runs: it should be replaced."""
-        if self._worker is None:
-            return []
-        threads = [*self._worker.workers, *self._worker.consumers.values()]
-        return [thread.name for thread in threads if not thread.is_alive()]
+    @property
+    def replacement(self) -> str | None:
+        """Why this process should end when its jobs are done, and be replaced; or None."""
+        return self._running.replacement
 
-    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 - Dramatiq calls it
+    def take_no_more(self) -> None:
+        """Take no more jobs, for good; those that run go on. Safe to call from any thread, and again."""
+        if self._worker is None or self._heartbeat is None or self._broker is None:
+            return
+        self._heartbeat.drain()
+        self._broker.drain()
+        for thread in self._worker.workers:
+            thread.stop()
+
+    def drained(self) -> bool:
+        """After :meth:`take_no_more`: hand back what nobody has begun, and return whether no job can run any more."""
+        if self._worker is None:
+            return True
+        with suppress(Empty):
+            while True:
+                message = self._worker.work_queue.get_nowait().message
+                assert isinstance(message, JobMessage)  # noqa: S101 (our brokers make no others)
+                message.hand_back()
+        return not any(thread.is_alive() for thread in self._worker.workers)
+
+    def defects(self) -> list[str]:
+        """Return what has died or got stuck in this process: it should be replaced, even if jobs are lost to it."""
+        return [] if self._health is None else self._health.defects()
+
+    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
+        assert isinstance(broker, JobBroker)  # noqa: S101 (see declare())
+        self._broker = broker
         self._worker = worker
         # As many as run: what is taken ahead waits behind running jobs while other workers may be idle, and hides from
         # priorities that come later. The claim of the next job overlaps with the end of this one in other threads.
         worker.queue_prefetch = self._settings.worker_prefetch or worker.worker_threads
-        self._heartbeat = Heartbeat(
+        self._heartbeat = heartbeat = Heartbeat(
             self._database,
             self._running,
             name=self._name,
@@ -100,19 +149,41 @@ class WorkerRuntime(Middleware):
         self._heartbeat.start()
         self._progress.start()
         self._watch.start()
+        self._health = Health(
+            worker,
+            broker,
+            self._running,
+            parts={
+                "heartbeat": lambda: heartbeat.alive,
+                "watch": lambda: self._watch.alive,
+                "progress": lambda: self._progress.alive,
+                "journal": lambda: self._runner.alive,
+            },
+            registered=lambda: heartbeat.registered,
+            max_memory=self._max_memory,
+        )
+
+    def after_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
+        if self._health is not None:  # from here on all threads are there
+            self._health.start()
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
         """Take no more jobs, let those that run end, interrupt those that do not."""
-        if self._heartbeat is not None:
-            self._heartbeat.drain()
-        for thread in worker.workers:
-            thread.stop()
-        if not self._running.wait_until_none(self._settings.shutdown_grace):
-            _log.info("shutdown_interrupts", jobs=len(self._running))
+        self.take_no_more()
+        give_up_at = time.monotonic() + self._settings.shutdown_grace
+        while not self.drained() and time.monotonic() < give_up_at and not self._hurried():
+            time.sleep(_TICK)
+        if self.drained():
+            return
+        _log.info("shutdown_interrupts", jobs=len(self._running))
+        give_up_at = time.monotonic() + _INTERRUPT_GRACE
+        while not self.drained() and time.monotonic() < give_up_at:
             self._running.interrupt_all(Interruption.SHUTDOWN)
-            self._running.wait_until_none(_INTERRUPT_GRACE)
+            time.sleep(_TICK)
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
+        if self._health is not None:
+            self._health.stop()
         self._watch.stop()
         self._progress.stop()
         self._runner.close()
@@ -127,6 +198,9 @@ class WorkerRuntime(Middleware):
 
     def _run(self, job_id: str, attempt: int) -> None:
         self._runner.run(UUID(job_id), attempt)
+        self._job_count.one_more()
+        if self._running.replacement is not None:
+            self.take_no_more()
 
 
 def _declare_actor(broker: JobBroker, name: str, queue: str, run: Callable[[str, int], None]) -> None:

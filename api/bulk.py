@@ -9,13 +9,12 @@ from sqlalchemy import Connection
 from api import documents
 from api.auth import AsCaller
 from api.bodies import json_body, parse
-from api.errors import IdempotencyKeyReused
 from api.filters import tags_of
 from api.identity import actor_of
 from api.prefer import Preference
 from api.schemas import BulkFilter, BulkJobs
 from api.services import services_of
-from api.submit import Submitted, accepted, idempotency_key
+from api.submit import Submitted, accepted, idempotency_key, require_answer
 from db import transitions
 from db.audit import write_audit
 from db.bulk import QUEUE, BulkOrder, bulk_job
@@ -51,11 +50,7 @@ async def act_on_jobs(request: Request, caller: AsCaller) -> Response:
         return submission
 
     submission = await services.threads.run(submit)
-    if submission.kind is SubmissionKind.KEY_REUSED:
-        raise IdempotencyKeyReused(
-            "This Idempotency-Key was used for another request. Use a new key for a new request.",
-            [FieldError("was used for another request", "/headers/Idempotency-Key")],
-        )
+    require_answer(submission)
     services.submissions.wake_dispatcher()
     job_id = submission.job_ids[0]
     replayed = submission.kind is SubmissionKind.REPLAYED

@@ -9,7 +9,6 @@ from typing import Final, Protocol
 from uuid import UUID
 
 import orjson
-from sqlalchemy import RowMapping
 
 from api.filters import includes
 from api.outbox import Outbox
@@ -20,6 +19,7 @@ from db.changes import Changes
 from db.queries import JobFilter
 from db.snapshots import Moment
 from db.states import Status
+from db.views import JobView
 
 #: Jobs that wait, of which the hub remembers what it told: their messages are confirmed, which changes nothing to see.
 _REMEMBERED: Final = 20_000
@@ -40,7 +40,7 @@ class Subscriber:
     outbox: Outbox
     last: bytes = field(default=b"", init=False)
 
-    def wants(self, row: RowMapping, transaction: int) -> bool:
+    def wants(self, row: JobView, transaction: int) -> bool:
         """Whether the job is to be told, whose present state this transaction wrote."""
         return not self.moment.sees(transaction) and includes(self.wanted, row)
 
@@ -104,7 +104,7 @@ class ChangeHub:
             self._look_of = None
         return bool(changes.rows)
 
-    def _written_by(self, row: RowMapping) -> int:
+    def _written_by(self, row: JobView) -> int:
         """Return the transaction that brought about what is to be seen of the job."""
         transaction: int = row["transaction"]
         if row["status"] != Status.QUEUED:
@@ -134,6 +134,6 @@ class _Look:
         self.until: Moment | None = None
 
 
-def encoded(row: RowMapping) -> bytes:
+def encoded(row: JobView) -> bytes:
     """Return the job as it is sent, without an id."""
     return body_of("job", orjson.dumps(job(row, result=False)))

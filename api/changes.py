@@ -7,7 +7,7 @@ from uuid import UUID
 
 import anyio.to_thread
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 
 from api import documents
 from api.auth import AsCaller, Caller
@@ -25,6 +25,7 @@ from db.files import delete_bytes
 from db.outputs import delete_outputs
 from db.states import TERMINAL, WAITING
 from db.transitions import Amendment, amend, erase
+from db.views import JobView
 
 router = APIRouter(tags=["jobs"])
 
@@ -49,7 +50,7 @@ async def amend_job(request: Request, job_id: JobId, caller: AsCaller) -> Respon
     return respond(job(row), headers={"ETag": entity_tag(row["revision"], row["status"])})
 
 
-def _require_waiting(row: RowMapping, if_match: str | None) -> None:
+def _require_waiting(row: JobView, if_match: str | None) -> None:
     tag = entity_tag(row["revision"], row["status"])
     if if_match is not None and not matches(if_match, tag):
         raise PreconditionFailed(f"Job {row['id']} is now {tag}, which If-Match does not name. Look at it again.")
@@ -58,7 +59,7 @@ def _require_waiting(row: RowMapping, if_match: str | None) -> None:
 
 
 async def _amend(
-    services: Services, request: Request, caller: Caller, job_id: UUID, amendment: Amendment, seen: RowMapping | None
+    services: Services, request: Request, caller: Caller, job_id: UUID, amendment: Amendment, seen: JobView | None
 ) -> bool:
     def change(connection: Connection) -> bool:
         changed = amend(connection, job_id, amendment, revision=None if seen is None else seen["revision"])

@@ -11,6 +11,7 @@ from api import answers, examples, headers
 from api.document_parts import Document, answer, body, links_by, listed, operation
 from api.errors import (
     Forbidden,
+    IdempotencyKeyInFlight,
     IdempotencyKeyReused,
     NotDone,
     QuotaExceeded,
@@ -62,7 +63,8 @@ _FIRST_TYPE: Final = links_by("name", "$response.body#/items/0/name", "getJobTyp
 #: Request bodies that FastAPI does not see in a signature.
 BODIES: Final[tuple[type[BaseModel], ...]] = (SubmitJob, SubmitBatch, AmendJob, BulkJobs, ConfigureQueue, Payload)
 
-_SUBMISSION_PROBLEMS: Final = (UnknownJobType.code, IdempotencyKeyReused.code, QuotaExceeded.code)
+_KEY_PROBLEMS: Final = (IdempotencyKeyInFlight.code, IdempotencyKeyReused.code)
+_SUBMISSION_PROBLEMS: Final = (UnknownJobType.code, *_KEY_PROBLEMS, QuotaExceeded.code)
 
 SUBMIT_JOB: Final = operation(
     {
@@ -107,7 +109,7 @@ RUN_JOB: Final = operation(
             links=_ONE,
         ),
     },
-    problems=(IdempotencyKeyReused.code, QuotaExceeded.code, Unsuccessful.code, ResultErased.code),
+    problems=(*_KEY_PROBLEMS, QuotaExceeded.code, Unsuccessful.code, ResultErased.code),
     parameters=[
         _KEY,
         documented(
@@ -169,7 +171,7 @@ BULK_JOBS: Final = operation(
             links=_ONE,
         )
     },
-    problems=[IdempotencyKeyReused.code],
+    problems=_KEY_PROBLEMS,
     parameters=[_KEY],
     body=body(BulkJobs),
 )

@@ -62,6 +62,12 @@ class IdempotencyKeyReused(InvalidInput):
     code = "idempotency-key-reused"
 
 
+class IdempotencyKeyInFlight(Conflict):
+    """Another request with this idempotency key is being written right now."""
+
+    code = "idempotency-key-in-flight"
+
+
 class NotDone(Conflict):
     """The job has no result yet."""
 

@@ -23,7 +23,7 @@ from db.queries import JobFilter
 router = APIRouter(tags=["history"])
 
 #: Jobs that are looked at, and at most held, at a time; payloads and results may have a mebibyte each.
-_AT_ONCE: Final = 200000
+_AT_ONCE: Final = 2000
 _LARGE_AT_ONCE: Final = 50
 
 

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from fastapi import Depends, Query
 from pydantic import AfterValidator
-from sqlalchemy import RowMapping
 
 from api.auth import AsCaller
 from api.parameters import refused
@@ -16,6 +15,7 @@ from api.times import Time
 from db.errors import InvalidInput
 from db.queries import JobFilter
 from db.states import Status
+from db.views import JobView
 
 
 def _no_nul(text: str) -> str:
@@ -73,7 +73,7 @@ def tags_of(given: list[str], refused: Callable[[str], InvalidInput]) -> dict[st
     return tags
 
 
-def includes(wanted: JobFilter, row: RowMapping) -> bool:
+def includes(wanted: JobFilter, row: JobView) -> bool:
     """Whether the job (``db.views``) is one of those that ``db.queries.list_jobs`` would show."""
     return (
         wanted.owner in (None, row["owner"])

@@ -107,8 +107,8 @@ async def failures(
 ) -> Response:
     """Group the jobs that failed in a time by type and error, the most frequent first.
 
-    Messages that differ in ids and numbers only are one, with `#` in their place. The latest 50,000 failures are
-    counted; `complete` says whether these are all.
+    Messages that differ only in words with a digit (numbers, ids) are one, with `#` in their place. The latest 20,000
+    failures are counted; `complete` says whether these are all.
     """
     if not _sees(caller, owner):
         return respond({"complete": True, **page([])})

@@ -53,7 +53,7 @@ class GroupError(BaseModel):
 
     reason: Reason | None
     type: str | None
-    message: str | None = Field(description="Its beginning, with # for ids and numbers.")
+    message: str | None = Field(description="Its beginning, with # for words with a digit.")
 
 
 class FailureGroup(BaseModel):
@@ -104,7 +104,7 @@ EXAMPLES: Final[Document] = {
         "items": [
             {
                 "type": "spreadsheet.extract",
-                "error": {"reason": "exception", "type": "ValueError", "message": "sheet Q# has no header"},
+                "error": {"reason": "exception", "type": "ValueError", "message": "sheet # has no header"},
                 "jobs": 7,
                 "first_seen": "2026-12-01T09:03:10.000Z",
                 "last_seen": "2026-12-01T09:41:52.125Z",

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import RowMapping
-
 from api.auth import Caller
 from api.handover import Handover
 from db.batching import Batcher
 from db.engine import Database
 from db.errors import NotFound
 from db.queries import get_jobs
+from db.views import JobView
 
 
 class Polls:
@@ -28,7 +27,7 @@ class Polls:
         self._database = database
         self._batches = Handover(Batcher("poll", self._read, patience=retry_for), patience=patience)
 
-    async def job(self, job_id: UUID, caller: Caller) -> RowMapping:
+    async def job(self, job_id: UUID, caller: Caller) -> JobView:
         """Return the job (``db.views``) as it is now.
 
         Raises:
@@ -44,7 +43,7 @@ class Polls:
         """Answer what is pending, and take no more."""
         self._batches.close()
 
-    def _read(self, job_ids: Sequence[UUID]) -> Sequence[RowMapping | None]:
+    def _read(self, job_ids: Sequence[UUID]) -> Sequence[JobView | None]:
         with self._database.autocommit() as connection:
             found = get_jobs(connection, list(dict.fromkeys(job_ids)))
         return [found.get(job_id) for job_id in job_ids]

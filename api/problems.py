@@ -19,6 +19,7 @@ from starlette.responses import Response
 from api.bodies import field_errors
 from api.errors import (
     Forbidden,
+    IdempotencyKeyInFlight,
     IdempotencyKeyReused,
     MalformedBody,
     NotDone,
@@ -109,6 +110,12 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         Problem(
             ResultErased.code, 410, "Result erased",
             "The job succeeded, but its result has been fetched with consume=true, or was kept long enough.",
+        ),
+        Problem(
+            IdempotencyKeyInFlight.code, 409, "Idempotency key in flight",
+            "Another request with this Idempotency-Key is being written right now. Repeat this one to learn what "
+            "becomes of it.",
+            retry_after=1,
         ),
         Problem(PreconditionFailed.code, 412, "Precondition failed", "The thing has changed since you last saw it."),
         Problem(TooLarge.code, 413, "Too large", "The body, or a payload in it, has more bytes than allowed."),

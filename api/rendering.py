@@ -15,6 +15,7 @@ from db.events import Event
 from db.positions import Position
 from db.progress import percent
 from db.states import TERMINAL, Status
+from db.views import JobView
 
 _LATER: Final = frozenset({Status.SCHEDULED, Status.RETRYING})
 
@@ -43,7 +44,7 @@ def page(items: Sequence[object], next_page_token: str | None = None) -> Json:
     return {"items": items, "next_page_token": next_page_token}
 
 
-def job(row: RowMapping, *, result: bool = True) -> Json:
+def job(row: JobView, *, result: bool = True) -> Json:
     """Return a job, from a row of ``db.views``; ready for orjson, not for anything else.
 
     Args:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Query, Request, Response
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 from starlette.responses import StreamingResponse
 
 from api import documents
@@ -22,6 +22,7 @@ from db.audit import Actor, write_audit
 from db.errors import CallboardError
 from db.states import TERMINAL, Status
 from db.transitions import consume as erase_result
+from db.views import JobView
 
 _log = structlog.get_logger(__name__)
 
@@ -47,7 +48,7 @@ async def get_result(request: Request, job_id: JobId, caller: AsCaller, consume:
     return answer
 
 
-def result_of(row: RowMapping) -> Response:
+def result_of(row: JobView) -> Response:
     """Return the answer that is the result of a job (``db.views``).
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,11 +15,14 @@ from db.dispatch import notify_dispatcher
 from db.engine import Database
 from db.errors import Unavailable
 from db.queues import ensure_queues
-from db.transitions import Request, Submission, submit
+from db.transitions import Request, Submission, SubmissionKind, submit
 
 #: Requests above this many bytes of payload are written one by one, so that they neither delay small ones nor make
 #: one statement of hundreds of megabytes.
 _LARGE: Final = 64 * 2**10
+
+#: Seconds between looks at a key that another process is using. That takes a few milliseconds, unless it is in trouble.
+_IN_FLIGHT_PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 
 #: Seconds: little against what the first of these jobs has waited by then, and many batches of a busy server.
 _BETWEEN_HINTS: Final = 0.02
@@ -53,7 +57,14 @@ class Submissions:
             Unavailable: the database did not answer. The jobs may have been made all the same.
         """
         large = sum(len(job.payload) for job in request.jobs) > _LARGE or len(request.jobs) > 1
-        return await (self._large if large else self._small).result(request)
+        batches = self._large if large else self._small
+        submission = await batches.result(request)
+        for pause in _IN_FLIGHT_PAUSES:
+            if submission.kind is not SubmissionKind.KEY_IN_FLIGHT:
+                break
+            await asyncio.sleep(pause)
+            submission = await batches.result(request)
+        return submission
 
     def wake_dispatcher(self) -> None:
         """Tell the dispatcher that there are new jobs. A hint: losing it costs the dispatcher's poll interval."""

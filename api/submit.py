@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import RowMapping
 
 from api import documents, parameters
 from api.auth import Caller, current_caller
 from api.bodies import json_body, parse
-from api.errors import IdempotencyKeyReused, QuotaExceeded
+from api.errors import IdempotencyKeyInFlight, IdempotencyKeyReused, QuotaExceeded
 from api.etags import entity_tag
 from api.new_jobs import new_job, new_jobs, require_references
 from api.pointers import pointer
@@ -27,6 +26,7 @@ from db import transitions
 from db.errors import FieldError, InvalidInput
 from db.states import TERMINAL
 from db.transitions import IdempotencyKey, NewJob, Submission, SubmissionKind
+from db.views import JobView
 
 router = APIRouter(tags=["jobs"])
 
@@ -55,7 +55,7 @@ async def submit_job(request: Request) -> Response:
 class Submitted:
     """A job that has been submitted, and perhaps waited for. It is stored durably."""
 
-    row: RowMapping
+    row: JobView
     """The job as it is now."""
     existing: bool
     """There was a live job of the same unique key; this is it."""
@@ -91,6 +91,7 @@ async def submit_and_wait(
     Raises:
         InvalidInput, UnknownJobType, TooLarge: the job does not fit.
         IdempotencyKeyReused: the key stands for another request.
+        IdempotencyKeyInFlight: another request with the key is being written.
         Unavailable: the database did not answer.
         ClientDisconnect: nobody waits any more; the job goes on.
     """
@@ -202,9 +203,24 @@ async def _submit(services: Services, caller: Caller, new: list[NewJob], key: Id
         if earlier is None:
             raise
         submission = earlier
-    if submission.kind is SubmissionKind.KEY_REUSED:
-        raise IdempotencyKeyReused(
-            "This Idempotency-Key was used for another request. Use a new key for a new request.",
-            [FieldError("was used for another request", "/headers/Idempotency-Key")],
-        )
+    require_answer(submission)
     return submission
+
+
+def require_answer(submission: Submission) -> None:
+    """Return if the submission was made, now or earlier.
+
+    Raises:
+        IdempotencyKeyReused: its key stands for another request.
+        IdempotencyKeyInFlight: another request with its key is being written.
+    """
+    match submission.kind:
+        case SubmissionKind.KEY_REUSED:
+            raise IdempotencyKeyReused(
+                "This Idempotency-Key was used for another request. Use a new key for a new request.",
+                [FieldError("was used for another request", "/headers/Idempotency-Key")],
+            )
+        case SubmissionKind.KEY_IN_FLIGHT:
+            raise IdempotencyKeyInFlight(
+                "Another request with this Idempotency-Key is being written right now. Repeat this one a little later."
+            )

@@ -5,18 +5,18 @@ from __future__ import annotations
 from uuid import UUID
 
 from fastapi import Request
-from sqlalchemy import RowMapping
 
 from api.auth import Caller
 from api.etags import entity_tag, matches
 from api.services import Services
 from db.queries import JobState
 from db.states import TERMINAL
+from db.views import JobView
 
 
 async def wait_until_done(
     services: Services, caller: Caller, job_id: UUID, *, seconds: float, request: Request
-) -> RowMapping:
+) -> JobView:
     """Return the job when it is done, or as it is after ``seconds``.
 
     Raises:
@@ -29,7 +29,7 @@ async def wait_until_done(
 
 async def wait_until_changed(
     services: Services, caller: Caller, job_id: UUID, *, seen: str, seconds: float, request: Request
-) -> RowMapping:
+) -> JobView:
     """Return the job when it is done or no longer in the state that ``seen`` (If-None-Match) names.
 
     Raises, and returns after ``seconds``, as :func:`wait_until_done`.

@@ -149,6 +149,11 @@ class Batcher(Generic[Item, Result]):
             if len(self._pending) == 1:
                 self._wakeup.notify()
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs: without it, callers wait for ever."""
+        return self._thread.is_alive()
+
     def close(self, timeout: float = 10.0) -> None:
         """Write what is pending and end the thread; waits at most ``timeout`` seconds. Later items are refused."""
         with self._wakeup:

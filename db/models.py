@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     ARRAY,
+    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -425,6 +426,24 @@ job_files = Table(
     Column("attempt", Integer, nullable=False),
     CheckConstraint("attempt > 0", name="attempt"),
     Index("job_files_job_idx", "job_id", "file_id"),
+)
+
+#: What an attempt leaves for those after it: see ``db.memos``.
+job_memos = Table(
+    "job_memos",
+    metadata,
+    Column("job_id", Uuid, nullable=False, comment="The job."),
+    Column("created_at", TIME, nullable=False, comment="When the job was submitted."),
+    Column("kind", Text, nullable=False, comment="checkpoint, or step: a part of the work that is done for good."),
+    Column("key", Text, nullable=False, comment="Which step; empty for the checkpoint."),
+    Column("attempt", Integer, nullable=False, comment="The attempt that stored it."),
+    # Not jsonb: a handler gets back exactly what it gave, NUL characters and the order of keys included.
+    Column("data", JSON, nullable=False, comment="What the handler gave."),
+    Column("saved_at", TIME, nullable=False, server_default=text("now()"), comment="When it was stored."),
+    PrimaryKeyConstraint("job_id", "kind", "key"),
+    CheckConstraint("kind IN ('checkpoint', 'step')", name="kind"),
+    CheckConstraint("attempt > 0", name="attempt"),
+    comment="Checkpoints and steps of jobs that may run again: what an attempt leaves for those after it.",
 )
 
 #: How far a bulk action has come, written with each of its batches: whoever takes it over goes on from there.

@@ -28,10 +28,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from db.batch import batch, batch_of, each
+from db.hot import HotStatement, execute_together
 from db.ids import created_at_of
 from db.models import TIME, job_attempts, job_history, jobs
 from db.states import LIVE, TERMINAL, Status
-from db.views import view_of
+from db.views import JobView, view_of
 
 _ids = batch(id=Uuid(), created_at=TIME)
 _in_history = and_(
@@ -48,12 +49,12 @@ def _either(live: Select[Any], finished: Select[Any]) -> CompoundSelect[Any]:
     return union_all(select(*job.c).select_from(in_jobs), select(*done.c).select_from(in_history))
 
 
-_by_id = _either(view_of(jobs), view_of(job_history))
+_by_id = HotStatement(_either(view_of(jobs), view_of(job_history)))
 
 
-def get_jobs(connection: Connection, job_ids: Sequence[UUID]) -> dict[UUID, RowMapping]:
+def get_jobs(connection: Connection, job_ids: Sequence[UUID]) -> dict[UUID, JobView]:
     """Return the views (`db.views`) of these jobs, live or finished; ids that are unknown are left out."""
-    rows = connection.execute(_by_id, _id_parameters(job_ids)).mappings()
+    [rows] = execute_together(connection, (_by_id, _id_parameters(job_ids)))
     return {row["id"]: row for row in rows}
 
 

@@ -144,6 +144,18 @@ class Settings(BaseSettings):
         le=65_535,
         description="Messages a worker takes ahead per queue, those it runs included. 0: as many as it has threads.",
     )
+    worker_max_jobs: int | None = Field(
+        None,
+        ge=1,
+        description="A worker process is replaced after about so many jobs, when those it runs are done. "
+        "Default: never.",
+    )
+    worker_max_memory: int | None = Field(
+        None,
+        ge=2**20,
+        description="A worker process is replaced when it has more resident memory than this, and the jobs it runs are "
+        "done (Linux). Default: never.",
+    )
     lease_ttl: float = Field(
         30.0,
         ge=1,

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Column, ColumnElement, Label, Select, Table, Text, cast, func, literal, null, select
 
 from db.models import TIME, job_history, jobs
+
+
+class JobView(Protocol):
+    """A row of these columns, by name."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
+
 
 _SHARED: Final = (
     "id",

@@ -21,7 +21,8 @@ Threads = Annotated[
 ]
 
 MetricsPort = Annotated[
-    int | None, typer.Option(min=1, max=65_535, help="Serve Prometheus metrics on this port. Default: do not.")
+    int | None,
+    typer.Option(min=1, max=65_535, help="Serve /metrics, /livez and /readyz on this port. Default: do not."),
 ]
 MetricsHost = Annotated[str, typer.Option(help="Address to serve metrics on. Whoever reaches it may read them.")]
 
@@ -77,6 +78,18 @@ def worker(
     processes: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
     name: Annotated[str | None, typer.Option(help="What operators see. Default: host and pid.")] = None,
     burst: Annotated[bool, typer.Option("--burst", help="Exit when nothing is due in the queues.")] = False,
+    max_jobs_per_process: Annotated[
+        int | None,
+        typer.Option(min=1, help="Replace a process after about so many jobs. Default: CALLBOARD_WORKER_MAX_JOBS."),
+    ] = None,
+    max_memory: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Replace a process that has more MiB of memory, when its jobs are done. "
+            "Default: CALLBOARD_WORKER_MAX_MEMORY.",
+        ),
+    ] = None,
     metrics_port: MetricsPort = None,
     metrics_host: MetricsHost = "127.0.0.1",
 ) -> None:
@@ -84,10 +97,13 @@ def worker(
     from callboard.processes.pool import run_workers
 
     settings = _settings()
+    megabytes = None if max_memory is None else max_memory * 2**20
     options = {
         "queues": [queue.strip() for queue in (queues or "").split(",") if queue.strip()],
         "threads": threads or settings.worker_threads,
         "burst": burst,
+        "max_jobs": max_jobs_per_process or settings.worker_max_jobs,
+        "max_memory": megabytes or settings.worker_max_memory,
     }
     names = [name] if processes == 1 else [f"{name}-{number}" if name else None for number in range(1, processes + 1)]
     workers = [{**options, "name": each} for each in names]

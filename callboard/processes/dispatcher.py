@@ -10,13 +10,13 @@ from actors.maintenance import Maintenance
 from actors.metrics import REGISTRY
 from actors.publisher import RabbitmqTransport
 from callboard.processes.metrics import MetricsAddress, serving_metrics
+from callboard.processes.probes import dispatcher_probes
 from callboard.processes.signals import StopSignal
+from callboard.processes.supervisor import EXIT_DEFECT
 from db.engine import Database
 from db.settings import Settings
 
 _log = structlog.get_logger(__name__)
-
-_EXIT_DEFECT = 70  # EX_SOFTWARE of sysexits.h: the supervisor starts a new one
 
 
 def run_dispatcher(settings: Settings, *, metrics: MetricsAddress | None = None) -> int:
@@ -36,10 +36,10 @@ def run_dispatcher(settings: Settings, *, metrics: MetricsAddress | None = None)
     maintenance.start()
     _log.info("dispatcher_started")
     try:
-        with serving_metrics(metrics, REGISTRY):
+        with serving_metrics(metrics, REGISTRY, dispatcher_probes(dispatcher)):
             while not stop.wait(1.0):
                 if not dispatcher.alive:
-                    return _EXIT_DEFECT
+                    return EXIT_DEFECT
     finally:
         dispatcher.stop()
         maintenance.stop()

@@ -1,30 +1,52 @@
-"""``--metrics-port``: the metrics of worker and dispatcher processes over HTTP, for Prometheus."""
+"""``--metrics-port``: metrics and probes of worker and dispatcher processes, for Prometheus and Kubernetes."""
 
 from __future__ import annotations
 
+import socket
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from callboard.processes.probes import Probe, worker_probes
 from db.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
 class MetricsAddress:
-    """Where metrics are served, at every path; whoever reaches it may read them."""
+    """Where metrics and probes are served; whoever reaches it may read them."""
 
     host: str
     port: int
 
 
+class _Handler(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Log no requests."""
+
+
+class _Ipv6Server(ThreadingWSGIServer):
+    address_family = socket.AF_INET6
+
+
 @contextmanager
-def serving_metrics(address: MetricsAddress | None, registry: CollectorRegistry) -> Iterator[None]:
-    """Serve what ``registry`` has to tell until the end of the block; nothing where ``address`` is None.
+def serving_metrics(
+    address: MetricsAddress | None, registry: CollectorRegistry, probes: Mapping[str, Probe]
+) -> Iterator[None]:
+    """Serve until the end of the block; nothing where ``address`` is None.
+
+    Args:
+        address: where.
+        registry: what ``/metrics`` tells.
+        probes: by path; 200 or 503, with the reason.
 
     Raises:
         ConfigurationError: the address cannot be bound.
@@ -32,18 +54,36 @@ def serving_metrics(address: MetricsAddress | None, registry: CollectorRegistry)
     if address is None:
         yield
         return
+    kind = _Ipv6Server if ":" in address.host else ThreadingWSGIServer
     try:
-        server, thread = start_http_server(address.port, address.host, registry)
+        server = make_server(address.host, address.port, _application(registry, probes), kind, _Handler)
     except OSError as error:
         raise ConfigurationError(
             f"Cannot serve metrics on {address.host}:{address.port}: {error.strerror}. Choose another --metrics-port."
         ) from error
+    thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
     try:
         yield
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _application(registry: CollectorRegistry, probes: Mapping[str, Probe]) -> WSGIApplication:
+    metrics: WSGIApplication = make_wsgi_app(registry)
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        probe = probes.get(environ["PATH_INFO"])
+        if probe is None:
+            return list(metrics(environ, start_response))
+        problem = probe()
+        status = "200 OK" if problem is None else "503 Service Unavailable"
+        start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+        return [f"{problem or 'ok'}\n".encode()]
+
+    return answer
 
 
 class ChildMetrics:
@@ -65,8 +105,8 @@ class ChildMetrics:
 
 
 @contextmanager
-def metrics_of_children(address: MetricsAddress | None) -> Iterator[ChildMetrics | None]:
-    """Serve the metrics of children until the end of the block; None, and nothing, where ``address`` is None.
+def metrics_of_children(address: MetricsAddress | None, *, workers: int) -> Iterator[ChildMetrics | None]:
+    """Serve metrics and probes of so many workers until the end of the block; None, and nothing, without an address.
 
     Raises:
         ConfigurationError: the address cannot be bound.
@@ -76,5 +116,5 @@ def metrics_of_children(address: MetricsAddress | None) -> Iterator[ChildMetrics
         return
     with tempfile.TemporaryDirectory(prefix="callboard-metrics-") as folder:
         children = ChildMetrics(Path(folder))
-        with serving_metrics(address, children.registry):
+        with serving_metrics(address, children.registry, worker_probes(children.registry, workers)):
             yield children

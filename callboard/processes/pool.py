@@ -37,7 +37,7 @@ def run_workers(
     Rabbitmq.from_settings(settings)
     database = Database(settings, role="supervisor", pool_size=1)
     try:
-        with metrics_of_children(metrics) as of_children:
+        with metrics_of_children(metrics, workers=len(workers)) as of_children:
 
             def died(_: ChildSpec, pid: int) -> None:
                 if of_children is not None:

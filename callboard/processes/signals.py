@@ -4,27 +4,49 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
-import threading
 
 _PR_SET_PDEATHSIG = 1
 
 
 class StopSignal:
-    """Set by SIGTERM or SIGINT. Made in the main thread, before anything that takes time."""
+    """Set by SIGTERM or SIGINT; a second one means: hurry. Made in the main thread, before anything that takes time.
+
+    It wakes the main thread through a pipe: a handler that sets a ``threading.Event`` hangs on that event's own lock
+    when it interrupts the main thread while that takes the lock to wait.
+    """
 
     def __init__(self) -> None:
-        self._stop = threading.Event()
+        self._count = 0
+        self._readable, self._writable = os.pipe()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stop.set())
+            signal.signal(number, self._note)
 
     @property
     def is_set(self) -> bool:
-        return self._stop.is_set()
+        return self._count > 0
+
+    @property
+    def hurried(self) -> bool:
+        """Whether the process was told to stop more than once."""
+        return self._count > 1
 
     def wait(self, timeout: float) -> bool:
         """Wait up to ``timeout`` seconds; return whether the process is to stop."""
-        return self._stop.wait(timeout)
+        if not self.is_set:
+            select.select([self._readable], [], [], timeout)
+        return self.is_set
+
+    def close(self) -> None:
+        """Close the pipe; signals must not reach this object any more."""
+        os.close(self._readable)
+        os.close(self._writable)
+
+    def _note(self, *_: object) -> None:
+        self._count += 1
+        if self._count == 1:
+            os.write(self._writable, b"!")
 
 
 def stop_with_parent(parent: int) -> None:

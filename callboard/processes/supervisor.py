@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -17,6 +17,11 @@ import structlog
 from callboard.processes.signals import StopSignal
 
 _log = structlog.get_logger(__name__)
+
+#: The exit code of a child that asks to be replaced by a new one, as it has grown old; nothing is wrong.
+EXIT_REPLACE: Final = 75  # EX_TEMPFAIL of sysexits.h
+#: The exit code of a child that found something wrong with itself.
+EXIT_DEFECT: Final = 70  # EX_SOFTWARE
 
 _LOOK_EVERY = 0.1
 _FIRST_PAUSE = 0.2
@@ -44,6 +49,8 @@ class Child:
         self._started = 0.0
         self._failures = 0
         self._start_at = 0.0
+        self.pause = 0.0
+        """Seconds from the process's last end to its next start."""
 
     def start_if_due(self) -> None:
         """Start the process, unless it runs or its pause has not passed."""
@@ -65,9 +72,9 @@ class Child:
             return None
         pid, lived = self._process.pid, time.monotonic() - self._started
         self._process = None
-        self._failures = 0 if lived > _HEALTHY_AFTER else self._failures + 1
-        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._failures) if self._failures else 0.0
-        self._start_at = time.monotonic() + pause
+        self._failures = 0 if lived > _HEALTHY_AFTER or code == EXIT_REPLACE else self._failures + 1
+        self.pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._failures) if self._failures else 0.0
+        self._start_at = time.monotonic() + self.pause
         return pid, code
 
     def stop(self, number: signal.Signals) -> None:
@@ -119,21 +126,29 @@ class Supervisor:
                 self._look()
                 stop.wait(_LOOK_EVERY)
         finally:
-            self._stop_all()
+            self._stop_all(stop)
         return 0
 
     def _replace(self, child: Child, pid: int, code: int) -> None:
         if self._until_done and code == 0:
             self._children.remove(child)
             return
-        _log.error("process_died", process=child.spec.name, pid=pid, exit_code=code)
+        if code == EXIT_REPLACE:
+            _log.info("process_replaced", process=child.spec.name, pid=pid)
+        else:
+            _log.error("process_died", process=child.spec.name, pid=pid, exit_code=code, restart_in=child.pause)
         self._died(child.spec, pid)
 
-    def _stop_all(self) -> None:
+    def _stop_all(self, stop: StopSignal) -> None:
         for child in self._children:
             child.stop(signal.SIGTERM)
         give_up_at = time.monotonic() + self._grace
+        hurrying = stop.hurried
         while any(child.running for child in self._children) and time.monotonic() < give_up_at:
+            if stop.hurried and not hurrying:
+                hurrying = True
+                for child in self._children:
+                    child.stop(signal.SIGTERM)
             time.sleep(0.05)
         for child in self._children:
             child.stop(signal.SIGKILL)

@@ -15,13 +15,12 @@ from actors.rabbitmq import RabbitmqBroker
 from actors.registry import load_job_types
 from actors.transport import Transport
 from callboard.processes.signals import StopSignal
+from callboard.processes.supervisor import EXIT_DEFECT, EXIT_REPLACE
 from callboard.processes.worker import RunningWorker, WorkerOptions
 from db.engine import Database
 from db.settings import Settings
 
 _log = structlog.get_logger(__name__)
-
-_EXIT_DEFECT = 70  # EX_SOFTWARE of sysexits.h: the supervisor starts a new one
 
 
 def run_work(settings: Settings, options: WorkerOptions) -> int:
@@ -31,7 +30,7 @@ def run_work(settings: Settings, options: WorkerOptions) -> int:
     dramatiq.set_broker(broker)
     registry = load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
     database = Database(settings, role="dispatcher")
-    worker = RunningWorker(settings, registry, broker, options)
+    worker = RunningWorker(settings, registry, broker, options, stop)
     dispatcher = Dispatcher(settings, database, transport, owns_transport=settings.amqp_url is None)
     maintenance = Maintenance(settings, database)
     dispatcher.start()
@@ -39,9 +38,13 @@ def run_work(settings: Settings, options: WorkerOptions) -> int:
     _log.info("work_started", queues=worker.runtime.queues, threads=options.threads)
     try:
         while not stop.wait(1.0):
-            if (dead := worker.runtime.dead_threads()) or not dispatcher.alive:
-                _log.error("worker_threads_died", threads=dead)
-                return _EXIT_DEFECT
+            if (defects := worker.runtime.defects()) or not dispatcher.alive:
+                _log.error("process_defect", defects=defects, dispatcher_alive=dispatcher.alive)
+                return EXIT_DEFECT
+            if (reason := worker.runtime.replacement) is not None:
+                # Whatever waits, waits for the new process, so jobs get no longer than at any other shutdown.
+                _log.info("replacing_process", reason=reason)
+                return EXIT_REPLACE
     finally:
         # Nothing new goes out before the worker drains.
         dispatcher.stop()

@@ -15,6 +15,7 @@ from actors.rabbitmq import RabbitmqBroker
 from actors.registry import Registry, load_job_types
 from actors.runtime import WorkerRuntime
 from callboard.processes.signals import StopSignal
+from callboard.processes.supervisor import EXIT_DEFECT, EXIT_REPLACE
 from db.dispatch import anything_due
 from db.engine import Database
 from db.settings import Settings
@@ -22,7 +23,6 @@ from db.settings import Settings
 _log = structlog.get_logger(__name__)
 
 _LOOK_EVERY = 0.5
-_EXIT_DEFECT = 70  # EX_SOFTWARE of sysexits.h: the supervisor starts a new one
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,27 @@ class WorkerOptions:
     threads: int = 8
     name: str | None = None
     burst: bool = False
+    max_jobs: int | None = None
+    """About so many jobs, then the process is replaced."""
+    max_memory: int | None = None
+    """Bytes of resident memory that the process is replaced with."""
 
 
 class RunningWorker:
     """A started worker of this process."""
 
-    def __init__(self, settings: Settings, registry: Registry, broker: JobBroker, options: WorkerOptions) -> None:
-        self._runtime = WorkerRuntime(settings, registry, name=options.name)
+    def __init__(
+        self, settings: Settings, registry: Registry, broker: JobBroker, options: WorkerOptions, stop: StopSignal
+    ) -> None:
+        """``stop``: a second signal there cuts the ``shutdown_grace`` of :meth:`stop` short."""
+        self._runtime = WorkerRuntime(
+            settings,
+            registry,
+            name=options.name,
+            max_jobs=options.max_jobs,
+            max_memory=options.max_memory,
+            hurried=lambda: stop.hurried,
+        )
         broker.add_middleware(self._runtime)
         self._runtime.declare(broker)
         for queue in options.queues:
@@ -72,7 +86,7 @@ def run_worker(settings: Settings, options: WorkerOptions) -> int:
     broker = RabbitmqBroker(Rabbitmq.from_settings(settings))
     dramatiq.set_broker(broker)
     registry = load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
-    worker = RunningWorker(settings, registry, broker, options)
+    worker = RunningWorker(settings, registry, broker, options, stop)
     _log.info("worker_started", queues=worker.runtime.queues, threads=options.threads)
     try:
         return _until_done(settings, worker.runtime, stop, burst=options.burst)
@@ -85,9 +99,15 @@ def _until_done(settings: Settings, runtime: WorkerRuntime, stop: StopSignal, *,
     database = Database(settings, role="worker burst", pool_size=1) if burst else None
     try:
         while not stop.wait(_LOOK_EVERY):
-            if dead := runtime.dead_threads():
-                _log.error("worker_threads_died", threads=dead)
-                return _EXIT_DEFECT
+            if defects := runtime.defects():
+                _log.error("process_defect", defects=defects)
+                return EXIT_DEFECT
+            if (reason := runtime.replacement) is not None:
+                _log.info("replacing_process", reason=reason)
+                runtime.take_no_more()
+                while not runtime.drained() and not stop.wait(_LOOK_EVERY):
+                    pass  # its jobs may take all the time that they need
+                return EXIT_REPLACE
             if database is not None and runtime.idle:
                 with database.begin() as connection:
                     due = anything_due(connection, runtime.queues)

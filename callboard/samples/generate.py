@@ -17,7 +17,7 @@ from db.errors import Conflict
 from db.models import job_history, jobs
 from db.partitions import ensure_months
 from db.rollups import count_anew, recount_next
-from db.transitions import copy
+from db.transitions import load as load_jobs
 
 Progress = Callable[[int], None]
 """Called with the number of jobs that are stored so far."""
@@ -119,6 +119,6 @@ class _Store:
 
     def _copy(self, lines: list[Lines]) -> None:
         with self._database.begin() as connection:
-            copy(connection, b"".join(part.history for part in lines), b"".join(part.attempts for part in lines))
+            load_jobs(connection, b"".join(part.history for part in lines), b"".join(part.attempts for part in lines))
         self.stored += sum(part.jobs for part in lines)
         self._progress(self.stored)

@@ -129,7 +129,7 @@ def _error_of(kind: Kind, random: Random, *, too_long: bool, lost: bool) -> tupl
 
 
 def _line(job_id: str, created: str, kind: Kind, owner: str, values: tuple[str, ...]) -> str:
-    """Return a line with the values in the order of ``db.transitions.HISTORY_COLUMNS``."""
+    """Return a line with the values in the order of ``db.transitions.load.HISTORY_COLUMNS``."""
     status, attempt, retries, started, attempt_started, worker_id, worker, error, finished, result = values
     payload, tags = f'{{"customer": {int(job_id[-4:], 16)}}}', '{"generated": "yes"}'
     return (

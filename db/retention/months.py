@@ -171,4 +171,6 @@ def _size(connection: Connection, month: _Month) -> str:
         ).select_from(text("unnest(CAST(:names AS regclass[])) AS name JOIN pg_class ON pg_class.oid = name")),
         {"names": month.partitions},
     ).one()
-    return f"about {max(0, int(row.rows)):,} rows in the largest table, {int(row.bytes) // 2**20:,} MiB"
+    # PostgreSQL does not count; it remembers what the last analysis found, and -1 before the first.
+    rows = f"about {int(row.rows):,} rows in the largest table, " if row.rows >= 0 else ""
+    return f"{rows}{int(row.bytes) // 2**20:,} MiB"

@@ -18,24 +18,23 @@ expire         waiting and past ``expires_at``                 expired
 amend          waiting                                         scheduled or queued, as its new time asks
 reopen         failed, cancelled, expired                      queued
 erase, consume  terminal                                       the same, without what it held
-load, copy     nothing (imported, made up)                     terminal
+load           nothing (made up elsewhere)                     terminal
 =============  ==============================================  ==========================================
 """
 
 from db.transitions.amend import Amendment, amend
 from db.transitions.erase import consume, erase, erase_all
 from db.transitions.finish import Ending, finish, release, retry_later
-from db.transitions.load import ATTEMPT_COLUMNS, HISTORY_COLUMNS, copy, load
+from db.transitions.idempotency import find_submission
+from db.transitions.load import load
 from db.transitions.record import Written, record, record_and_claim
 from db.transitions.reopen import reopen, reopen_all
 from db.transitions.start import Claim, ClaimedJob, claim, mark_dispatched, promote, undispatch
 from db.transitions.stop import cancel, cancel_all, expire
 from db.transitions.submission import IdempotencyKey, NewJob, Request, Submission, SubmissionKind
-from db.transitions.submit import find_submission, submit
+from db.transitions.submit import submit
 
 __all__ = [
-    "ATTEMPT_COLUMNS",
-    "HISTORY_COLUMNS",
     "Amendment",
     "Claim",
     "ClaimedJob",
@@ -51,7 +50,6 @@ __all__ = [
     "cancel_all",
     "claim",
     "consume",
-    "copy",
     "erase",
     "erase_all",
     "expire",

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Uuid, bindparam, delete, null, select, update
 from sqlalchemy import func as sql
 
 from db.ids import created_at_of
-from db.models import TIME, job_attempts, job_history, job_progress
+from db.models import TIME, job_attempts, job_history, job_memos, job_progress
 from db.transitions.history import held, is_held, parameters_of
 
 _held = held(job_history.c.deleted.is_(False))
@@ -46,7 +46,8 @@ _reports = (
     .returning(job_progress.c.seq)
     .cte("reports")
 )
-_erase = select(_erased.c.id).add_cte(_attempts).add_cte(_reports)
+_memos = delete(job_memos).where(job_memos.c.job_id == _erased.c.id).returning(job_memos.c.key).cte("memos")
+_erase = select(_erased.c.id).add_cte(_attempts).add_cte(_reports).add_cte(_memos)
 
 _consume = (
     update(job_history)

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import RowMapping
+from db.views import JobView
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,8 @@ class SubmissionKind(StrEnum):
     """The idempotency key had been used for the same request: these are its jobs."""
     KEY_REUSED = "key_reused"
     """The idempotency key had been used for another request; nothing was made."""
+    KEY_IN_FLIGHT = "key_in_flight"
+    """Another transaction is using the idempotency key right now; nothing was made, asking again will tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,5 +70,6 @@ class Submission:
     kind: SubmissionKind
     job_ids: Sequence[UUID]
     """One for each job asked for, in order; another id than the one asked for is the live job of its unique key."""
-    rows: Mapping[UUID, RowMapping]
-    """Views (``db.views``) of these jobs by id; empty unless created."""
+    rows: Mapping[UUID, JobView]
+    """These jobs by id, empty unless created: views (``db.views``), but only the ``id`` where several requests or jobs
+    were written at once."""

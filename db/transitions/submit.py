@@ -8,12 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    ARRAY,
     Connection,
     Double,
     Integer,
-    LargeBinary,
-    RowMapping,
     SmallInteger,
     Text,
     Uuid,
@@ -26,18 +23,19 @@ from sqlalchemy import (
     null,
     or_,
     select,
-    update,
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.types import TypeEngine
 
 from db.batch import batch, batch_of
 from db.errors import Unavailable
+from db.hot import HotStatement, execute_together
 from db.ids import created_at_of
-from db.models import TIME, idempotency_keys, job_history, jobs
+from db.models import TIME, job_history, jobs
 from db.states import Status
+from db.transitions.idempotency import point_keys, take_keys
 from db.transitions.submission import IdempotencyKey, NewJob, Request, Submission, SubmissionKind
-from db.views import live_columns, view_of
+from db.views import JobView, live_columns, view_of
 
 _COLUMNS: dict[str, TypeEngine[Any]] = {
     "id": Uuid(),
@@ -73,8 +71,10 @@ _insert = (
     .from_select(list(_values), select(*(value.label(name) for name, value in _values.items())))
     # The unique key is taken by a live job; or this very batch was committed and only the answer was lost.
     .on_conflict_do_nothing()
-    .returning(*live_columns())
 )
+_insert_one_each = HotStatement(_insert.returning(*live_columns()))
+# Nobody shows the jobs of a batch, and reading thousands of rows back would double its cost.
+_insert_many = HotStatement(_insert.returning(jobs.c.id))
 
 _asked = batch(id=Uuid(), created_at=TIME, owner=Text(), type=Text(), unique_key=Text())
 _same_key = and_(jobs.c.owner == _asked.c.owner, jobs.c.type == _asked.c.type, jobs.c.unique_key == _asked.c.unique_key)
@@ -99,39 +99,6 @@ _finished = select(_put.c.id).select_from(
 )
 _take_back = delete(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
 
-_keys = batch(owner=Text(), key=Text(), job_ids=Text(), request_hash=LargeBinary(), ttl=Double())
-_take_keys = (
-    insert(idempotency_keys)
-    .from_select(
-        ["owner", "key", "job_ids", "request_hash", "expires_at"],
-        select(
-            _keys.c.owner,
-            _keys.c.key,
-            cast(_keys.c.job_ids, ARRAY(Uuid)),
-            _keys.c.request_hash,
-            func.now() + func.make_interval(0, 0, 0, 0, 0, 0, _keys.c.ttl),
-        ),
-    )
-    .on_conflict_do_nothing()
-)
-_names = batch(owner=Text(), key=Text())
-_find_keys = select(
-    idempotency_keys.c.owner,
-    idempotency_keys.c.key,
-    idempotency_keys.c.job_ids,
-    idempotency_keys.c.request_hash,
-).select_from(
-    _names.join(
-        idempotency_keys,
-        and_(idempotency_keys.c.owner == _names.c.owner, idempotency_keys.c.key == _names.c.key),
-    )
-)
-_point_key = (
-    update(idempotency_keys)
-    .where(idempotency_keys.c.owner == _keys.c.owner, idempotency_keys.c.key == _keys.c.key)
-    .values(job_ids=cast(_keys.c.job_ids, ARRAY(Uuid)))
-)
-
 # A unique key may become free between finding it taken and looking for its job; then the job is inserted after all.
 _ROUNDS = 5
 
@@ -149,13 +116,14 @@ def submit(connection: Connection, requests: Sequence[Request], *, repeated: boo
     Raises:
         Unavailable: unique keys changed hands faster than this call could follow; try again.
     """
-    replays = _take(connection, [request for request in requests if request.key is not None])
-    fresh = [request for request in requests if id(request) not in replays]
-    rows = _insert_jobs(connection, [job for request in fresh for job in request.jobs], repeated=repeated)
+    answered = take_keys(connection, [request for request in requests if request.key is not None])
+    fresh = [request for request in requests if id(request) not in answered]
+    insert_ = _insert_one_each if all(len(request.jobs) == 1 for request in fresh) else _insert_many
+    rows = _insert_jobs(connection, insert_, [job for request in fresh for job in request.jobs], repeated=repeated)
     submissions = []
     moved: dict[tuple[str, str], tuple[IdempotencyKey, list[UUID]]] = {}
     for request in requests:
-        submission = replays.get(id(request))
+        submission = answered.get(id(request))
         if submission is None:
             found = [rows[job.id] for job in request.jobs]
             ids = [row["id"] for row in found]
@@ -168,53 +136,22 @@ def submit(connection: Connection, requests: Sequence[Request], *, repeated: boo
             submission = submission if first_use is None else replace(submission, job_ids=first_use[1])
         submissions.append(submission)
     if moved:
-        connection.execute(_point_key, _key_parameters(list(moved.values())))
+        point_keys(connection, list(moved.values()))
     return submissions
 
 
-def find_submission(connection: Connection, key: IdempotencyKey) -> Submission | None:
-    """Return what :func:`submit` answers to a request with a key that has been used; None if it has not."""
-    names = batch_of(("owner", "key"), [(key.owner, key.key)])
-    holder = connection.execute(_find_keys, names).one_or_none()
-    return None if holder is None else _later_use(key, holder)
-
-
-def _later_use(key: IdempotencyKey, holder: Any) -> Submission:
-    same = bytes(holder.request_hash) == key.request_hash
-    kind = SubmissionKind.REPLAYED if same else SubmissionKind.KEY_REUSED
-    return Submission(kind, holder.job_ids if same else [], {})
-
-
-def _take(connection: Connection, keyed: Sequence[Request]) -> dict[int, Submission]:
-    """Take the idempotency keys; return the answers to requests (by ``id()``) that came too late for theirs."""
-    wanted = {id(request): request.key for request in keyed if request.key is not None}
-    if not wanted:
-        return {}
-    taking = [(request.key, [job.id for job in request.jobs]) for request in keyed if request.key is not None]
-    connection.execute(_take_keys, _key_parameters(taking))
-    names = sorted({(key.owner, key.key) for key in wanted.values()})
-    holders = {(row.owner, row.key): row for row in connection.execute(_find_keys, batch_of(("owner", "key"), names))}
-    replays = {}
-    for request in keyed:
-        key = wanted[id(request)]
-        holder = holders.get((key.owner, key.key))
-        if holder is None:
-            raise Unavailable("An idempotency key expired while it was looked up. Try again.")
-        if holder.job_ids != [job.id for job in request.jobs]:
-            replays[id(request)] = _later_use(key, holder)
-    return replays
-
-
-def _insert_jobs(connection: Connection, new: Sequence[NewJob], *, repeated: bool) -> dict[UUID, RowMapping]:
-    """Insert the jobs; return for each id that was asked for the view of its job, or of the unique key's holder."""
-    rows: dict[UUID, RowMapping] = {}
+def _insert_jobs(
+    connection: Connection, insert_: HotStatement, new: Sequence[NewJob], *, repeated: bool
+) -> dict[UUID, JobView]:
+    """Insert the jobs; return for each id that was asked for the row of its job, or of the unique key's holder."""
+    rows: dict[UUID, JobView] = {}
     # In one order everywhere, so that two processes with the same unique keys cannot deadlock.
     missing = sorted(new, key=lambda job: (job.owner, job.type, job.unique_key or "", job.id))
     for _ in range(_ROUNDS):
         if not missing:
             return rows
-        inserted = connection.execute(_insert, batch_of(_COLUMNS, (_row(job) for job in missing)))
-        made = {row["id"]: row for row in inserted.mappings()}
+        [inserted] = execute_together(connection, (insert_, batch_of(_COLUMNS, map(_row, missing))))
+        made: dict[UUID, JobView] = {row["id"]: row for row in inserted}
         if repeated and made:
             # Only now: a job that finished before its row went in again is in history for this later snapshot.
             put = batch_of(("id", "created_at"), [(job_id, created_at_of(job_id)) for job_id in made])
@@ -253,11 +190,3 @@ def _row(job: NewJob) -> tuple[object, ...]:
         job.batch_id,
         job.traceparent,
     )
-
-
-def _key_parameters(keys: Sequence[tuple[IdempotencyKey, Sequence[UUID]]]) -> dict[str, str]:
-    rows = [
-        (key.owner, key.key, "{" + ",".join(map(str, job_ids)) + "}", key.request_hash, key.ttl)
-        for key, job_ids in sorted(keys, key=lambda item: (item[0].owner, item[0].key))
-    ]
-    return batch_of(("owner", "key", "job_ids", "request_hash", "ttl"), rows)

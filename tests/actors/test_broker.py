@@ -124,6 +124,38 @@ def test_messages_are_acknowledged_in_any_order_and_more_than_once(conveyor: Con
     eventually(lambda: conveyor.transport.depths([queue]) == {queue: 4})
 
 
+def test_broker_that_drains_takes_no_more_and_goes_on_with_what_it_has(conveyor: Conveyor, queue: str) -> None:
+    conveyor.transport.depths([queue])
+    conveyor.transport.publish(dispatches(queue, 8))
+    Handler().declare(conveyor.broker, queue)
+    consumer = conveyor.broker.consume(queue, prefetch=6, timeout=50)
+    begun, waiting = take(consumer), take(consumer)
+
+    conveyor.broker.drain()
+
+    assert next(consumer) is None
+    waiting.hand_back()
+    assert next(consumer) is None
+    eventually(lambda: conveyor.transport.depths([queue]) == {queue: 7})
+    conveyor.transport.publish(dispatches(queue, 1))
+    begun.acknowledge()
+    assert next(consumer) is None
+    consumer.close()
+    eventually(lambda: conveyor.transport.depths([queue]) == {queue: 8})
+
+
+def test_a_consumer_that_does_not_turn_is_noticed(conveyor: Conveyor, queue: str) -> None:
+    Handler().declare(conveyor.broker, queue)
+    consumer = conveyor.broker.consume(queue, prefetch=1, timeout=50)
+    next(consumer)
+    assert conveyor.broker.stalled(30) == []
+    eventually(lambda: conveyor.broker.stalled(0.05) == [queue])
+    next(consumer)
+    assert conveyor.broker.stalled(30) == []
+    consumer.close()
+    assert conveyor.broker.stalled(0) == []
+
+
 def test_message_of_unknown_type_is_dropped_and_logged(
     conveyor: Conveyor, queue: str, start_worker: StartWorker
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import psycopg
 import pytest
 from sqlalchemy import func, select
@@ -19,8 +21,10 @@ from sqlalchemy import func, select
 from db.engine import Database
 from db.models import jobs
 from db.settings import Settings
+from db.transitions import IdempotencyKey, Request, submit
 from tests.support.api_process import ApiProcess, api_process
 from tests.support.databases import Databases, settings_of
+from tests.support.factory import Factory
 from tests.support.servers import ALL
 from tests.support.serving import Served
 from tests.support.threads import together
@@ -64,6 +68,28 @@ def test_one_idempotency_key_makes_one_job(apis: list[ApiProcess], database: Dat
     replayed = Counter(answer.headers.get("idempotency-replayed") for answer in answers)
     assert replayed == {None: 1, "true": AT_ONCE - 1}
     assert count(database) == 1
+
+
+def test_a_key_in_flight_is_a_conflict_until_it_is_settled(
+    apis: list[ApiProcess], database: Database, factory: Factory
+) -> None:
+    headers = {"Idempotency-Key": "in-flight", "Content-Type": "application/json"}
+    body = orjson.dumps(JOB)
+    request_hash = hashlib.sha256(b"/v1/jobs\n" + body).digest()
+    elsewhere = Request([factory.new_job()], IdempotencyKey("local", "in-flight", request_hash, 3600.0))
+    with database.begin() as connection:
+        [submission] = submit(connection, [elsewhere])
+        answers = together(
+            *(lambda api=api: api.client.post("/v1/jobs", content=body, headers=headers) for api in apis)
+        )
+        other = apis[0].client.post("/v1/jobs", json=JOB, headers={"Idempotency-Key": "other"})
+    assert other.status_code == 202
+    assert [(answer.status_code, answer.json()["code"], answer.headers["retry-after"]) for answer in answers] == [
+        (409, "idempotency-key-in-flight", "1")
+    ] * 2
+    settled = apis[0].client.post("/v1/jobs", content=body, headers=headers)
+    assert settled.status_code == 202
+    assert settled.json()["id"] == str(submission.job_ids[0])
 
 
 def test_one_unique_key_makes_one_job(apis: list[ApiProcess], database: Database) -> None:

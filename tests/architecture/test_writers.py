@@ -13,7 +13,7 @@ from tests.architecture.source import modules, texts
 STATE = {"jobs", "job_history", "job_attempts"}
 WRITES = {"insert", "update", "delete"}
 SQL = re.compile(
-    rf"\b(insert\s+into|update|delete\s+from)\s+(only\s+)?(callboard\.)?({'|'.join(STATE)})\b", re.IGNORECASE
+    rf"\b(insert\s+into|update|delete\s+from|copy)\s+(only\s+)?(callboard\.)?({'|'.join(STATE)})\b", re.IGNORECASE
 )
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -197,11 +198,17 @@ def test_what_is_cut_off_is_done_again(database: Database, factory: Factory) -> 
     check(database)
 
 
-def test_a_job_that_is_reopened_while_its_hour_is_counted(database: Database, factory: Factory) -> None:
-    job_id = factory.in_state(Status.FAILED)
+@pytest.mark.parametrize("hours", [0, 5, 100])
+def test_a_job_that_is_reopened_while_its_hour_is_counted(database: Database, hours: int) -> None:
+    with database.begin() as connection:
+        job_id = imported(connection, timedelta(hours=hours))
     settle(database)
     with database.begin() as person:
         assert reopen(person, job_id)
+        # Counted while the job is still there for everybody else.
+        with database.begin() as connection:
+            moment = datetime.now(UTC) - timedelta(hours=hours)
+            count_anew(connection, moment, moment)
         settle(database)
     settle(database)
     check(database)

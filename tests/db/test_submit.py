@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -162,8 +163,10 @@ def test_one_request_holds_an_idempotency_key(wide: Database, factory: Factory) 
 
     answers = [made for (made,) in together(*calls)]
 
-    assert sorted(made.kind for made in answers) == [SubmissionKind.CREATED] + [SubmissionKind.REPLAYED] * (THREADS - 1)
-    assert len({tuple(made.job_ids) for made in answers}) == 1
+    kinds = Counter(made.kind for made in answers)
+    assert kinds.pop(SubmissionKind.CREATED) == 1
+    assert kinds.keys() <= {SubmissionKind.REPLAYED, SubmissionKind.KEY_IN_FLIGHT}
+    assert len({tuple(made.job_ids) for made in answers if made.kind is not SubmissionKind.KEY_IN_FLIGHT}) == 1
     assert count(wide) == 1
 
 

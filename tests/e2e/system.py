@@ -28,7 +28,7 @@ _LOG_LINES: Final = 60
 #: Short enough for tests, long enough for a busy machine.
 SETTINGS: Final = {
     "diagnostics": "true",
-    "job_modules": "e2e_jobs",
+    "job_modules": "e2e_jobs,e2e_harm",
     "lease_ttl": "3",
     "heartbeat_interval": "0.5",
     "stop_check_interval": "0.25",

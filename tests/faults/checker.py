@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations
 from uuid import UUID
 
 from tests.faults.ledger import Line, Mark
@@ -36,6 +36,7 @@ class JobRow:
     """Which attempt its result says it is from."""
     progress: float | None = None
     """``current`` of its last progress report."""
+    scheduled_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +174,8 @@ def _runs(lines: Sequence[Line], attempts: Mapping[int, AttemptRow], deaths: Map
     return sorted(runs, key=lambda run: run.start)
 
 
-def _check_overlaps(
-    findings: Findings, job_id: UUID, runs: Sequence[_Run], attempts: Mapping[int, AttemptRow]
-) -> None:
-    for earlier, later in pairwise(runs):
+def _check_overlaps(findings: Findings, job_id: UUID, runs: Sequence[_Run], attempts: Mapping[int, AttemptRow]) -> None:
+    for earlier, later in combinations(runs, 2):
         if earlier.end <= later.start:
             continue
         recorded = attempts.get(earlier.attempt)
@@ -187,9 +186,7 @@ def _check_overlaps(
             findings.overlapped.add(job_id)
 
 
-def _check_effects(
-    findings: Findings, job_id: UUID, lines: Sequence[Line], attempts: Mapping[int, AttemptRow]
-) -> None:
+def _check_effects(findings: Findings, job_id: UUID, lines: Sequence[Line], attempts: Mapping[int, AttemptRow]) -> None:
     effects = [line.attempt for line in lines if line.mark is Mark.EFFECT]
     if len(effects) < 2:
         return
@@ -207,6 +204,7 @@ def _contradictions(
     accepted: Accepted, records: Sequence[JobRow], attempts: Mapping[int, AttemptRow], lines: Sequence[Line]
 ) -> Iterator[str]:
     spec = accepted.spec
+    starts = [line.at for line in lines if line.mark is Mark.START]
     for record in records:
         if record.status != spec.expected:
             yield f"{spec.kind}: {record.status}, not {spec.expected}"
@@ -219,10 +217,8 @@ def _contradictions(
                 yield f"attempt {record.attempt} succeeded without its effect"
             if (steps := spec.work.get("steps", 0)) and record.progress != steps:
                 yield f"its last progress is {record.progress}, not {steps}"
-    starts = [line.at for line in lines if line.mark is Mark.START]
-    # ``at`` is when the answer arrived: the delay counts from a moment before that.
-    if starts and spec.delay and min(starts) < accepted.at - _LONGEST_ANSWER + spec.delay:
-        yield f"{spec.kind}: started {min(starts) - accepted.at:.1f} s after it was accepted, not {spec.delay:g}"
+        if starts and record.scheduled_at is not None and min(starts) < record.scheduled_at:
+            yield f"started {record.scheduled_at - min(starts):.3f} s before its time"
     if len({(line.attempt, line.pid) for line in lines if line.mark is Mark.START}) < len(starts):
         yield "an attempt was started twice"
 

@@ -66,11 +66,6 @@ class Spec:
         """The only right outcome."""
         return _OUTCOMES.get(self.kind, "succeeded")
 
-    @property
-    def delay(self) -> float:
-        """Seconds from acceptance before which it must not start."""
-        return float(self.options.get("delay", 0))
-
     def body(self) -> dict[str, Any]:
         """Return the submission as JSON."""
         return {"type": self.type, "payload": self.work, **self.options}
@@ -119,7 +114,7 @@ class Mix:
             case Kind.CANCELLED_WAITING:
                 return self._spec(kind, "faults.work", {"delay": 3600})
             case Kind.ATTACHING:
-                return self._spec(kind, "faults.work", attach_bytes=2**20)
+                return self._spec(kind, "faults.work", attach_bytes=2**22)
             case Kind.POISON:
                 return self._spec(kind, "faults.poison")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text, update
 
+from actors.leader import leads
+from actors.retention import Retention
 from db.engine import Database
 from db.errors import Unavailable
 from db.ids import first_id, new_id
@@ -145,7 +148,7 @@ def test_a_month_goes_when_every_rule_lets_it(database: Database, factory: Facto
         ).all()
         frozen = connection.execute(text("SELECT frozen_before FROM callboard.history_rollup_state")).scalar_one()
     assert said[0].actor == "system:retention"
-    assert said[0].subject.startswith(f"{OLD:%Y-%m}: about ")
+    assert re.fullmatch(rf"{OLD:%Y-%m}: .*\d MiB", said[0].subject)
     assert frozen >= OLD
     assert is_there(database, f"job_history_{datetime.now(UTC):%Y_%m}")
 
@@ -296,3 +299,26 @@ def test_what_its_month_takes_along_soon_is_not_erased_one_by_one(database: Data
     swept(database)
 
     assert exists(database, job_id)
+
+
+def test_the_upkeep_drops_and_sweeps(database: Database, factory: Factory) -> None:
+    finished(database, factory)
+    short = finished(database, factory, type="short")
+    retention = Retention(database)
+    assert (retention.drop(), retention.sweep()) == (None, None)
+
+    rule(database, "short", days=30)
+    while retention.sweep() is not None:
+        pass
+    assert not exists(database, short)
+    assert is_there(database)
+    rule(database)
+    with database.begin() as connection:
+        assert leads(connection, "retention drop")
+        assert retention.drop() is None, "another process has it"
+    with database.begin() as analyst:
+        analyst.execute(text("SELECT count(*) FROM callboard.job_history"))
+        assert retention.drop() is not None, "it is tried again soon"
+    while retention.drop() is not None:
+        pass
+    assert not is_there(database)

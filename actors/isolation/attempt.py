@@ -1,0 +1,178 @@
+"""One attempt whose handler runs in a process of its own: the worker's side."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import structlog
+
+from actors import decide
+from actors.interrupts import Interruption, StopRequest
+from actors.isolation.errors import MemoryLimitExceeded
+from actors.isolation.messages import Answer, Call, Ended, Failure, Report
+from actors.isolation.pool import ProcessPool
+from actors.isolation.process import HandlerProcess
+from actors.progress import Progress
+from actors.registry import JobType
+from actors.run import AttemptRun
+from db.outcome import Outcome
+from db.transitions import ClaimedJob
+
+_log = structlog.get_logger(__name__)
+
+
+class ProcessStop(StopRequest):
+    """Stops the handler in a process: the process is told at once, and raises the exception in its own thread.
+
+    It also holds the process to its memory limit. Nothing here waits for the process.
+    """
+
+    def __init__(self, process: HandlerProcess, number: int, memory_limit: int | None) -> None:
+        """``number``: of the attempt in this process. ``memory_limit``: bytes."""
+        super().__init__()
+        self._process: HandlerProcess | None = process
+        self._number = number
+        self._memory_limit = memory_limit
+        self._lock = threading.Lock()
+        self._asked_where = False
+        self.excess: int | None = None
+        """Bytes of memory that it had when it was killed for that."""
+
+    def interrupt(self, reason: Interruption) -> None:
+        super().interrupt(reason)
+        with self._lock:
+            if self._process is not None and self._reason is not None:
+                self._process.interrupt(self._number, self._reason)
+
+    def enforce(self) -> None:
+        with self._lock:
+            if self._process is None or self._memory_limit is None or self.excess is not None:
+                return
+            memory = self._process.memory
+            if memory > self._memory_limit:
+                self.excess = memory
+                self._process.kill()
+
+    def kill(self) -> None:
+        """End the process: it had its time. Called again and again; the first call asks where the handler hangs."""
+        with self._lock:
+            if self._process is None:
+                return
+            if self._asked_where:
+                self._process.kill()
+            else:
+                self._asked_where = True
+                self._process.tell_where()
+
+    def release(self) -> None:
+        """Leave the process alone from now on: the attempt has ended."""
+        with self._lock:
+            self._process = None
+
+
+class IsolatedAttempt:
+    """An attempt that runs in a process."""
+
+    def __init__(self, pool: ProcessPool, job_type: JobType, job: ClaimedJob) -> None:
+        """Find a process and start the attempt there.
+
+        Raises:
+            HandlerProcessDied: no process could be started.
+        """
+        self._pool = pool
+        self._job_type = job_type
+        self._job = job
+        self._process, number = _started(pool, job_type, job)
+        self.stop = ProcessStop(self._process, number, job_type.memory_limit)
+
+    def outcome(self, run: AttemptRun, progress: Progress) -> Outcome | None:
+        """Do for the handler what it asks for, until the attempt has ended; None when it is not ours any more."""
+        ended: Ended | None = None
+        try:
+            ended = self._serve(run, progress)
+        except (EOFError, OSError):
+            pass
+        except pickle.UnpicklingError as error:
+            # Its memory is in ruins.
+            _log.warning("handler_process_garbled", error=str(error), job_id=str(self._job.id))
+        finally:
+            self.stop.release()
+            if ended is None or not ended.clean or self.stop.reason is not None:
+                died = self._process.end()
+            else:
+                self._pool.give_back(self._process)
+        return ended.outcome if ended is not None else self._after_death(died)
+
+    def _serve(self, run: AttemptRun, progress: Progress) -> Ended:
+        connection = self._process.connection
+        while True:
+            message: Any = connection.recv()
+            match message:
+                case Report(report):
+                    progress.report(report.current, report.total, report.step, report.message)
+                case Call(name, arguments):
+                    connection.send(_answer(run, self.stop, name, arguments))
+                case Ended():
+                    return message
+
+    def _after_death(self, died: Exception) -> Outcome | None:
+        notes = "\n".join(getattr(died, "__notes__", ()))
+        error = died
+        if self.stop.excess is not None:
+            limit = self._job_type.memory_limit or 0
+            error = MemoryLimitExceeded(
+                f"The handler's process had {self.stop.excess >> 20} MiB of memory, the limit is {limit >> 20} MiB."
+            )
+        elif self.stop.reason is not None:
+            _log.warning(
+                "handler_process_killed", reason=str(self.stop.reason), stacks=notes or None,
+                job_id=str(self._job.id), job_type=self._job.type, attempt=self._job.attempt,
+            )  # fmt: skip
+            return decide.after_interruption(self._job_type, self._job, self.stop.reason, where=notes or None)
+        outcome = decide.after_exception(self._job_type, self._job, error)
+        _log.warning(
+            "handler_process_died", outcome=str(outcome.status), error=str(error),
+            job_id=str(self._job.id), job_type=self._job.type, attempt=self._job.attempt,
+        )  # fmt: skip
+        return outcome
+
+
+def _started(pool: ProcessPool, job_type: JobType, job: ClaimedJob) -> tuple[HandlerProcess, int]:
+    while True:
+        process = pool.take(job_type.memory_limit)
+        try:
+            return process, process.start(job)
+        except OSError:
+            # It has died while it was idle; a new one that dies at once says so itself.
+            process.end()
+
+
+def _answer(run: AttemptRun, stop: StopRequest, name: str, arguments: tuple[Any, ...]) -> Answer | Failure:
+    calls: dict[str, Callable[..., Any]] = {
+        "file": run.file,
+        "attach": partial(_attach, run),
+        "read_checkpoint": run.memos.read_checkpoint,
+        "save_checkpoint": run.memos.save_checkpoint,
+        "read_step": run.memos.read_step,
+        "save_step": run.memos.save_step,
+    }
+    try:
+        return Answer(calls[name](*arguments))
+    except BaseException as error:  # noqa: BLE001 - it is the handler's
+        return Failure(_picklable(error), stop.reason)
+
+
+def _attach(run: AttemptRun, path: Any, name: str | None, media_type: str | None) -> Any:
+    return run.attach(path, name=name, media_type=media_type)
+
+
+def _picklable(error: BaseException) -> BaseException:
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    except Exception:  # noqa: BLE001 - whatever a foreign exception does when it is pickled
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

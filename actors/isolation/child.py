@@ -1,0 +1,120 @@
+"""The handler's process: one attempt after the other, in its main thread."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import threading
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import dramatiq
+import structlog
+
+from actors import decide
+from actors.coroutines import CoroutineRunner
+from actors.handler import run_handler
+from actors.interrupts import Interrupter
+from actors.isolation.control import Control
+from actors.isolation.link import Link
+from actors.isolation.messages import Ended, Ready, Report, Setup, Start, Unusable
+from actors.isolation.remote_run import RemoteRun, Worker
+from actors.local import LocalBroker
+from actors.loop import Loop
+from actors.progress import Progress
+from actors.registry import Registry, load_job_types
+from db.errors import ConfigurationError
+from db.logs import configure_logs
+from db.outcome import Outcome
+from db.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+#: Seconds between two progress reports that the worker gets; it stores fewer.
+_REPORT_EVERY: Final = 0.1
+#: Seconds that an attempt's threads have to end after it.
+_PATIENCE: Final = 0.2
+
+
+def serve(calls: int, control: int, report: int) -> NoReturn:
+    """Run attempts until the worker goes away. The arguments are the file descriptors of ``guard.main``."""
+    # What the interpreter says in a crash goes to the worker, and from there to the job's attempt.
+    crash_report = os.fdopen(report, "wb", buffering=0)
+    faulthandler.enable(crash_report)
+    faulthandler.register(signal.SIGUSR1, crash_report)
+    connection: Connection[Any, Any] = Connection(calls)
+    try:
+        setup: Setup = connection.recv()
+        registry = _prepare(setup.settings)
+    except EOFError:
+        os._exit(0)
+    except ConfigurationError as error:
+        connection.send(Unusable(str(error)))
+        os._exit(1)
+    child = _Child(setup.settings, registry, Link(connection), Control(control))
+    child.work()
+
+
+def _prepare(settings: Settings) -> Registry:
+    configure_logs(settings)
+    # Before the job modules are imported: their own actors bind to the broker that is set by then.
+    dramatiq.set_broker(LocalBroker())
+    return load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
+
+
+class _Child:
+    def __init__(self, settings: Settings, registry: Registry, link: Link, control: Control) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._link = link
+        self._control = control
+        self._directory = Path.cwd()
+
+    def work(self) -> NoReturn:
+        message: Ready | Ended = Ready(os.getpid())
+        while True:
+            start: Start = self._link.ask(message)
+            before = set(threading.enumerate())
+            outcome = self._run(start)
+            message = Ended(outcome, clean=self._is_clean(before))
+
+    def _run(self, start: Start) -> Outcome | None:
+        job = start.job
+        if job.type not in self._registry:
+            return decide.unknown_type(job)
+        interrupter = Interrupter()
+        progress = Progress(job.id, job.attempt)
+
+        def pass_on() -> None:
+            if (report := progress.take()) is not None:
+                self._link.tell(Report(report))
+
+        reporting = Loop("progress", pass_on, interval=_REPORT_EVERY, jitter=0)
+        coroutines = CoroutineRunner()
+        run = RemoteRun(job, interrupter, progress, Worker(self._link, interrupter))
+        reporting.start()
+        self._control.begin(start.number, interrupter)
+        try:
+            return run_handler(
+                self._registry.get(job.type), job, run, interrupter, coroutines,
+                max_result_bytes=self._settings.max_result_bytes,
+            )  # fmt: skip
+        finally:
+            self._control.end()
+            reporting.stop()
+            pass_on()
+            coroutines.stop()
+            run.close()
+
+    def _is_clean(self, before: set[threading.Thread]) -> bool:
+        until = time.monotonic() + _PATIENCE
+        for thread in set(threading.enumerate()) - before:
+            thread.join(max(0.0, until - time.monotonic()))
+            if thread.is_alive():
+                _log.info("handler_left_a_thread", thread=thread.name)
+                return False
+        os.chdir(self._directory)
+        return True

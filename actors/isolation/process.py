@@ -1,0 +1,159 @@
+"""A handler's process, as the worker sees it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any, Final
+
+from actors.interrupts import Interruption
+from actors.isolation.errors import HandlerProcessDied
+from actors.isolation.family import descendants, memory_of
+from actors.isolation.guard import START
+from actors.isolation.messages import Ready, Setup, Start, Unusable
+from db.settings import Settings
+from db.transitions import ClaimedJob
+
+#: It imports all modules that define job types; a machine that is short of processors takes its time.
+_LONGEST_START: Final = 60.0
+_LONGEST_END: Final = 5.0
+_PATIENCE: Final = 1.0
+_LONGEST_CRASH_REPORT: Final = 16_000
+
+
+class HandlerProcess:
+    """A process that runs one attempt after the other, below a guard that leaves nothing of it behind.
+
+    Fresh interpreters: a worker has threads, and what they were doing is not to be forked.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Start it, and wait until it has loaded the job types.
+
+        Raises:
+            HandlerProcessDied: it could not; the message says why.
+        """
+        self._lock = threading.Lock()
+        self._attempts = 0
+        self._killed_at = 0.0
+        self._crash_report = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self.connection, theirs = Pipe()
+        control, ours = os.pipe()
+        self._control: int | None = ours
+        descriptors = (theirs.fileno(), control, self._crash_report.fileno())
+        try:
+            self._guard = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-c", START, *map(str, descriptors), *map(_absolute, sys.path)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=descriptors,
+                # Signals to the worker's group, such as a terminal's Ctrl-C, are the worker's business.
+                start_new_session=True,
+            )
+        finally:
+            theirs.close()
+            os.close(control)
+        self._load(settings)
+        self.used_at = time.monotonic()
+        self._memory_at_start = self.memory
+
+    @property
+    def alive(self) -> bool:
+        return self._guard.poll() is None
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that it and the processes below it have of their own."""
+        return sum(map(memory_of, descendants(self._guard.pid)))
+
+    @property
+    def growth(self) -> int:
+        """Bytes of memory that it has more than when it was new."""
+        return self.memory - self._memory_at_start
+
+    @property
+    def alone(self) -> bool:
+        """Whether it has left no process of its own running."""
+        return len(descendants(self._guard.pid)) <= 1
+
+    def start(self, job: ClaimedJob) -> int:
+        """Have it run an attempt; return the number by which :meth:`interrupt` knows this.
+
+        Raises:
+            OSError: it has ended.
+        """
+        self._attempts += 1
+        self.connection.send(Start(self._attempts, job))
+        return self._attempts
+
+    def interrupt(self, number: int, reason: Interruption) -> None:
+        """Tell it that an attempt is to stop. Does not wait; no effect if that attempt has ended."""
+        with self._lock, suppress(OSError):
+            if self._control is not None:
+                os.write(self._control, f"{number} {reason}\n".encode())
+
+    def tell_where(self) -> None:
+        """Have it write down where its threads are, for :meth:`end`. Works even in the middle of a C call."""
+        with suppress(OSError):
+            os.kill(self._pid, signal.SIGUSR1)
+
+    def kill(self) -> None:
+        """End it, and all that it has started. Does not wait; may be called again, then it is more drastic."""
+        with self._lock:
+            if self._control is not None:
+                os.close(self._control)
+                self._control, self._killed_at = None, time.monotonic()
+            elif time.monotonic() - self._killed_at > _PATIENCE and self.alive:
+                # The guard itself is stopped, or starved.
+                for pid in descendants(self._guard.pid):
+                    with suppress(OSError):
+                        os.kill(pid, signal.SIGKILL)
+                self._guard.kill()
+
+    def end(self) -> HandlerProcessDied:
+        """Kill it, wait for its end, and return how it ended, with what its interpreter said if it crashed."""
+        self.kill()
+        try:
+            code = self._guard.wait(_LONGEST_END)
+        except subprocess.TimeoutExpired:
+            self._guard.kill()
+            code = self._guard.wait()
+        self.connection.close()
+        died = HandlerProcessDied(_what(code))
+        with self._crash_report as file:
+            file.seek(0)
+            if report := file.read(_LONGEST_CRASH_REPORT).decode(errors="replace").strip():
+                died.add_note(report)
+        return died
+
+    def _load(self, settings: Settings) -> None:
+        answer: Any = None
+        with suppress(EOFError, OSError):
+            self.connection.send(Setup(settings))
+            if self.connection.poll(_LONGEST_START):
+                answer = self.connection.recv()
+        if isinstance(answer, Ready):
+            self._pid = answer.pid
+        else:
+            died = self.end()
+            reason = answer.reason if isinstance(answer, Unusable) else str(died)
+            raise HandlerProcessDied(f"A process for the handler could not be started: {reason}")
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute())
+
+
+def _what(code: int) -> str:
+    if code >= 0:
+        return f"The handler's process ended by itself, with exit code {code}."
+    name = signal.Signals(-code).name
+    killer = ", as the kernel does when memory runs out" if -code == signal.SIGKILL else ""
+    return f"The handler's process was ended by {name}{killer}."

@@ -1,0 +1,61 @@
+"""What ``/livez`` and ``/readyz`` of worker and dispatcher processes answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+
+from actors.dispatcher import Dispatcher
+
+Probe = Callable[[], str | None]
+"""Returns what is wrong, or None."""
+
+LIVE: Final = "/livez"
+READY: Final = "/readyz"
+
+#: Seconds. A worker looks at itself twice a second; one that has not for so long is frozen.
+_FROZEN_AFTER = 30.0
+
+
+def worker_probes(registry: CollectorRegistry, processes: int) -> Mapping[str, Probe]:
+    """Return the probes of a supervisor of worker ``processes``, from what they tell in their metrics.
+
+    Live: each process that runs looks after its threads. One that finds a dead one ends and is replaced, so the
+    supervisor needs no help then. Ready: all processes are registered in the database and consume all their queues.
+    """
+
+    def live() -> str | None:
+        checked = registry.get_sample_value("callboard_worker_checked_timestamp_seconds")
+        if checked is not None and (age := time.time() - checked) > _FROZEN_AFTER:
+            return f"A worker process has been frozen for {age:.0f} s."
+        return None
+
+    def ready() -> str | None:
+        idle = [
+            sample.labels["queue"]
+            for metric in registry.collect()
+            if metric.name == "callboard_worker_consuming"
+            for sample in metric.samples
+            if not sample.value
+        ]
+        if idle:
+            return f"Not consumed: {', '.join(sorted(idle))}."
+        count = registry.get_sample_value("callboard_worker_ready_processes") or 0
+        return live() if count >= processes else f"{count:.0f} of {processes} worker processes take jobs."
+
+    return {LIVE: live, READY: ready}
+
+
+def dispatcher_probes(dispatcher: Dispatcher) -> Mapping[str, Probe]:
+    """Return the probes of a dispatcher process. Live: its thread runs. Ready: its last round succeeded."""
+
+    def live() -> str | None:
+        return None if dispatcher.alive else "The dispatcher's thread has died."
+
+    def ready() -> str | None:
+        return live() or (None if dispatcher.ready else "PostgreSQL or RabbitMQ is away.")
+
+    return {LIVE: live, READY: ready}

@@ -1,0 +1,69 @@
+"""The supervisor with real children, and how processes are told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from structlog.testing import capture_logs
+
+from callboard.processes.signals import StopSignal
+from callboard.processes.supervisor import ChildSpec, Supervisor
+
+_HAMMER = """
+import random, signal
+from callboard.processes.signals import StopSignal
+
+for _ in range(2000):
+    stop = StopSignal()
+    signal.signal(signal.SIGALRM, signal.getsignal(signal.SIGTERM))
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, 0.0002))
+    while not stop.wait(0.000001):
+        pass
+    stop.close()
+"""
+
+
+@pytest.fixture
+def stop() -> Iterator[StopSignal]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    stop = StopSignal()
+    yield stop
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    stop.close()
+
+
+def test_the_first_signal_stops_and_the_second_hurries(stop: StopSignal) -> None:
+    assert not stop.wait(0)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.wait(60)
+    assert not stop.hurried
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.wait(60)
+    assert stop.hurried
+
+
+def test_a_signal_at_any_moment_is_heard() -> None:
+    """A handler that takes a lock hangs when the code that it interrupts has it."""
+    subprocess.run([sys.executable, "-c", _HAMMER], check=True, timeout=60)
+
+
+def test_a_child_that_keeps_dying_is_started_with_growing_pauses(stop: StopSignal) -> None:
+    """Hazard: a crash loop of a hundred processes a second, which hides the first error and starves the others."""
+    deaths: list[int] = []
+
+    def died(_spec: ChildSpec, pid: int) -> None:
+        deaths.append(pid)
+        if len(deaths) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with capture_logs() as logs:
+        assert Supervisor([ChildSpec("ghost", "no such role")], grace=30, died=died).run(stop) == 0
+
+    assert [(entry["exit_code"], entry["restart_in"]) for entry in logs] == [(1, 0.4), (1, 0.8), (1, 1.6)]
+    assert len(set(deaths)) == 3
