@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from actors.interrupts import Interruption
 from actors.registry import JobType, model_dump
+from db.attempts import ClaimedJob
 from db.outcome import JobError, Outcome
 from db.retry import RetryDecision, RetryPolicy, decide_retry
 from db.states import Reason
 from db.text import has_nul, shortened
-from db.transitions import ClaimedJob
 
 _LONGEST_MESSAGE = 4_000
 _LONGEST_TRACEBACK = 32_000

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
+from sqlalchemy import Connection
 
 from actors.listener import Listener
 from actors.loop import Loop
 from actors.metrics import BROKER_FAILURES, DISPATCH_ROUND, PUBLISHED
 from actors.transport import Dispatch, Transport, TransportError
 from actors.windows import Windows
-from db.dispatch import next_jobs, queues_in_flight, seconds_until_due, take_queues
+from db.dispatch import QueueLimits, next_jobs, queues_in_flight, seconds_until_due, take_queues
 from db.engine import Database
+from db.rate_limits import take_tokens
 from db.settings import Settings
 from db.transitions import Claim, mark_dispatched, promote, undispatch
 
@@ -116,9 +118,10 @@ class Dispatcher:
             rooms = {queue: room for queue, depth in depths.items() if (room := limits[queue].room(depth)) > 0}
             if not rooms:
                 return self._windows.pause(begun, limits, depths, {}) if depths else None
-            due = [
+            waiting = [
                 Dispatch(row.id, row.attempt, row.type, row.queue, row.priority) for row in next_jobs(connection, rooms)
             ]
+            due = _within_rates(connection, limits, waiting)
             confirmed = self._transport.publish(due)
             published = Counter(each.queue for each in confirmed)
             for queue, count in published.items():
@@ -126,7 +129,7 @@ class Dispatcher:
             if confirmed:
                 mark_dispatched(connection, [Claim(each.job_id, each.attempt) for each in confirmed])
         DISPATCH_ROUND.observe(time.monotonic() - begun)
-        if len(confirmed) == len(due) and len(rooms) == len(depths) and not _filled(due, rooms):
+        if len(confirmed) == len(waiting) and len(rooms) == len(depths) and not _filled(waiting, rooms):
             return None
         return self._windows.pause(begun, limits, depths, published)
 
@@ -152,6 +155,24 @@ class Dispatcher:
         BROKER_FAILURES.inc()
         _log.warning("broker_away", reason=str(error), retry_in=pause)
         return pause
+
+
+def _within_rates(
+    connection: Connection, limits: Mapping[str, QueueLimits], due: Sequence[Dispatch]
+) -> Sequence[Dispatch]:
+    """Return those jobs, the first of each queue, that the rates of their queues let start now."""
+    if all(limits[queue].rate is None for queue in {each.queue for each in due}):
+        return due
+    left = Counter(each.queue for each in due)
+    for queue, jobs in list(left.items()):
+        if (rate := limits[queue].rate) is not None:
+            left[queue] = take_tokens(connection, f"queue {queue}", rate, least=1, most=jobs).tokens
+    granted = []
+    for each in due:
+        if left[each.queue]:
+            left[each.queue] -= 1
+            granted.append(each)
+    return granted
 
 
 def _filled(due: list[Dispatch], rooms: Mapping[str, int]) -> bool:

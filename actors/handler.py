@@ -12,8 +12,8 @@ from actors.context import Run
 from actors.coroutines import CoroutineRunner
 from actors.interrupts import Interrupter, JobInterrupted
 from actors.registry import JobType
+from db.attempts import ClaimedJob
 from db.outcome import Outcome
-from db.transitions import ClaimedJob
 
 _log = structlog.get_logger(__name__)
 

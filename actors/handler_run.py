@@ -14,9 +14,9 @@ from uuid import UUID
 import structlog
 
 from actors.interrupts import StopRequest
-from actors.memos import Memory, Memos
+from actors.memory import Memory, Memos
 from actors.progress import Progress
-from db.transitions import ClaimedJob
+from db.attempts import ClaimedJob
 
 _log = structlog.get_logger("callboard.job")
 

@@ -1,46 +1,27 @@
-"""What a handler leaves for later attempts of its job: its checkpoint, and steps that are done once."""
+"""The memos of jobs in the database, as an attempt reads and writes them."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
-from uuid import UUID, uuid5
+from typing import TypeVar
 
-import orjson
-from pydantic import TypeAdapter
-from pydantic_core import PydanticSerializationError
 from sqlalchemy import Connection
 
 from actors.interrupts import Interruption, JobInterrupted, StopRequest
 from db import memos
+from db.attempts import ClaimedJob
 from db.engine import Database
-from db.errors import InvalidInput, TooLarge, Unavailable
-from db.transitions import ClaimedJob
+from db.errors import Unavailable
 
 Answer = TypeVar("Answer")
 
-_JSON: TypeAdapter[Any] = TypeAdapter(Any)
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 
 
-class Memos(Protocol):
-    """Where the memos of one job are, for one of its attempts; data is JSON.
-
-    Each call blocks, and what it has stored is durable on return. While the database is away it waits, until the
-    attempt is to stop: then it raises ``Unavailable``. In an attempt that is not ours any more it raises
-    ``JobInterrupted``.
-    """
-
-    def read_checkpoint(self) -> bytes | None: ...
-    def save_checkpoint(self, data: bytes) -> None: ...
-    def read_step(self, key: str) -> bytes | None: ...
-    def save_step(self, key: str, data: bytes) -> bytes: ...
-
-
 class StoredMemos:
-    """The :class:`Memos` in the database."""
+    """The :class:`~actors.memory.Memos` in the database."""
 
     def __init__(self, job: ClaimedJob, database: Database, stop: StopRequest) -> None:
         self._job = (job.id, job.attempt)
@@ -79,52 +60,3 @@ class StoredMemos:
                     raise
             time.sleep(pause)
             pause = min(_LONGEST_PAUSE, pause * 2)
-
-
-class Memory:
-    """The part of a :class:`~actors.context.Run` that outlives the attempt; see there."""
-
-    def __init__(self, job_id: UUID, kept: Memos, check: Callable[[], None]) -> None:
-        """``check``: raises when the attempt is to stop."""
-        self._job_id = job_id
-        self._kept = kept
-        self._check = check
-        self._restored: Any = None
-        self._asked = False
-
-    @property
-    def restored(self) -> Any:
-        if not self._asked:
-            data = self._kept.read_checkpoint()
-            self._restored = None if data is None else orjson.loads(data)
-            self._asked = True
-        return self._restored
-
-    def checkpoint(self, data: Any) -> None:
-        json = _to_json("The checkpoint", data)
-        _ = self.restored  # which is the last one of an earlier attempt, and about to be replaced
-        self._kept.save_checkpoint(json)
-
-    def once(self, key: str, function: Callable[[], Any]) -> Any:
-        if not 1 <= len(key) <= memos.MAX_KEY_LENGTH or "\0" in key:
-            raise InvalidInput(
-                f"The key of a step has 1 to {memos.MAX_KEY_LENGTH} characters and no NUL, but {key[:50]!r} is not so."
-            )
-        self._check()
-        result = self._kept.read_step(key)
-        if result is None:
-            result = self._kept.save_step(key, _to_json(f"The result of step {key!r}", function()))
-        return orjson.loads(result)
-
-    def token(self, key: str) -> UUID:
-        return uuid5(self._job_id, key)
-
-
-def _to_json(what: str, data: Any) -> bytes:
-    try:
-        json = _JSON.dump_json(data)
-    except PydanticSerializationError as error:
-        raise InvalidInput(f"{what} has no JSON form: {error}") from error
-    if len(json) > memos.MAX_BYTES:
-        raise TooLarge(f"{what} has {len(json)} bytes, the limit is {memos.MAX_BYTES}. Attach a file, and keep its id.")
-    return json

@@ -360,17 +360,18 @@ def first_paragraph(function: Callable[..., Any]) -> str:
     return " ".join(doc.split("\n\n", 1)[0].split())
 
 
-def load_job_types(modules: Sequence[str], *, diagnostics: bool) -> Registry:
+def load_job_types(
+    modules: Sequence[str], *, diagnostics: bool, built_in: Sequence[str] = ("actors.jobs.bulk", "actors.jobs.table")
+) -> Registry:
     """Import all modules that define job types and return what they registered.
 
-    These are the built-in ones, the named ``modules``, and the entry points of group ``callboard.jobs`` of all
+    These are the ``built_in`` ones, the named ``modules``, and the entry points of group ``callboard.jobs`` of all
     installed distributions.
 
     Raises:
         ConfigurationError: a module cannot be imported, or a job type is malformed or defined twice.
     """
-    built_in = ["actors.jobs.bulk", "actors.jobs.table", *(["actors.jobs.diagnostics"] if diagnostics else [])]
-    for module in (*built_in, *modules):
+    for module in (*built_in, *(["actors.jobs.diagnostics"] if diagnostics else []), *modules):
         _import(module, "CALLBOARD_JOB_MODULES")
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
         _import(entry_point.module, f"entry point {entry_point.name!r}")

@@ -12,13 +12,13 @@ from actors.handler_run import HandlerRun, blocks_of
 from actors.interrupts import Interruption, JobInterrupted, StopRequest
 from actors.memos import StoredMemos
 from actors.progress import Progress
+from db.attempts import ClaimedJob
 from db.engine import Database
 from db.filenames import safe_media_type, safe_name
 from db.files import File, delete_bytes, get_file
 from db.ids import new_id
 from db.outputs import attach
 from db.storage import Storage
-from db.transitions import ClaimedJob
 
 
 class AttemptRun(HandlerRun):

@@ -19,7 +19,8 @@ from actors.isolation.errors import HandlerProcessDied
 from actors.isolation.pool import ProcessPool
 from actors.journal import Journal
 from actors.metrics import ATTEMPT_DURATION, BUSY_THREADS
-from actors.progress import Progress, ProgressWriter
+from actors.progress import Progress
+from actors.progress_writer import ProgressWriter
 from actors.registry import JobType, Registry
 from actors.run import AttemptRun
 from actors.running import RunningAttempt, RunningAttempts

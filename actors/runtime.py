@@ -21,7 +21,7 @@ from actors.health import Health, JobCount
 from actors.heartbeat import Heartbeat
 from actors.interrupts import Interruption
 from actors.metrics import THREADS
-from actors.progress import ProgressWriter
+from actors.progress_writer import ProgressWriter
 from actors.registry import Registry
 from actors.runner import Runner
 from actors.running import RunningAttempts, Watch

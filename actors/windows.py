@@ -37,11 +37,14 @@ class Windows:
         for queue, depth in depths.items():
             full = depth + published.get(queue, 0)
             self._left[queue] = (now, full)
-            if limits[queue].startable is not None or queue not in before:
+            limit = limits[queue]
+            if limit.rate is not None:
+                pause = min(pause, 1 / limit.rate.per_second)
+            if limit.startable is not None or queue not in before:
                 # A job may start as soon as another one ends, of which the depth tells nothing; or nothing is known.
                 pause = _SHORTEST
                 continue
             then, left = before[queue]
             if (taken := left - depth) > 0:
-                pause = min(pause, (full - limits[queue].window / 2) * (now - then) / taken)
+                pause = min(pause, (full - limit.window / 2) * (now - then) / taken)
         return max(_SHORTEST, pause)

@@ -165,8 +165,8 @@ class QueueLimits(BaseModel):
     """Limits of a queue; null: none, or the server's default."""
 
     dispatch_window: int | None
-    concurrency: int | None
-    rate: int | None
+    concurrency_limit: int | None
+    rate_limit: int | None
     rate_period: float | None
 
 

@@ -127,7 +127,7 @@ _QUEUE: Final[Example] = {
     "oldest_waiting_age": 3.25,
     "throughput": 41,
     "paused": False,
-    "limits": {"dispatch_window": None, "concurrency": 4, "rate": None, "rate_period": None},
+    "limits": {"dispatch_window": None, "concurrency_limit": 4, "rate_limit": None, "rate_period": None},
 }
 _WORKER: Final[Example] = {
     "id": "019aa1c9-7a10-7b02-8d11-9c3e5f60a1b2",

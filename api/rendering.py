@@ -172,8 +172,8 @@ def queue(row: RowMapping) -> Json:
         "paused": row["paused"],
         "limits": {
             "dispatch_window": row["dispatch_window"],
-            "concurrency": row["concurrency_limit"],
-            "rate": row["rate_limit"],
+            "concurrency_limit": row["concurrency_limit"],
+            "rate_limit": row["rate_limit"],
             "rate_period": row["rate_period"],
         },
     }

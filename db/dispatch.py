@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Integer, Row, Text, bindparam, case, func, li
 
 from db.batch import batch, batch_of
 from db.models import jobs, queues
+from db.rate_limits import Rate
 from db.states import Status
 
 #: Wakes the dispatcher: sent after a commit that made jobs due. Only a hint, the dispatcher also looks by itself.
@@ -19,7 +20,12 @@ _lock_space = func.hashtext("callboard.dispatch")
 # A lateral join, and not EXISTS: the planner may turn that around and read all jobs that wait.
 _first = select(jobs.c.id).where(jobs.c.queue == queues.c.name, *_waits).limit(1).lateral("first")
 _with_jobs = (
-    select(queues.c.name, queues.c.dispatch_window, queues.c.concurrency_limit)
+    select(
+        queues.c.name,
+        queues.c.dispatch_window,
+        queues.c.concurrency_limit,
+        (queues.c.rate_limit / queues.c.rate_period).label("per_second"),
+    )
     .select_from(queues.join(_first, true()))
     .where(queues.c.paused.is_(False))
     .cte("with_jobs")
@@ -35,20 +41,30 @@ _take_queues = select(
     case((_with_jobs.c.concurrency_limit.is_not(None), _with_jobs.c.concurrency_limit - _in_flight_count)).label(
         "startable"
     ),
+    _with_jobs.c.per_second,
 ).where(func.pg_try_advisory_xact_lock(_lock_space, func.hashtext(_with_jobs.c.name)))
 
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """How much of a queue may be dispatched: messages in the broker, and jobs that may start (None: any number)."""
+    """How much of a queue may be dispatched."""
 
     window: int
+    """Most messages in the broker."""
     startable: int | None
+    """Jobs that may start now; None: any number."""
+    rate: Rate | None = None
+    """How many may start as time goes by; None: any number."""
 
     def room(self, depth: int) -> int:
         """Return how many messages may follow those ``depth`` that wait in the broker."""
-        room = self.window - depth
-        return max(0, room if self.startable is None else min(room, self.startable))
+        bounds = [self.window - depth]
+        if self.startable is not None:
+            bounds.append(self.startable)
+        if self.rate is not None:
+            # What waits in the broker may start all at once, as soon as there are workers.
+            bounds.append(self.rate.capacity - depth)
+        return max(0, min(bounds))
 
 
 def take_queues(connection: Connection, *, default_window: int) -> dict[str, QueueLimits]:
@@ -58,7 +74,10 @@ def take_queues(connection: Connection, *, default_window: int) -> dict[str, Que
     ones.
     """
     rows = connection.execute(_take_queues, {"window": default_window})
-    return {row.name: QueueLimits(row.window, row.startable) for row in rows}
+    return {
+        row.name: QueueLimits(row.window, row.startable, Rate(row.per_second) if row.per_second else None)
+        for row in rows
+    }
 
 
 _rooms = batch(queue=Text(), room=Integer())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import orjson
 from psycopg.errors import ReadOnlySqlTransaction
@@ -111,13 +112,13 @@ def _is_limit(error: Exception) -> bool:
 
 
 def sqlalchemy_url(url: str) -> URL:
-    """Return ``url`` for SQLAlchemy with psycopg 3.
+    """Return ``url`` for SQLAlchemy with psycopg 3; as libpq does, it may name several hosts, separated by commas.
 
     Raises:
         ConfigurationError: it is not a PostgreSQL URL; the message does not repeat it, for it may hold a password.
     """
     try:
-        parsed = make_url(url)
+        parsed = make_url(_with_one_host(url))
     except (ArgumentError, ValueError):
         parsed = None
     if parsed is None or parsed.get_backend_name() not in {"postgresql", "postgres"}:
@@ -125,6 +126,20 @@ def sqlalchemy_url(url: str) -> URL:
             "CALLBOARD_DATABASE_URL is not a PostgreSQL URL. Write postgresql://user:password@host:port/name."
         )
     return parsed.set(drivername="postgresql+psycopg")
+
+
+def _with_one_host(url: str) -> str:
+    """Move several hosts from where libpq has them to where SQLAlchemy leaves them alone, which libpq reads as well."""
+    parts = urlsplit(url)
+    credentials, at, hosts = parts.netloc.rpartition("@")
+    if "," not in hosts:
+        return url
+    addresses = [address.rpartition(":") if ":" in address else (address, ":", "5432") for address in hosts.split(",")]
+    several = [
+        ("host", ",".join(host for host, _, _ in addresses)),
+        ("port", ",".join(port for _, _, port in addresses)),
+    ]
+    return f"{parts.scheme}://{credentials}{at}{parts.path}?{urlencode([*parse_qsl(parts.query), *several])}"
 
 
 def connect_args(settings: Settings, role: str) -> dict[str, object]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import JSON, Connection, Integer, Text, Uuid, and_, bindparam, cast, delete, func, literal, select
@@ -17,10 +17,6 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from db.models import job_history, job_memos, jobs
 from db.states import Status
-
-#: Of the data of one memo, as JSON.
-MAX_BYTES: Final = 2**20
-MAX_KEY_LENGTH: Final = 200
 
 
 class _Kind(StrEnum):

@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import orjson
 from sqlalchemy import Connection, Double, Integer, Text, Uuid, and_, cast, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.types import TypeEngine
 
+from db.attempts import ProgressReport, percent
 from db.batch import among, batch, batch_of, each
 from db.models import TIME, job_progress, jobs
 from db.states import Status
 from db.text import storable
 
-
-@dataclass(frozen=True, slots=True)
-class ProgressReport:
-    """How far an attempt is. ``seq`` counts the stored reports of the attempt; ``reported_at`` is set on writing."""
-
-    job_id: UUID
-    attempt: int
-    seq: int
-    current: float
-    total: float | None
-    step: str | None
-    message: str | None
-
-    @property
-    def percent(self) -> float | None:
-        """0 to 100, or None when the total is not known."""
-        return percent(self.current, self.total)
-
-
-def percent(current: float, total: float | None) -> float | None:
-    """Return how much of ``total`` is done, 0 to 100, or None when it is not known."""
-    return round(min(100.0, 100.0 * current / total), 2) if total else None
-
+__all__ = ["ProgressReport", "percent", "report_progress"]
 
 _COLUMNS: dict[str, TypeEngine[Any]] = {
     "id": Uuid(),

@@ -26,9 +26,11 @@ def queue_names(connection: Connection) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class QueueChange:
-    """New values by column: ``paused``, ``dispatch_window``, ``concurrency_limit``; what is not named stays."""
+    """New values by column: ``paused``, ``dispatch_window``, ``concurrency_limit``, ``rate_limit`` and ``rate_period``
+    together; what is not named stays.
+    """
 
-    values: Mapping[str, bool | int | None]
+    values: Mapping[str, bool | float | None]
 
 
 def change_queue(connection: Connection, name: str, change: QueueChange) -> bool:

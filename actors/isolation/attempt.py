@@ -12,15 +12,15 @@ import structlog
 
 from actors import decide
 from actors.interrupts import Interruption, StopRequest
-from actors.isolation.errors import MemoryLimitExceeded
+from actors.isolation.errors import HandlerProcessDied, MemoryLimitExceeded
 from actors.isolation.messages import Answer, Call, Ended, Failure, Report
 from actors.isolation.pool import ProcessPool
 from actors.isolation.process import HandlerProcess
 from actors.progress import Progress
 from actors.registry import JobType
 from actors.run import AttemptRun
+from db.attempts import ClaimedJob
 from db.outcome import Outcome
-from db.transitions import ClaimedJob
 
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +38,8 @@ class ProcessStop(StopRequest):
         self._number = number
         self._memory_limit = memory_limit
         self._lock = threading.Lock()
-        self._asked_where = False
+        self.given_up = False
+        """Whether it had its time, so that its late result changes nothing."""
         self.excess: int | None = None
         """Bytes of memory that it had when it was killed for that."""
 
@@ -62,10 +63,10 @@ class ProcessStop(StopRequest):
         with self._lock:
             if self._process is None:
                 return
-            if self._asked_where:
+            if self.given_up:
                 self._process.kill()
             else:
-                self._asked_where = True
+                self.given_up = True
                 self._process.tell_where()
 
     def release(self) -> None:
@@ -101,11 +102,14 @@ class IsolatedAttempt:
             _log.warning("handler_process_garbled", error=str(error), job_id=str(self._job.id))
         finally:
             self.stop.release()
+            died = None
             if ended is None or not ended.clean or self.stop.reason is not None:
                 died = self._process.end()
             else:
                 self._pool.give_back(self._process)
-        return ended.outcome if ended is not None else self._after_death(died)
+        if ended is not None and not self.stop.given_up:
+            return ended.outcome
+        return self._after_death(died or HandlerProcessDied())
 
     def _serve(self, run: AttemptRun, progress: Progress) -> Ended:
         connection = self._process.connection
@@ -144,11 +148,11 @@ class IsolatedAttempt:
 def _started(pool: ProcessPool, job_type: JobType, job: ClaimedJob) -> tuple[HandlerProcess, int]:
     while True:
         process = pool.take(job_type.memory_limit)
-        try:
-            return process, process.start(job)
-        except OSError:
-            # It has died while it was idle; a new one that dies at once says so itself.
-            process.end()
+        if (number := process.start(job)) is not None:
+            return process, number
+        died = process.end()
+        if process.new:
+            raise died
 
 
 def _answer(run: AttemptRun, stop: StopRequest, name: str, arguments: tuple[Any, ...]) -> Answer | Failure:

@@ -20,7 +20,7 @@ from actors.handler import run_handler
 from actors.interrupts import Interrupter
 from actors.isolation.control import Control
 from actors.isolation.link import Link
-from actors.isolation.messages import Ended, Ready, Report, Setup, Start, Unusable
+from actors.isolation.messages import Begun, Ended, Ready, Report, Setup, Start, Unusable
 from actors.isolation.remote_run import RemoteRun, Worker
 from actors.local import LocalBroker
 from actors.loop import Loop
@@ -62,7 +62,8 @@ def _prepare(settings: Settings) -> Registry:
     configure_logs(settings)
     # Before the job modules are imported: their own actors bind to the broker that is set by then.
     dramatiq.set_broker(LocalBroker())
-    return load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
+    # The others that are built in run in threads, and would load what takes longest.
+    return load_job_types(settings.job_modules, diagnostics=settings.diagnostics, built_in=())
 
 
 class _Child:
@@ -77,6 +78,7 @@ class _Child:
         message: Ready | Ended = Ready(os.getpid())
         while True:
             start: Start = self._link.ask(message)
+            self._link.tell(Begun())
             before = set(threading.enumerate())
             outcome = self._run(start)
             message = Ended(outcome, clean=self._is_clean(before))

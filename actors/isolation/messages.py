@@ -1,8 +1,8 @@
 """What worker and handler's process say to each other.
 
 The handler's process asks and the worker answers: :class:`Ready` and :class:`Ended` ask for the next :class:`Start`, a
-:class:`Call` for an :class:`Answer` or :class:`Failure`. Only :class:`Report` expects nothing. They travel pickled,
-over a socket that no other process has; both ends run the same code under the same account.
+:class:`Call` for an :class:`Answer` or :class:`Failure`. :class:`Begun` and :class:`Report` expect nothing. They travel
+pickled, over a socket that no other process has; both ends run the same code under the same account.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.interrupts import Interruption
+from db.attempts import ClaimedJob, ProgressReport
 from db.outcome import Outcome
-from db.progress import ProgressReport
 from db.settings import Settings
-from db.transitions import ClaimedJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +46,11 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """The handler is about to be called."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The attempt has ended. ``clean``: it has left neither threads nor files behind, so another may be run here."""
 
@@ -63,7 +67,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What only the worker can do: one of ``file``, ``attach``, and the methods of :class:`~actors.memos.Memos`."""
+    """What only the worker can do: one of ``file``, ``attach``, and the methods of :class:`~actors.memory.Memos`."""
 
     name: str
     arguments: tuple[Any, ...]

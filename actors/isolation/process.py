@@ -19,11 +19,12 @@ from actors.isolation.errors import HandlerProcessDied
 from actors.isolation.family import descendants, memory_of
 from actors.isolation.guard import START
 from actors.isolation.messages import Ready, Setup, Start, Unusable
+from db.attempts import ClaimedJob
 from db.settings import Settings
-from db.transitions import ClaimedJob
 
 #: It imports all modules that define job types; a machine that is short of processors takes its time.
 _LONGEST_START: Final = 60.0
+_LONGEST_PAUSE: Final = 10.0
 _LONGEST_END: Final = 5.0
 _PATIENCE: Final = 1.0
 _LONGEST_CRASH_REPORT: Final = 16_000
@@ -69,6 +70,11 @@ class HandlerProcess:
         return self._guard.poll() is None
 
     @property
+    def new(self) -> bool:
+        """Whether it has been given one attempt at most."""
+        return self._attempts <= 1
+
+    @property
     def memory(self) -> int:
         """Bytes of memory that it and the processes below it have of their own."""
         return sum(map(memory_of, descendants(self._guard.pid)))
@@ -83,15 +89,18 @@ class HandlerProcess:
         """Whether it has left no process of its own running."""
         return len(descendants(self._guard.pid)) <= 1
 
-    def start(self, job: ClaimedJob) -> int:
+    def start(self, job: ClaimedJob) -> int | None:
         """Have it run an attempt; return the number by which :meth:`interrupt` knows this.
 
-        Raises:
-            OSError: it has ended.
+        None: it has died or got stuck since it was last used, and has not begun.
         """
         self._attempts += 1
-        self.connection.send(Start(self._attempts, job))
-        return self._attempts
+        with suppress(EOFError, OSError):
+            self.connection.send(Start(self._attempts, job))
+            if self.connection.poll(_LONGEST_PAUSE):
+                self.connection.recv()  # Begun
+                return self._attempts
+        return None
 
     def interrupt(self, number: int, reason: Interruption) -> None:
         """Tell it that an attempt is to stop. Does not wait; no effect if that attempt has ended."""

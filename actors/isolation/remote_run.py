@@ -12,12 +12,12 @@ from actors.interrupts import StopRequest
 from actors.isolation.link import Link
 from actors.isolation.messages import Answer, Call, Failure
 from actors.progress import Progress
+from db.attempts import ClaimedJob
 from db.ids import new_id
-from db.transitions import ClaimedJob
 
 
 class Worker:
-    """The calls that the worker does for one attempt; among them those of :class:`~actors.memos.Memos`."""
+    """The calls that the worker does for one attempt; among them those of :class:`~actors.memory.Memos`."""
 
     def __init__(self, link: Link, stop: StopRequest) -> None:
         self._link = link

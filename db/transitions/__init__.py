@@ -22,6 +22,7 @@ load           nothing (made up elsewhere)                     terminal
 =============  ==============================================  ==========================================
 """
 
+from db.attempts import Claim, ClaimedJob
 from db.transitions.amend import Amendment, amend
 from db.transitions.erase import consume, erase, erase_all
 from db.transitions.finish import Ending, finish, release, retry_later
@@ -29,7 +30,7 @@ from db.transitions.idempotency import find_submission
 from db.transitions.load import load
 from db.transitions.record import Written, record, record_and_claim
 from db.transitions.reopen import reopen, reopen_all
-from db.transitions.start import Claim, ClaimedJob, claim, mark_dispatched, promote, undispatch
+from db.transitions.start import claim, mark_dispatched, promote, undispatch
 from db.transitions.stop import cancel, cancel_all, expire
 from db.transitions.submission import IdempotencyKey, NewJob, Request, Submission, SubmissionKind
 from db.transitions.submit import submit

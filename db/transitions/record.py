@@ -8,11 +8,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from db.attempts import Claim, ClaimedJob
 from db.hot import execute_together
 from db.outcome import JobError, Outcome
 from db.states import TERMINAL, Reason, Status
 from db.transitions.finish import Ending, finish, finished, finishing, release, retry_later
-from db.transitions.start import Claim, ClaimedJob, claimed, claiming
+from db.transitions.start import claimed, claiming
 
 
 def record(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:

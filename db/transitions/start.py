@@ -3,46 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from uuid import UUID
 
 from sqlalchemy import Connection, Double, Integer, Text, Uuid, all_, bindparam, cast, func, null, or_, select, update
 
+from db.attempts import Claim, ClaimedJob
 from db.batch import among, batch, batch_of, each
 from db.hot import HotCall, HotRow, HotStatement, execute_together
 from db.models import jobs, queues, workers
 from db.states import Status
 
 _NOW = func.now()
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What a message says: start attempt ``attempt`` of this job."""
-
-    job_id: UUID
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimedJob:
-    """A job that now runs here, and all that its attempt needs."""
-
-    id: UUID
-    attempt: int
-    created_at: datetime
-    type: str
-    queue: str
-    owner: str
-    payload: str
-    """JSON."""
-    priority: int
-    retries: int
-    max_retries: int
-    time_limit: float
-    started_at: datetime
-    """Start of this attempt, by the database's clock."""
 
 
 _due = (

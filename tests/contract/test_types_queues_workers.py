@@ -31,7 +31,7 @@ def test_queues_say_how_full_they_are(ann: Client) -> None:
     assert list(queue) == QUEUE_FIELDS
     assert all(isinstance(queue[name], int) for name in ("waiting", "running", "throughput"))
     assert queue["paused"] is False
-    assert "concurrency" in queue["limits"]
+    assert list(queue["limits"]) == ["dispatch_window", "concurrency_limit", "rate_limit", "rate_period"]
 
 
 def test_operators_pause_and_resume_a_queue(ann: Client, olga: Client) -> None:
@@ -48,9 +48,13 @@ def test_operators_pause_and_resume_a_queue(ann: Client, olga: Client) -> None:
 def test_operators_patch_limits(ann: Client, olga: Client) -> None:
     problem(ann.patch("/v1/queues/tables", json={"concurrency_limit": 2}), 403, "forbidden")
     answer = olga.patch("/v1/queues/tables", json={"concurrency_limit": 2})
-    assert (answer.status_code, answer.json()["limits"]["concurrency"]) == (200, 2)
+    assert (answer.status_code, answer.json()["limits"]["concurrency_limit"]) == (200, 2)
     assert list(answer.json()) == QUEUE_FIELDS
-    assert olga.patch("/v1/queues/tables", json={"concurrency_limit": None}).json()["limits"]["concurrency"] is None
+    limits = {"concurrency_limit": None, "rate_limit": 1000, "rate_period": 0.5}
+    assert olga.patch("/v1/queues/tables", json=limits).json()["limits"] == {"dispatch_window": None, **limits}
+    problem(olga.patch("/v1/queues/tables", json={"rate_limit": 5}), 422, "invalid-input")
+    without = {"rate_limit": None, "rate_period": None}
+    assert olga.patch("/v1/queues/tables", json=without).json()["limits"].items() >= without.items()
     problem(olga.patch("/v1/queues/nothing", json={"concurrency_limit": 2}), 404, "not-found")
 
 

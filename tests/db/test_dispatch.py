@@ -8,6 +8,7 @@ from sqlalchemy import update
 from db.dispatch import anything_due, next_jobs, queues_in_flight, seconds_until_due, take_queues
 from db.engine import Database
 from db.models import queues
+from db.rate_limits import Rate
 from db.states import Status
 from db.transitions import Claim, mark_dispatched, promote, undispatch
 from tests.support.clock import age_dispatch, make_due
@@ -72,6 +73,16 @@ def test_a_concurrency_limit_counts_what_runs_and_what_is_on_its_way(database: D
         connection.execute(update(queues).values(concurrency_limit=3))
 
         assert take_queues(connection, default_window=10)[QUEUE].room(0) == 1
+
+
+def test_a_rate_bounds_what_waits_in_the_broker(database: Database, factory: Factory) -> None:
+    factory.submit()
+    with database.begin() as connection:
+        connection.execute(update(queues).values(rate_limit=90, rate_period=60.0))
+        limits = take_queues(connection, default_window=10)[QUEUE]
+
+    assert limits.rate == Rate(1.5)
+    assert [limits.room(depth) for depth in (0, 1, 2, 3)] == [2, 1, 0, 0]
 
 
 def test_the_next_look_is_when_the_first_job_is_due(database: Database, factory: Factory) -> None:

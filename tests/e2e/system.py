@@ -53,7 +53,7 @@ class System:
 
     @property
     def database_url(self) -> str:
-        return self.settings["database_url"]
+        return self.settings.get("database_direct_url", self.settings["database_url"])
 
     def __enter__(self) -> Self:
         return self

@@ -98,6 +98,20 @@ def test_a_job_scheduled_within_the_poll_interval_is_not_late(system: System) ->
         assert timedelta(0) <= row["started_at"] - row["scheduled_at"] < SOON
 
 
+def test_a_rate_spreads_the_starts(system: System) -> None:
+    api = system.api
+    system.rows("UPDATE queues SET rate_limit = 40, rate_period = 8 WHERE name = 'diagnostics'")  # 5 a second
+    try:
+        job_ids = api.submit_batch([{"type": "diagnostics.noop", "payload": {}}] * 15)
+        for job_id in job_ids:
+            api.wait(job_id)
+    finally:
+        system.rows("UPDATE queues SET rate_limit = NULL, rate_period = NULL WHERE name = 'diagnostics'")
+    starts = sorted(row["started_at"] for job_id in job_ids for row in system.history(job_id))
+    # A bucket that was full lets those of a second start at once, and a job may wait a moment for a free thread.
+    assert starts[-1] - starts[0] > timedelta(seconds=1.5)
+
+
 @pytest.mark.parametrize("wait", ["scheduled", "queued"])
 def test_a_job_that_has_not_started_in_time_expires(system: System, wait: str) -> None:
     api = system.api

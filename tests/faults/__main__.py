@@ -43,7 +43,7 @@ def main() -> int:
                 result = play(scenario, deployment, Random(f"{arguments.seed} {scenario.name}"), effort)
                 results.append(result)
                 _tell(scenario, result)
-                if result.violations and arguments.keep is not None:
+                if (result.violations or result.late) and arguments.keep is not None:
                     arguments.keep.mkdir(parents=True, exist_ok=True)
                     deployment.keep_logs(arguments.keep / f"{len(results):02}")
     command = f"make faults FLAGS='{'--long ' if arguments.long else ''}--seed {arguments.seed}'"
@@ -64,7 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--long", action="store_true", help="more than 100,000 jobs")
     parser.add_argument("--only", nargs="+", metavar="TEXT", help="scenarios whose name contains one of these")
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
-    parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="where logs of failed scenarios are kept")
+    parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="where the logs of scenarios that failed or were late are kept")
     return parser.parse_args()
 
 

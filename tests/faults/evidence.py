@@ -12,6 +12,7 @@ from tests.faults import ledger
 from tests.faults.checker import Accepted, AttemptRow, Evidence, JobRow
 from tests.faults.deployment import Deployment
 from tests.faults.load import Told
+from tests.faults.mix import Kind
 
 _LOOK_EVERY: Final = 0.2
 _OF_ROW: Final = (
@@ -40,16 +41,18 @@ def gather(deployment: Deployment, told: Told, *, began: float, fault_ended: flo
         began,
     )
     accepted = list(told.accepted)
-    ids = {each.job_id for each in accepted}
+    kinds = {each.job_id: each.spec.kind for each in accepted}
+    lines = [line for line in ledger.read(deployment.ledger) if line.job_id in kinds]
+    by_poison = {line.pid: line.at for line in lines if kinds[line.job_id] is Kind.POISON}
     return Evidence(
         accepted=accepted,
         live=[JobRow(**row) for row in live],
         history=[JobRow(**row) for row in history],
         attempts=[AttemptRow(**row) for row in attempts],
-        ledger=[line for line in ledger.read(deployment.ledger) if line.job_id in ids],
+        ledger=lines,
         answers=_answers(deployment.urls[0], accepted, began),
         seen=list(told.seen),
-        deaths=dict(deployment.deaths),
+        deaths={**by_poison, **deployment.deaths},
         fault_ended=fault_ended,
     )
 

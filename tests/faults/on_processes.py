@@ -89,7 +89,7 @@ def terminate_dispatchers(stage: Stage) -> None:
     for name in DISPATCHERS:
         stage.deployment.stop(name)
         stage.deployment.start(name)
-        stage.pause(_RESTART_PAUSE)
+        stage.pause(4)
 
 
 @scenario("dispatcher", "SIGSTOP of each for a while, then SIGCONT", resource="dispatcher")

@@ -1,11 +1,12 @@
 #!/bin/sh
-# Installs what tests start privately: Debian's PostgreSQL and RabbitMQ, and Node, Chromium and React for the JavaScript
+# Installs what tests start privately: Debian's PostgreSQL, PgBouncer and RabbitMQ, and Node, Chromium and React for the JavaScript
 # client. Nothing is left running by it.
 set -eu
 
 missing=""
 [ -n "${CALLBOARD_TEST_DATABASE_URL:-}" ] || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 ||
     missing="$missing postgresql"
+command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || missing="$missing pgbouncer"
 [ -n "${CALLBOARD_TEST_AMQP_URL:-}" ] || ls -d /usr/lib/rabbitmq/lib/rabbitmq_server-* >/dev/null 2>&1 ||
     missing="$missing rabbitmq-server"
 command -v node >/dev/null || missing="$missing nodejs"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
@@ -57,6 +57,19 @@ class LocalRun:
     def attach(
         self, content: Path | bytes | Iterable[bytes], *, name: str | None = None, media_type: str | None = None
     ) -> UUID:
+        raise NotImplementedError
+
+    def checkpoint(self, data: Any) -> None:
+        raise NotImplementedError
+
+    @property
+    def restored(self) -> Any:
+        raise NotImplementedError
+
+    def once(self, key: str, function: Callable[[], Any]) -> Any:
+        raise NotImplementedError
+
+    def token(self, key: str) -> UUID:
         raise NotImplementedError
 
 

@@ -6,6 +6,7 @@ import ctypes
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel
@@ -13,6 +14,11 @@ from pydantic import BaseModel
 from callboard import Run, job
 
 _leaked: Final[list[bytes]] = []
+
+
+class Gate(BaseModel):
+    path: Path
+    """Where a file appears when the job may end; it is gone when the handler has returned."""
 
 
 class Leak(BaseModel):
@@ -28,6 +34,15 @@ class Victim(BaseModel):
 def pid(_payload: dict[str, str]) -> int:
     """Return the process's id."""
     return os.getpid()
+
+
+@job("e2e.reported", queue="e2e")
+def reported(payload: Gate) -> str:
+    """Wait for a file to appear, and remove it."""
+    while not payload.path.exists():
+        time.sleep(0.02)
+    payload.path.unlink()
+    return "kept"
 
 
 @job("e2e.leak", queue="e2e")

@@ -1,0 +1,119 @@
+"""The part of a worker that runs handlers, on a real database, without a broker."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from sqlalchemy import RowMapping
+
+from actors.progress_writer import ProgressWriter
+from actors.registry import load_job_types
+from actors.runner import Runner
+from actors.running import RunningAttempts, Watch
+from db.engine import Database
+from db.settings import Settings
+from db.storage import DirectoryStorage
+from db.transitions import cancel, promote
+from tests.support.clock import make_due
+from tests.support.databases import Databases, settings_of
+from tests.support.factory import Factory
+from tests.support.records import Record, read_records
+from tests.support.servers import ALL
+
+_MODULES = Path(__file__).with_name("modules")
+_PATIENCE = 60.0
+
+
+class Bench:
+    """Runs attempts like a worker with four threads."""
+
+    def __init__(self, settings: Settings, database: Database, factory: Factory, storage: DirectoryStorage) -> None:
+        self.database = database
+        self.factory = factory
+        self.storage = storage
+        self.running = RunningAttempts()
+        self.worker_id = factory.worker("bench")
+        registry = load_job_types(settings.job_modules, diagnostics=True)
+        self._progress = ProgressWriter(database, interval=0.05)
+        self._watch = Watch(self.running, database, check_interval=0.1)
+        self._runner = Runner(
+            settings, registry, database, storage, self.running, self._progress, lambda: (self.worker_id, "bench")
+        )
+        self._threads = ThreadPoolExecutor(4)
+        self._progress.start()
+        self._watch.start()
+
+    def close(self) -> None:
+        self._threads.shutdown()
+        self._watch.stop()
+        self._progress.stop()
+        self._runner.close()
+
+    def submit(self, job_type: str, payload: Any, **options: Any) -> UUID:
+        return self.factory.submit(type=job_type, queue="isolated", payload=orjson.dumps(payload), **options)
+
+    def start(self, job_id: UUID, attempt: int = 1) -> Future[None]:
+        """Run an attempt in a thread."""
+        return self._threads.submit(self._runner.run, job_id, attempt)
+
+    def run(self, job_type: str, payload: Any, **options: Any) -> RowMapping:
+        """Submit a job, run its first attempt, and return its row."""
+        job_id = self.submit(job_type, payload, **options)
+        self.start(job_id).result(_PATIENCE)
+        return self.row(job_id)
+
+    def record(self, job_id: UUID) -> Record:
+        return read_records(self.database)[job_id]
+
+    def row(self, job_id: UUID) -> RowMapping:
+        return self.record(job_id).row
+
+    def cancel(self, job_id: UUID) -> None:
+        with self.database.begin() as connection:
+            assert cancel(connection, job_id)
+
+    def make_due(self, job_id: UUID) -> None:
+        """Let a retry wait no longer."""
+        make_due(self.database, job_id)
+        with self.database.begin() as connection:
+            promote(connection)
+
+    def wait_until_done(self, job_id: UUID) -> RowMapping:
+        """Return the job's row once it is in history."""
+        eventually(lambda: bool(self.record(job_id).finished))
+        return self.row(job_id)
+
+
+@pytest.fixture(scope="module")
+def bench(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """One for all tests of a module, whose processes take a while to start."""
+    before = set(threading.enumerate())
+    settings = settings_of(databases.emptied(ALL[-1])).model_copy(
+        update={"job_modules": ("isolated_jobs",), "diagnostics": True}
+    )
+    database = Database(settings, role="test")
+    storage = DirectoryStorage(tmp_path_factory.mktemp("storage") / "files", max_bytes=2**20)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.syspath_prepend(str(_MODULES))
+        bench = Bench(settings, database, Factory(database), storage)
+        yield bench
+        bench.close()
+    database.close()
+    left = set(threading.enumerate()) - before
+    assert not left, left
+
+
+def eventually(condition: Callable[[], bool], timeout: float = _PATIENCE) -> None:
+    """Wait for what another process does in its own time and tells nobody."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

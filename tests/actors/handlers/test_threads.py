@@ -1,0 +1,55 @@
+"""Handlers in threads of the worker that do not stop, or stop with care."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+from actors.interrupts import Interruption
+from tests.actors.handlers.conftest import Bench, eventually
+
+# Promised are five seconds; a machine that runs many tests at once is not in order.
+HANG_ENDS_WITHIN = timedelta(seconds=8)
+
+
+def test_a_hanging_handler_is_given_up(bench: Bench, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    cancelled = bench.submit("thread.hang", str(pipe))
+    late = bench.submit("thread.hang", str(pipe), time_limit=0.5, max_retries=0)
+    released = bench.submit("thread.hang", str(pipe))
+    ends = [bench.start(job_id) for job_id in (cancelled, late, released)]
+    eventually(lambda: len(bench.running.handlers()) == 3)
+    bench.cancel(cancelled)
+    bench.running.handlers()[released, 1].interrupter.interrupt(Interruption.SHUTDOWN)
+
+    rows = [bench.wait_until_done(job_id) for job_id in (cancelled, late)]
+    assert [(row["status"], row["error"]["reason"]) for row in rows] == [
+        ("cancelled", "cancelled"),
+        ("failed", "time_limit"),
+    ]
+    assert rows[0]["finished_at"] - rows[0]["cancel_requested_at"] < HANG_ENDS_WITHIN
+    assert rows[1]["finished_at"] - rows[1]["started_at"] < HANG_ENDS_WITHIN
+    eventually(lambda: bench.row(released)["status"] == "queued")
+    assert bench.running.wait_until_none(30)
+    assert "thread.hang" in (bench.running.replacement or "")
+    assert not any(end.done() for end in ends)
+
+    os.close(os.open(pipe, os.O_WRONLY))
+    for end in ends:
+        end.result(60)
+    assert [bench.row(job_id) for job_id in (cancelled, late)] == rows
+    assert bench.row(released)["status"] == "queued"
+
+
+def test_a_handler_that_saw_the_flag_cleans_up_undisturbed(bench: Bench, tmp_path: Path) -> None:
+    job_id = bench.submit("thread.checkpoint", str(tmp_path / "works"))
+    ended = bench.start(job_id)
+    eventually((tmp_path / "works").exists)
+    bench.running.interrupt_all(Interruption.SHUTDOWN)
+    ended.result(60)
+    assert bench.row(job_id)["status"] == "queued"
+    bench.start(job_id, 2).result(60)
+
+    assert (bench.row(job_id)["status"], bench.row(job_id)["result"]) == ("succeeded", {"at": 42})
