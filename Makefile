@@ -52,3 +52,7 @@ openapi: install-dev ## write docs/openapi.json anew from the api
 
 bench: install-dev ## measure first figures beside their baselines, and write bench/report.md
 	$(BIN)/python -m bench
+
+faults: install-dev ## break everything that the system stands on, and count what it loses; FLAGS='--quick'
+	tests/services/install.sh
+	$(BIN)/python -m tests.faults $(FLAGS)

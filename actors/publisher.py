@@ -17,6 +17,8 @@ from actors.transport import Dispatch, TransportError
 _log = structlog.get_logger(__name__)
 
 _TICK = 1.0
+#: Seconds for which a queue that did not answer is left alone; its jobs wait in the database.
+_SILENCE = 30.0
 
 
 class RabbitmqTransport:
@@ -32,6 +34,7 @@ class RabbitmqTransport:
         self._rabbitmq = rabbitmq
         self._confirm_timeout = confirm_timeout
         self._backoff = Backoff()
+        self._silent_until: dict[str, float] = {}  # by queue
         self._closing = threading.Event()
         self._changed = threading.Condition()  # guards the three below
         self._session: PublisherSession | None = None
@@ -54,18 +57,28 @@ class RabbitmqTransport:
         publication = Publication(dispatches)
         error = self._perform(publication)
         confirmed = tuple(publication.confirmed)
-        if error is not None and not confirmed:
-            raise error
+        if error is not None:
+            if not confirmed:
+                raise error
+            self._leave_alone({each.queue for each in dispatches} - {each.queue for each in confirmed})
         return confirmed
 
     def depths(self, queues: Sequence[str]) -> Mapping[str, int]:
-        """Return the number of messages that wait in each queue; see ``Transport``."""
+        """Return the number of messages that wait in each queue; see ``Transport``.
+
+        A queue that did not answer while others did is left out for half a minute: a quorum queue without a leader
+        would make each call for all of them take as long as it may.
+        """
+        now = time.monotonic()
+        queues = [queue for queue in queues if self._silent_until.get(queue, now) <= now]
         if not queues:
             return {}
         depths = Depths(queues)
         error = self._perform(depths)
         if error is not None:
-            raise error
+            if not depths.counts:
+                raise error
+            self._leave_alone(set(queues) - depths.counts.keys())
         return depths.counts
 
     def close(self) -> None:
@@ -75,6 +88,11 @@ class RabbitmqTransport:
             if self._session is not None:
                 self._session.call_soon(lambda: None)  # wakes the thread
         self._thread.join(self._rabbitmq.connect_timeout + _TICK)
+
+    def _leave_alone(self, queues: set[str]) -> None:
+        for queue in queues:
+            self._silent_until[queue] = time.monotonic() + _SILENCE
+            _log.error("queue_silent", queue=queue, reason="no answer in time", retry_in=_SILENCE)
 
     def _perform(self, request: Request) -> TransportError | None:
         """Have the thread carry out a request; return why it was not completed, or None."""

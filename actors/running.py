@@ -31,6 +31,8 @@ class RunningAttempt:
     give_up: Callable[[], None]
     """Called, again and again, while it should have ended and has not: end the attempt without its help."""
     started: float = field(default_factory=time.monotonic)
+    thread: int = field(default_factory=threading.get_ident)
+    """Of the worker: the one that made this."""
 
 
 class RunningAttempts:
@@ -42,6 +44,7 @@ class RunningAttempts:
     def __init__(self) -> None:
         self._held: dict[AttemptKey, RunningAttempt | None] = {}
         self._given_up: set[AttemptKey] = set()
+        self._lost_threads: set[int] = set()
         self._changed = threading.Condition()
         self._replacement: str | None = None
 
@@ -81,11 +84,19 @@ class RunningAttempts:
     def give_up(self, key: AttemptKey) -> bool:
         """From here on the handler's end changes nothing, and the caller records the attempt; False: it has ended."""
         with self._changed:
-            if self._held.get(key) is None:
+            attempt = self._held.get(key)
+            if attempt is None:
                 return False
             self._held[key] = None
             self._given_up.add(key)
+            self._lost_threads.add(attempt.thread)
             return True
+
+    @property
+    def lost_threads(self) -> set[int]:
+        """The worker's threads, by identifier, that hang in handlers which have been given up."""
+        with self._changed:
+            return set(self._lost_threads)
 
     def drop(self, key: AttemptKey) -> None:
         """Note that an attempt has been recorded, or is not ours any more."""

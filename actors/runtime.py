@@ -123,7 +123,10 @@ class WorkerRuntime(Middleware):
                 message = self._worker.work_queue.get_nowait().message
                 assert isinstance(message, JobMessage)  # noqa: S101 (our brokers make no others)
                 message.hand_back()
-        return not any(thread.is_alive() for thread in self._worker.workers)
+        lost = self._running.lost_threads
+        return not self._running and not any(
+            thread.is_alive() and thread.ident not in lost for thread in self._worker.workers
+        )
 
     def defects(self) -> list[str]:
         """Return what has died or got stuck in this process: it should be replaced, even if jobs are lost to it."""

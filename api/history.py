@@ -23,8 +23,9 @@ from db.rollups import Bucket, Dimension, summarise
 router = APIRouter(tags=["history"])
 
 _DEFAULT: Final = timedelta(days=1)
-#: Minutes are kept for two days, less the hour that has begun.
+#: Minutes are kept for 26 hours before the present one, one owner's groups in them for 2.
 _MINUTES_REACH: Final = timedelta(days=1, hours=1)
+_OWNERS_MINUTES_REACH: Final = timedelta(hours=1)
 _MOST_PERIODS: Final = 2000
 _MOST_ITEMS: Final = 50_000
 _FRACTIONS: Final = (0.5, 0.95, 0.99)
@@ -69,7 +70,10 @@ async def summary(
     *,
     bucket: Annotated[
         Bucket | None,
-        Query(description="Length of the periods, days being UTC's; minutes reach back a day. Default: one for all."),
+        Query(
+            description="Length of the periods, days being UTC's; minutes reach back a day, with group_by and one "
+            "owner an hour. Default: one for all."
+        ),
     ] = None,
     group_by: Annotated[GroupBy | None, Query(description="Tell jobs apart by this. Default: all together.")] = None,
     owner: Owner = None,
@@ -81,16 +85,17 @@ async def summary(
     ended in the last seconds may be missing.
     """
     since, until = _widened(period, bucket or Bucket.HOUR)
-    _require_bounded(since, until, bucket, groups if group_by else 1)
     scope = _scope(caller, owner)
+    by = Dimension.TOTAL if group_by is None else Dimension(group_by)
+    if bucket is Bucket.MINUTE:
+        _require_recent(since, grouped=scope is not None and by not in {Dimension.TOTAL, Dimension.OWNER})
+    if bucket is not None:
+        _require_few((until - since) // bucket.length, groups if group_by else 1)
     rows = await services_of(request).threads.run(
-        lambda connection: summarise(
-            connection, since, until, bucket=bucket, by=_dimension(group_by, scope), owner=scope, groups=groups
-        )
+        lambda connection: summarise(connection, since, until, bucket=bucket, by=by, owner=scope, groups=groups)
     )
-    own = scope if group_by is GroupBy.OWNER else None
     length = until - since if bucket is None else bucket.length
-    items = [_summary(row, length, group_by, own) for row in rows] if _sees(caller, owner) else []
+    items = [_summary(row, length, group_by) for row in rows] if _sees(caller, owner) else []
     return respond({"from": rfc3339(since), "to": rfc3339(until), **page(items)})
 
 
@@ -126,12 +131,14 @@ def _widened(period: Period, unit: Bucket) -> Period:
     return unit.floor(since), unit.ceil(until)
 
 
-def _require_bounded(since: datetime, until: datetime, bucket: Bucket | None, groups: int) -> None:
-    if bucket is None:
-        return
-    if bucket is Bucket.MINUTE and since < datetime.now(UTC) - _MINUTES_REACH:
+def _require_recent(since: datetime, *, grouped: bool) -> None:
+    if since < datetime.now(UTC) - _MINUTES_REACH:
         raise refused("from", "is too long ago for minutes, which reach back a day; ask for bucket=hour")
-    periods = (until - since) // bucket.length
+    if grouped and since < datetime.now(UTC) - _OWNERS_MINUTES_REACH - Bucket.MINUTE.length:
+        raise refused("from", "is too long ago for groups of one owner by minute: 1 hour; ask for bucket=hour")
+
+
+def _require_few(periods: int, groups: int) -> None:
     if periods > _MOST_PERIODS:
         raise refused("bucket", f"asks for {periods:,} periods, and {_MOST_PERIODS:,} is the most; ask for longer ones")
     if periods * groups > _MOST_ITEMS:
@@ -147,18 +154,12 @@ def _scope(caller: Caller, owner: str | None) -> str | None:
     return owner if caller.sees_all else caller.owner
 
 
-def _dimension(group_by: GroupBy | None, scope: str | None) -> Dimension:
-    # Of one owner there is one group.
-    alone = group_by is None or (group_by is GroupBy.OWNER and scope is not None)
-    return Dimension.TOTAL if alone or group_by is None else Dimension(group_by)
-
-
-def _summary(row: RowMapping, length: timedelta, group_by: GroupBy | None, own: str | None) -> dict[str, Any]:
+def _summary(row: RowMapping, length: timedelta, group_by: GroupBy | None) -> dict[str, Any]:
     decided = row["succeeded"] + row["failed"]
     return {
         "start": rfc3339(row["starts_at"]),
         "end": rfc3339(row["starts_at"] + length),
-        "group": None if group_by is None else own or row["value"],
+        "group": None if group_by is None else row["value"],
         **{name: row[name] for name in ("jobs", "succeeded", "failed", "cancelled", "expired", "attempts")},
         "success_rate": round(row["succeeded"] / decided, 6) if decided else None,
         "wait": _measured(row, "wait", row["waited"]),

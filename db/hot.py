@@ -73,6 +73,7 @@ def execute_together(connection: Connection, *calls: HotCall) -> list[list[HotRo
         lost = driver.closed or isinstance(error, ReadOnlySqlTransaction)
         if lost:
             connection.invalidate(error)
+            connection.engine.dispose()  # the others are as old: SQLAlchemy gives them all up, too
         raise DBAPIError.instance(
             None, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=lost, dialect=_DIALECT
         ) from error

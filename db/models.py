@@ -342,9 +342,11 @@ audit_log = Table(
 history_rollup = Table(
     "history_rollup",
     metadata,
-    Column("grain", Text, nullable=False, comment="Length of the period: minute (of two days), hour, or day (UTC)."),
+    Column("grain", Text, nullable=False, comment="Length of the period: minute (of a day), hour, or day (UTC)."),
     Column("dimension", Text, nullable=False, comment="What value is: a type, queue, status or owner; total: nothing."),
-    Column("owner", Text, comment="Whose jobs alone are counted; NULL: those of all owners."),
+    Column(
+        "owner", Text, comment="Whose jobs alone are counted; NULL: those of all owners. Dimension owner: the value."
+    ),
     Column("starts_at", TIME, nullable=False, comment="Beginning of the period in which the jobs finished."),
     Column("value", Text, nullable=False, comment="The type, queue, status or owner; empty for total."),
     Column("jobs", BigInteger, nullable=False, comment="Jobs that finished, whatever came of them."),
@@ -367,7 +369,7 @@ history_rollup = Table(
         "history_rollup_key_idx", "grain", "dimension", "owner", "starts_at", "value",
         unique=True, postgresql_nulls_not_distinct=True,
     ),
-    Index("history_rollup_starts_at_idx", "grain", "starts_at"),
+    Index("history_rollup_starts_at_idx", "grain", "dimension", "starts_at"),
     comment="Finished jobs, counted and measured by the time they finished at: a row for each period, dimension and "
     "value. Rows of different dimensions count the same jobs. sum() merges rows of one dimension, max() their maxima.",
 )  # fmt: skip

@@ -9,8 +9,9 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,11 @@ class HandlerProcess:
     Fresh interpreters: a worker has threads, and what they were doing is not to be forked.
     """
 
+    connection: Connection[Any, Any]
+    _guard: subprocess.Popen[bytes]
+    _control: int | None
+    """Closed, and None, once the process is to end."""
+
     def __init__(self, settings: Settings) -> None:
         """Start it, and wait until it has loaded the job types.
 
@@ -45,22 +51,10 @@ class HandlerProcess:
         self._lock = threading.Lock()
         self._attempts = 0
         self._killed_at = 0.0
-        self._crash_report = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        self.connection, theirs = Pipe()
-        control, ours = os.pipe()
-        self._control: int | None = ours
-        descriptors = (theirs.fileno(), control, self._crash_report.fileno())
         try:
-            self._guard = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-c", START, *map(str, descriptors), *map(_absolute, sys.path)],
-                stdin=subprocess.DEVNULL,
-                pass_fds=descriptors,
-                # Signals to the worker's group, such as a terminal's Ctrl-C, are the worker's business.
-                start_new_session=True,
-            )
-        finally:
-            theirs.close()
-            os.close(control)
+            self._start()
+        except OSError as error:
+            raise HandlerProcessDied(f"A process for the handler could not be started: {error}") from error
         self._load(settings)
         self.used_at = time.monotonic()
         self._memory_at_start = self.memory
@@ -141,6 +135,23 @@ class HandlerProcess:
             if report := file.read(_LONGEST_CRASH_REPORT).decode(errors="replace").strip():
                 died.add_note(report)
         return died
+
+    def _start(self) -> None:
+        with ExitStack() as undo:
+            self._crash_report = undo.enter_context(tempfile.TemporaryFile())
+            self.connection, theirs = map(undo.enter_context, Pipe())
+            control, self._control = pipe = os.pipe()
+            undo.callback(os.close, pipe[1])
+            with theirs, os.fdopen(control):
+                descriptors = (theirs.fileno(), control, self._crash_report.fileno())
+                self._guard = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                    [sys.executable, "-c", START, *map(str, descriptors), *map(_absolute, sys.path)],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=descriptors,
+                    # Signals to the worker's group, such as a terminal's Ctrl-C, are the worker's business.
+                    start_new_session=True,
+                )
+            undo.pop_all()
 
     def _load(self, settings: Settings) -> None:
         answer: Any = None

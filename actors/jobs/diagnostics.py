@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import time
@@ -115,6 +116,13 @@ def spin(payload: Spin) -> None:
 def hang(payload: Hang) -> None:
     """Block in one C call, out of reach of any exception."""
     time.sleep(payload.seconds)
+
+
+@job("diagnostics.hang_isolated", queue=QUEUE, isolation="process", example={"seconds": 2})
+def hang_isolated(payload: Hang) -> None:
+    """Block in one C call, in a process of its own that is killed when it does not stop."""
+    # With the interpreter's lock, so that no thread of the process can do anything.
+    ctypes.PyDLL(None).usleep(int(payload.seconds * 1_000_000))
 
 
 @job("diagnostics.crash", queue=QUEUE, min_backoff=MIN_BACKOFF, max_backoff=MAX_BACKOFF, example={"on_attempt": 1})

@@ -84,7 +84,7 @@ CREATE TABLE callboard.history_rollup (
 INDEXES = (
     """CREATE UNIQUE INDEX history_rollup_key_idx ON callboard.history_rollup
        (grain, dimension, owner, starts_at, value) NULLS NOT DISTINCT""",
-    "CREATE INDEX history_rollup_starts_at_idx ON callboard.history_rollup (grain, starts_at)",
+    "CREATE INDEX history_rollup_starts_at_idx ON callboard.history_rollup (grain, dimension, starts_at)",
 )
 
 UPKEEP = (
@@ -117,9 +117,9 @@ FAILURES = (
 
 COMMENTS = {
     "TABLE callboard.history_rollup": "Finished jobs, counted and measured by the time they finished at: a row for each period, dimension and value. Rows of different dimensions count the same jobs. sum() merges rows of one dimension, max() their maxima.",
-    "COLUMN callboard.history_rollup.grain": "Length of the period: minute (of two days), hour, or day (UTC).",
+    "COLUMN callboard.history_rollup.grain": "Length of the period: minute (of a day), hour, or day (UTC).",
     "COLUMN callboard.history_rollup.dimension": "What value is: a type, queue, status or owner; total: nothing.",
-    "COLUMN callboard.history_rollup.owner": "Whose jobs alone are counted; NULL: those of all owners.",
+    "COLUMN callboard.history_rollup.owner": "Whose jobs alone are counted; NULL: those of all owners. Dimension owner: the value.",
     "COLUMN callboard.history_rollup.starts_at": "Beginning of the period in which the jobs finished.",
     "COLUMN callboard.history_rollup.value": "The type, queue, status or owner; empty for total.",
     "COLUMN callboard.history_rollup.jobs": "Jobs that finished, whatever came of them.",

@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from callboard.cli import analysts, history, jobs, keys, retention, rollups, samples, servers, submit, system
+from callboard.cli import (
+    analysts,
+    history,
+    import_history,
+    jobs,
+    keys,
+    retention,
+    rollups,
+    samples,
+    servers,
+    submit,
+    system,
+)
 from callboard.cli.terminal import exit_code, show_error
 from db.errors import CallboardError
 
@@ -30,6 +42,7 @@ app.add_typer(retention.app, name="retention", rich_help_panel="Servers")
 app.add_typer(rollups.app, name="rollups", rich_help_panel="Servers")
 app.add_typer(analysts.app, name="analysts", rich_help_panel="Servers")
 samples.register(app)
+import_history.register(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -35,7 +35,8 @@ def rebuild(
     Hours of which retention has dropped some history keep their numbers. Cut off, it goes on by itself where a
     dispatcher runs.
     """
-    from db.rollups import count_anew, first_hour, recount_next
+    from callboard.counting import count_pending
+    from db.rollups import count_anew, first_hour
 
     with current_database(database_settings(), role="rollups") as database:
         with database.begin() as connection:
@@ -45,12 +46,7 @@ def rebuild(
                 raise typer.BadParameter("must not be after --to", param_hint="'--from'")
             if start is not None:
                 count_anew(connection, start, end)
-        hours = 0
-        more = start is not None
-        while more:
-            with database.begin() as connection:
-                more = recount_next(connection)
-            hours += more
+        hours = 0 if start is None else count_pending(database)
     narration().print(f"{hours:,} hours counted.")
 
 

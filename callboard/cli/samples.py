@@ -27,7 +27,8 @@ def generate(
 
     For trying queries, never for a database with real jobs: it is refused there unless --add says otherwise.
     """
-    from callboard.samples import count_history, generate_history
+    from callboard.counting import count_pending
+    from callboard.samples import generate_history
 
     start = time.monotonic()
     shown = start
@@ -43,4 +44,4 @@ def generate(
         took = time.monotonic() - start
         narration().print(f"{number(stored)} jobs stored in {took:.0f} s. They have the tag generated=yes.")
         narration().print("Counting them; Ctrl-C leaves that to the dispatcher.")
-        count_history(database)
+        count_pending(database)

@@ -16,7 +16,7 @@ from db.engine import Database
 from db.errors import Conflict
 from db.models import job_history, jobs
 from db.partitions import ensure_months
-from db.rollups import count_anew, recount_next
+from db.rollups import count_anew
 from db.transitions import load as load_jobs
 
 Progress = Callable[[int], None]
@@ -32,7 +32,7 @@ def generate_history(
     """Store about ``job_count`` finished jobs of the last ``days`` days, with their attempts; return how many.
 
     Jobs that would not be finished yet are left out. The same seed makes the same jobs on the same day. All of them
-    have the tag ``generated``. The rollups are told to count them: see :func:`count_history`.
+    have the tag ``generated``. The rollups are told to count them: see ``callboard.counting``.
 
     Args:
         database: whose schema is there.
@@ -73,14 +73,6 @@ def generate_history(
     with database.begin() as connection:
         count_anew(connection, first, end)
     return store.stored
-
-
-def count_history(database: Database) -> None:
-    """Bring the rollups up to date, hour by hour, the latest first. What is left undone, the dispatcher does."""
-    more = True
-    while more:
-        with database.begin() as connection:
-            more = recount_next(connection)
 
 
 class _Store:

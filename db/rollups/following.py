@@ -27,12 +27,15 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from db.models import TIME, history_rollup, history_rollup_pending, history_rollup_state, job_history
-from db.rollups.recount import count_hour, count_minutes, merge_day
+from db.rollups.recount import count_hour, count_minutes, merge_day, merge_hour
 
 _HOUR: Final = timedelta(hours=1)
 _MINUTE: Final = timedelta(minutes=1)
-#: Minutes are kept for so long; whole hours of them, as an hour is merged from all of its minutes.
-MINUTES_KEPT: Final = timedelta(days=2)
+#: Minutes are kept for so many whole hours before the present one,
+MINUTES_KEPT: Final = timedelta(hours=26)
+#: and each owner's by type, queue and status for so many. They would be most of all rows, and the hours, which are
+#: merged from them, have the same.
+OWNERS_MINUTES_KEPT: Final = timedelta(hours=2)
 #: An hour with many millions of jobs takes longer than an ordinary statement may.
 _STATEMENT_TIMEOUT: Final = text("SET LOCAL statement_timeout = '10min'")
 
@@ -75,8 +78,8 @@ def follow(connection: Connection, *, late: float) -> None:
     connection.execute(
         update(_state).values(followed_at=here.at, running={xid: since.isoformat() for xid, since in running.items()})
     )
-    outdated = history_rollup.c.starts_at < _first_minute(here.at)
-    connection.execute(delete(history_rollup).where(history_rollup.c.grain == "minute", outdated))
+    if state["followed_at"] is None or _hour(state["followed_at"]) != _hour(here.at):
+        _forget_minutes(connection, _hour(here.at))
 
 
 def count_anew(connection: Connection, since: datetime, until: datetime) -> None:
@@ -95,7 +98,7 @@ def recount_next(connection: Connection) -> bool:
     found: datetime | None = connection.execute(latest).scalar_one_or_none()
     if found is None:
         return False
-    hour = found.replace(minute=0, second=0, microsecond=0)
+    hour = _hour(found)
     # First taken, then counted: whoever noted something that is taken here has committed, and is seen below.
     noted = connection.execute(
         delete(_pending)
@@ -105,10 +108,14 @@ def recount_next(connection: Connection) -> bool:
     if state["frozen_before"] is not None and hour < state["frozen_before"]:
         return True
     now: datetime = connection.execute(select(func.now())).scalar_one()
-    # Later than what is deleted by anybody who holds the state after this.
-    if hour >= _first_minute(now) + _HOUR:
-        since, until = min(row.starts_at for row in noted), max(row.ends_at for row in noted)
-        count_minutes(connection, _minute(since), _minute(until) + _MINUTE)
+    since, until = min(row.starts_at for row in noted), max(row.ends_at for row in noted)
+    # Later than what is forgotten by anybody who holds the state after this.
+    kept = _hour(now) - hour + _HOUR
+    if kept <= MINUTES_KEPT:
+        owners_groups = kept <= OWNERS_MINUTES_KEPT
+        count_minutes(connection, _minute(since), _minute(until) + _MINUTE, owners_groups=owners_groups)
+    if kept <= OWNERS_MINUTES_KEPT:
+        merge_hour(connection, hour)
     else:
         count_hour(connection, hour)
     merge_day(connection, hour.replace(hour=0))
@@ -150,8 +157,20 @@ def _held(connection: Connection) -> RowMapping:
     return row
 
 
-def _first_minute(now: datetime) -> datetime:
-    return now.replace(minute=0, second=0, microsecond=0) - MINUTES_KEPT
+def _forget_minutes(connection: Connection, hour: datetime) -> None:
+    minutes = delete(history_rollup).where(history_rollup.c.grain == "minute")
+    connection.execute(minutes.where(history_rollup.c.starts_at < hour - MINUTES_KEPT))
+    connection.execute(
+        minutes.where(
+            history_rollup.c.starts_at < hour - OWNERS_MINUTES_KEPT,
+            history_rollup.c.owner.is_not(None),
+            history_rollup.c.dimension != "owner",
+        )
+    )
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def _minute(moment: datetime) -> datetime:

@@ -11,9 +11,12 @@ from db.models import TIME, history_rollup
 
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
+#: All of them, for the index that has them before the time.
+_DIMENSIONS: Final = ("owner", "queue", "status", "total", "type")
 
 _delete = delete(history_rollup).where(
     history_rollup.c.grain == bindparam("grain"),
+    history_rollup.c.dimension.in_(_DIMENSIONS),
     history_rollup.c.starts_at >= bindparam("since", type_=TIME),
     history_rollup.c.starts_at < bindparam("until", type_=TIME),
 )
@@ -52,8 +55,9 @@ _count = _insertion(
     ), grouped AS (
         SELECT
             CASE WHEN GROUPING(type) = 0 THEN 'type' WHEN GROUPING(queue) = 0 THEN 'queue'
-                WHEN GROUPING(status) = 0 THEN 'status' ELSE 'total' END AS dimension,
-            owner, starts_at, coalesce(type, queue, status, '') AS value, sum(jobs) AS jobs,
+                WHEN GROUPING(status) = 0 THEN 'status' WHEN GROUPING(owner) = 0 THEN 'owner' ELSE 'total'
+            END AS dimension,
+            owner, starts_at, coalesce(type, queue, status, owner, '') AS value, sum(jobs) AS jobs,
             coalesce(sum(jobs) FILTER (WHERE status = 'succeeded'), 0) AS succeeded,
             coalesce(sum(jobs) FILTER (WHERE status = 'failed'), 0) AS failed,
             coalesce(sum(jobs) FILTER (WHERE status = 'cancelled'), 0) AS cancelled,
@@ -67,13 +71,9 @@ _count = _insertion(
             (), (type), (queue), (status), (owner), (owner, type), (owner, queue), (owner, status)
         )
     )
-    SELECT CAST(:grain AS text), grouped.* FROM grouped
-    UNION ALL
-    SELECT
-        CAST(:grain AS text), 'owner', NULL, starts_at, owner, jobs, succeeded, failed, cancelled, expired, attempts,
-        waited, wait_sum, wait_max, wait_histogram, ran, run_sum, run_max, run_histogram
+    SELECT CAST(:grain AS text), grouped.*
     FROM grouped
-    WHERE dimension = 'total' AND owner IS NOT NULL
+    WHERE owner IS NULL OR dimension = 'owner' OR CAST(:owners_groups AS boolean)
     """
 )
 
@@ -90,19 +90,26 @@ _merge = _insertion(
 )
 
 
-def count_minutes(connection: Connection, since: datetime, until: datetime) -> None:
-    """Count the jobs that finished in these whole minutes of one hour, and merge the hour from its minutes.
+def count_minutes(connection: Connection, since: datetime, until: datetime, *, owners_groups: bool) -> None:
+    """Count the jobs that finished in these whole minutes of one hour.
 
-    What ``history_rollup`` has for the other minutes of the hour must be right.
+    Args:
+        connection: in a transaction that holds the state of the rollups.
+        since: the beginning of a minute.
+        until: the beginning of another of the same hour, or of the next hour.
+        owners_groups: whether each owner's jobs are told apart by type, queue and status, too.
     """
-    _replace(connection, "minute", since, until)
-    hour = since.replace(minute=0)
-    _merge_into(connection, "hour", hour, hour + _HOUR, finer="minute")
+    _replace(connection, "minute", since, until, owners_groups=owners_groups)
 
 
 def count_hour(connection: Connection, hour: datetime) -> None:
-    """Count the jobs that finished in this hour; there will be no rows for its minutes."""
-    _replace(connection, "hour", hour, hour + _HOUR)
+    """Count the jobs that finished in this hour."""
+    _replace(connection, "hour", hour, hour + _HOUR, owners_groups=True)
+
+
+def merge_hour(connection: Connection, hour: datetime) -> None:
+    """Merge the hour from its minutes, which must have all groups of each owner."""
+    _merge_into(connection, "hour", hour, hour + _HOUR, finer="minute")
 
 
 def merge_day(connection: Connection, day: datetime) -> None:
@@ -110,10 +117,10 @@ def merge_day(connection: Connection, day: datetime) -> None:
     _merge_into(connection, "day", day, day + _DAY, finer="hour")
 
 
-def _replace(connection: Connection, grain: str, since: datetime, until: datetime) -> None:
+def _replace(connection: Connection, grain: str, since: datetime, until: datetime, *, owners_groups: bool) -> None:
     period = {"grain": grain, "since": since, "until": until}
     connection.execute(_delete, period)
-    connection.execute(_count, period)
+    connection.execute(_count, {**period, "owners_groups": owners_groups})
 
 
 def _merge_into(connection: Connection, grain: str, since: datetime, until: datetime, *, finer: str) -> None:

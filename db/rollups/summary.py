@@ -12,14 +12,13 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Double,
+    LargeBinary,
     RowMapping,
     Select,
-    Text,
     bindparam,
     cast,
     func,
     literal,
-    null,
     select,
     union_all,
 )
@@ -86,7 +85,7 @@ def summarise(
         since: the beginning of a period (of an hour, if ``bucket`` is None), in UTC.
         until: the beginning of another.
         bucket: the periods; None for one that is all.
-        by: what the jobs are told apart by; ``OWNER`` only if ``owner`` is None.
+        by: what the jobs are told apart by.
         owner: only this owner's jobs.
         groups: most values of ``by``, those with the most jobs.
 
@@ -94,7 +93,7 @@ def summarise(
         By ``starts_at`` and ``value``, periods and values without jobs left out: ``jobs``, ``succeeded``, ``failed``,
         ``cancelled``, ``expired``, ``attempts``, ``waited``, ``ran``; in seconds ``wait_sum``, ``wait_max``,
         ``run_sum``, ``run_max``, None where no job waited or ran; ``wait_histogram`` and ``run_histogram``
-        (``db.histograms``).
+        (for ``db.histograms``). The value of ``TOTAL`` says nothing.
     """
     rows = _whole(since, until, by, owner) if bucket is None else _rows(bucket, since, until, by, owner)
     found = rows.cte("found")
@@ -110,7 +109,10 @@ def summarise(
             found.c.value,
             *(found.c[name] for name in _COUNTS),
             *(_seconds(found.c[name]).label(name) for name in ("wait_sum", "wait_max", "run_sum", "run_max")),
-            *(cast(found.c[name], Text).label(name) for name in ("wait_histogram", "run_histogram")),
+            *(
+                func.numeric_send(found.c[name], type_=LargeBinary).label(name)
+                for name in ("wait_histogram", "run_histogram")
+            ),
         )
         .where(found.c.value.in_(most))
         .order_by(found.c.starts_at, found.c.value)
@@ -120,13 +122,16 @@ def summarise(
 
 def _rows(bucket: Bucket, since: datetime, until: datetime, by: Dimension, owner: str | None) -> Select[Any]:
     columns = history_rollup.c
-    return select(columns.starts_at, columns.value, *(columns[name] for name in _STORED)).where(
+    rows = select(columns.starts_at, columns.value, *(columns[name] for name in _STORED)).where(
         columns.grain == bucket,
-        columns.dimension == by,
-        columns.owner == (null() if owner is None else literal(owner)),
         columns.starts_at >= literal(since, TIME),
         columns.starts_at < literal(until, TIME),
     )
+    if owner is not None:
+        own = Dimension.OWNER if by is Dimension.TOTAL else by
+        return rows.where(columns.dimension == own, columns.owner == owner)
+    rows = rows.where(columns.dimension == by)
+    return rows if by is Dimension.OWNER else rows.where(columns.owner.is_(None))
 
 
 def _whole(since: datetime, until: datetime, by: Dimension, owner: str | None) -> Select[Any]:

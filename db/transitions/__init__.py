@@ -18,7 +18,7 @@ expire         waiting and past ``expires_at``                 expired
 amend          waiting                                         scheduled or queued, as its new time asks
 reopen         failed, cancelled, expired                      queued
 erase, consume  terminal                                       the same, without what it held
-load           nothing (made up elsewhere)                     terminal
+load, load_missing  nothing (made elsewhere)                   terminal
 =============  ==============================================  ==========================================
 """
 
@@ -27,7 +27,7 @@ from db.transitions.amend import Amendment, amend
 from db.transitions.erase import consume, erase, erase_all
 from db.transitions.finish import Ending, finish, release, retry_later
 from db.transitions.idempotency import find_submission
-from db.transitions.load import load
+from db.transitions.load import load, load_missing
 from db.transitions.record import Written, record, record_and_claim
 from db.transitions.reopen import reopen, reopen_all
 from db.transitions.start import claim, mark_dispatched, promote, undispatch
@@ -57,6 +57,7 @@ __all__ = [
     "find_submission",
     "finish",
     "load",
+    "load_missing",
     "mark_dispatched",
     "promote",
     "record",

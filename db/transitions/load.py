@@ -1,9 +1,9 @@
-"""Finished jobs that come from elsewhere, in bulk: load."""
+"""Finished jobs that come from elsewhere, in bulk: load and load_missing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, cast
 
 import psycopg
 from psycopg import sql
@@ -25,6 +25,13 @@ ATTEMPT_COLUMNS: Final = (
 )  # fmt: skip
 
 _COPY = sql.SQL("COPY {} ({}) FROM STDIN")
+_STORE_MISSING = sql.SQL(
+    """
+    INSERT INTO callboard.job_history ({0})
+    SELECT {0} FROM arriving WHERE NOT EXISTS (SELECT FROM callboard.jobs WHERE jobs.id = arriving.id)
+    ON CONFLICT DO NOTHING
+    """
+)
 
 
 def load(connection: Connection, history: bytes, attempts: bytes) -> None:
@@ -36,6 +43,23 @@ def load(connection: Connection, history: bytes, attempts: bytes) -> None:
     driver = cast("psycopg.Connection", connection.connection.driver_connection)
     _copy(driver, sql.Identifier(SCHEMA, job_history.name), HISTORY_COLUMNS, history)
     _copy(driver, sql.Identifier(SCHEMA, job_attempts.name), ATTEMPT_COLUMNS, attempts)
+
+
+def load_missing(connection: Connection, history: Iterable[Mapping[str, Any]]) -> int:
+    """Store those finished jobs whose ids are new, neither live nor finished, and return how many these are.
+
+    From nothing; to succeeded, failed, cancelled or expired. Rows have ``HISTORY_COLUMNS`` by name, and the order of
+    ``load``. They have no attempts.
+    """
+    driver = cast("psycopg.Connection", connection.connection.driver_connection)
+    columns = sql.SQL(", ").join(map(sql.Identifier, HISTORY_COLUMNS))
+    with driver.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE arriving (LIKE callboard.job_history INCLUDING DEFAULTS) ON COMMIT DROP")
+        with cursor.copy(_COPY.format(sql.Identifier("arriving"), columns)) as copying:
+            for row in history:
+                copying.write_row([row[column] for column in HISTORY_COLUMNS])
+        cursor.execute(_STORE_MISSING.format(columns))
+        return cursor.rowcount
 
 
 def _copy(driver: psycopg.Connection, table: sql.Identifier, columns: Sequence[str], rows: bytes) -> None:

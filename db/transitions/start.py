@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from sqlalchemy import Connection, Double, Integer, Text, Uuid, all_, bindparam, cast, func, null, or_, select, update
 

@@ -199,6 +199,30 @@ def test_silent_broker_is_an_error_within_bounds(vhost_url: str, rabbitmq_server
     transport.close()
 
 
+def test_a_queue_without_a_leader_holds_up_the_others_once(
+    vhost_url: str, rabbitmq_server: RabbitmqServer, queue: str
+) -> None:
+    """A quorum queue most of whose nodes are away takes messages, and confirms none."""
+    transport = RabbitmqTransport(Rabbitmq.at(vhost_url, queue_type="quorum"), confirm_timeout=2)
+    vhost, other = vhost_url.rpartition("/")[2], f"{queue}.other"
+    assert transport.depths([queue, other]) == {queue: 0, other: 0}
+    both = [*dispatches(queue, 3), *dispatches(other, 3)]
+    assert len(transport.publish(both)) == 6
+    assert rabbitmq_server.evaluate(f"sys:suspend('{vhost}_callboard.{queue}')") == "ok"
+
+    with capture_logs() as logs:
+        transport.depths([queue, other])
+        assert [each.queue for each in transport.publish(both)] == [other] * 3
+        start = time.monotonic()
+        for number in range(6, 106, 2):
+            assert transport.depths([queue, other]) == {other: number}
+            assert len(transport.publish(dispatches(other, 2))) == 2
+        assert time.monotonic() - start < 30  # each for itself would take 2 s
+
+    assert [entry["queue"] for entry in logs if entry["event"] == "queue_silent"] == [queue]
+    transport.close()
+
+
 def test_second_address_serves_when_the_first_does_not(vhost_url: str, queue: str) -> None:
     urls = f"amqp://guest:pass@127.0.0.1:1/;amqp://guest:pass@nowhere.invalid/; {vhost_url}"
 

@@ -80,6 +80,7 @@ def test_folders_that_must_not_be_packages(folder: str) -> None:
         ("api.app", ["dramatiq", "pika", "duckdb", "typer"]),
         ("callboard", ["dramatiq", "pika", "sqlalchemy", "fastapi", "typer"]),
         ("actors.registry", ["dramatiq", "pika", "sqlalchemy", "fastapi"]),
+        ("actors.isolation.child", ["sqlalchemy", "psycopg", "pika", "fastapi"]),
         ("actors.jobs.table", ["duckdb", "dramatiq", "fastapi"]),
         ("db.states", ["sqlalchemy", "pydantic"]),
         ("db.retry", ["sqlalchemy", "pydantic"]),

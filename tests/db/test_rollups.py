@@ -21,7 +21,7 @@ from db.models import history_rollup, history_rollup_pending, history_rollup_sta
 from db.rollups import count_anew, first_hour, follow, freeze, recount_next
 from db.states import Status
 from db.transitions import Claim, Ending, cancel, claim, consume, erase, record, reopen
-from tests.support.counted import counted, rolled_up
+from tests.support.counted import Key, counted, rolled_up
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.threads import together
 
@@ -50,12 +50,17 @@ def recounted(database: Database) -> bool:
 
 
 def check(database: Database) -> None:
-    """Compare all rollups with the history; minutes are kept for two days."""
+    """Compare all rollups with the history; minutes are kept for a day, each owner's groups in them for an hour."""
     with database.begin() as connection:
-        now = connection.execute(select(func.now())).scalar_one()
-        kept = now.replace(minute=0, second=0, microsecond=0) - timedelta(days=2) + timedelta(hours=1)
-        wanted = {key: value for key, value in counted(connection).items() if key[0] != "minute" or key[3] >= kept}
-        got = {key: value for key, value in rolled_up(connection).items() if key[0] != "minute" or key[3] >= kept}
+        now = connection.execute(select(func.now())).scalar_one().replace(minute=0, second=0, microsecond=0)
+
+        def kept(key: Key) -> bool:
+            grain, dimension, owner, starts_at, _ = key
+            grouped = owner is not None and dimension != "owner"
+            return grain != "minute" or starts_at >= now - timedelta(hours=1 if grouped else 25)
+
+        wanted = {key: value for key, value in counted(connection).items() if kept(key)}
+        got = {key: value for key, value in rolled_up(connection).items() if kept(key)}
     assert got == wanted
 
 

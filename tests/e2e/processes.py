@@ -93,11 +93,11 @@ class Process:
 
     def children(self) -> list[int]:
         """Return the pids of its children."""
-        return [
-            int(pid)
-            for task in Path(f"/proc/{self.pid}/task").iterdir()
-            for pid in (task / "children").read_text().split()
-        ]
+        found: list[int] = []
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            with suppress(FileNotFoundError):  # the thread has just ended
+                found += map(int, (task / "children").read_text().split())
+        return found
 
     def wait(self, timeout: float) -> int:
         """Wait for its end and return its exit code, negative for a signal."""

@@ -83,7 +83,8 @@ def kill(server: EmbeddedPostgres, over: ExitStack) -> None:
     """End PostgreSQL at once, until ``over`` ends."""
     assert server.pid is not None
     os.kill(server.pid, signal.SIGKILL)
-    over.callback(server.ensure_running)
+    over.callback(server.start)
+    over.callback(server.stop)
 
 
 def exhaust(server: EmbeddedPostgres, over: ExitStack) -> None:

@@ -3,58 +3,75 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import platform
 import secrets
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
 from tests.faults import on_broker, on_database, on_disk, on_mix, on_network, on_processes, report
 from tests.faults.deployment import Deployment
 from tests.faults.run import Effort, Result, play
-from tests.faults.scenario import SCENARIOS, Scenario, chosen
+from tests.faults.scenario import SCENARIOS, Scenario
 
 #: They enter their faults into the list.
 MODULES = (on_processes, on_broker, on_database, on_network, on_disk, on_mix)
+#: In this order.
+GROUPS = ("worker", "dispatcher", "api", "all", "broker", "database", "network", "files", "mixed")
 
 NORMAL = Effort(rate=70, before=2, after=3)
-QUICK = Effort(rate=50, before=1, after=2)
-LONG = Effort(rate=250, before=4, after=6)
+QUICK = Effort(rate=70, before=2, after=2)
+LONG = Effort(rate=130, before=4, after=7)
+_LONG_JOBS = 100_000
 
 
 def main() -> int:
     arguments = _arguments()
     # So that a termination, too, stops all that runs and removes its files.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    scenarios = [each for each in SCENARIOS if each.quick] if arguments.quick else list(SCENARIOS)
+    scenarios = sorted(SCENARIOS, key=lambda each: GROUPS.index(each.group))
+    if arguments.quick:
+        scenarios = [each for each in scenarios if each.quick]
     if arguments.only:
-        scenarios = chosen(arguments.only)
+        scenarios = [each for each in scenarios if any(text in each.title for text in arguments.only)]
     effort = QUICK if arguments.quick else LONG if arguments.long else NORMAL
     print(f"seed {arguments.seed}, {len(scenarios)} scenarios", flush=True)
-    results = []
+    results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="callboard-faults-", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o711)
         with Deployment(Path(directory)) as deployment:
             versions = _versions(deployment)
-            for scenario in scenarios:
+            for scenario, draw in _plan(scenarios, results, least_jobs=_LONG_JOBS if arguments.long else 0):
                 deployment.shorten_logs()
-                result = play(scenario, deployment, Random(f"{arguments.seed} {scenario.name}"), effort)
+                result = play(scenario, deployment, Random(f"{arguments.seed} {scenario.name} {draw}"), effort)
                 results.append(result)
                 _tell(scenario, result)
                 if (result.violations or result.late) and arguments.keep is not None:
-                    arguments.keep.mkdir(parents=True, exist_ok=True)
                     deployment.keep_logs(arguments.keep / f"{len(results):02}")
     command = f"make faults FLAGS='{'--long ' if arguments.long else ''}--seed {arguments.seed}'"
     text = report.table(results, command=command, versions=versions)
     print(text)
     if arguments.write:
         report.write(text)
-    late = [result.scenario.name for result in results if result.late]
+    late = [result.scenario.title for result in results if result.late]
     if late:
         print(f"back later than they should: {'; '.join(late)}")
     return 1 if any(result.violations for result in results) else 0
+
+
+def _plan(
+    scenarios: Sequence[Scenario], results: Sequence[Result], *, least_jobs: int
+) -> Iterator[tuple[Scenario, int]]:
+    """Yield each scenario, then the last one with other draws until there have been enough jobs."""
+    yield from ((scenario, 0) for scenario in scenarios)
+    for draw in itertools.count(1):
+        if sum(result.findings.accepted for result in results) >= least_jobs:
+            return
+        yield scenarios[-1], draw
 
 
 def _arguments() -> argparse.Namespace:
@@ -64,7 +81,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--long", action="store_true", help="more than 100,000 jobs")
     parser.add_argument("--only", nargs="+", metavar="TEXT", help="scenarios whose name contains one of these")
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
-    parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="where the logs of scenarios that failed or were late are kept")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIRECTORY", help="where the logs of scenarios that failed or were late are kept"
+    )
     return parser.parse_args()
 
 
@@ -72,9 +91,9 @@ def _tell(scenario: Scenario, result: Result) -> None:
     found = result.findings
     verdict = f"FAILED {result.violations}" if result.violations else "late" if result.late else "ok"
     print(
-        f"{verdict:6} {scenario.group}: {scenario.name} | {found.accepted} jobs, "
-        f"back after {found.recovered_after:.1f} s, repeated {found.repeated}, fenced {found.fenced}, "
-        f"{result.outages} requests failed, {result.seconds:.0f} s",
+        f"{verdict:6} {scenario.title} | {found.accepted} jobs, working after "
+        f"{found.working_after:.1f} s, caught up after {found.caught_up_after:.1f} s, repeated {found.repeated}, "
+        f"fenced {found.fenced}, {result.outages} requests failed, {result.seconds:.0f} s",
         flush=True,
     )
     for remark in [*result.remarks, *(f"died: {name}" for name in result.died)]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -91,7 +92,9 @@ class Findings:
     """Effects of attempts that were lost before their record: what at-least-once means."""
     fenced: int = 0
     """Handlers that still ran when their job, taken from their worker, ran elsewhere: their records changed nothing."""
-    recovered_after: float = 0.0
+    working_after: float = 0.0
+    """Seconds from the fault's end until jobs start at half the rate of submissions again, or faster."""
+    caught_up_after: float = 0.0
     """Seconds from the fault's end until the last job accepted before it began the attempt that succeeded."""
 
     @property
@@ -144,9 +147,10 @@ def check(evidence: Evidence) -> Findings:
         _check_effects(findings, job_id, lines[job_id], attempts[job_id])
         for problem in _contradictions(accepted, records, attempts[job_id], lines[job_id]):
             findings.wrong.setdefault(job_id, problem)
-        if records and records[0].status == "succeeded" and _tells_recovery(accepted, evidence.fault_ended):
+        if records and records[0].status == "succeeded" and _waits_for_nothing(accepted, evidence.fault_ended):
             began = min((run.start for run in runs if run.attempt == records[0].attempt), default=0.0)
-            findings.recovered_after = max(findings.recovered_after, began - evidence.fault_ended)
+            findings.caught_up_after = max(findings.caught_up_after, began - evidence.fault_ended)
+    findings.working_after = _working_after(evidence)
     _check_answers(findings, evidence, history)
     _check_numbers(findings, evidence)
     return findings
@@ -223,8 +227,20 @@ def _contradictions(
         yield "an attempt was started twice"
 
 
-def _tells_recovery(accepted: Accepted, fault_ended: float) -> bool:
+def _waits_for_nothing(accepted: Accepted, fault_ended: float) -> bool:
     return accepted.spec.kind in AT_ONCE and accepted.at < fault_ended
+
+
+def _working_after(evidence: Evidence) -> float:
+    submitted = [each.at for each in evidence.accepted]
+    if len(submitted) < 2:
+        return 0.0
+    enough = len(submitted) / (max(submitted) - min(submitted)) / 2
+    starts = sorted(line.at for line in evidence.ledger if line.mark is Mark.START and line.at >= evidence.fault_ended)
+    for since in (evidence.fault_ended, *starts):
+        if bisect_left(starts, since + 1) - bisect_left(starts, since) >= enough:
+            return since - evidence.fault_ended
+    return _NEVER
 
 
 def _check_answers(findings: Findings, evidence: Evidence, history: Mapping[UUID, Sequence[JobRow]]) -> None:

@@ -34,7 +34,7 @@ DISPATCHERS: Final = ("dispatcher-1", "dispatcher-2")
 APIS: Final = ("api-1", "api-2")
 ROLES: Final = {"api": APIS, "dispatcher": DISPATCHERS, "worker": WORKERS}
 
-_THREADS: Final = 6
+_THREADS: Final = 12
 _LONGEST_START: Final = 60.0
 _PATIENCE: Final = 30.0
 _LOG_LINES: Final = 15
@@ -193,7 +193,7 @@ class Deployment:
 
     def keep_logs(self, directory: Path) -> None:
         """Copy the logs, and the ledger, to a new directory."""
-        directory.mkdir(exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
         for path in (*self.directory.glob("*.log"), self.directory / "postgres" / "postgres.log", self.ledger):
             if path.exists():
                 shutil.copy(path, directory)

@@ -88,6 +88,10 @@ class Mix:
         """Return so many jobs."""
         return [self.draw() for _ in range(count)]
 
+    def holding(self, seconds: float) -> Spec:
+        """Return a job that sits so long in one C call."""
+        return self._spec(Kind.HOLD, "faults.hold", seconds=seconds)
+
     def of(self, kind: Kind) -> Spec:
         """Return a job of this kind."""
         uniform = self._random.uniform
@@ -101,7 +105,7 @@ class Mix:
             case Kind.LONG:
                 return self._spec(kind, "faults.slow", seconds=uniform(0.8, 2))
             case Kind.HOLD:
-                return self._spec(kind, "faults.hold", seconds=uniform(0.5, 1.2))
+                return self.holding(uniform(0.5, 1.2))
             case Kind.RETRIED:
                 return self._spec(kind, "faults.work", fail_until=self._random.randint(2, 3))
             case Kind.FAILING:

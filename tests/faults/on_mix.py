@@ -22,7 +22,7 @@ def mix(stage: Stage) -> None:
     for each, _ in drawn:
         locks[each.resource].acquire(blocking=False)
         locks[each.resource].release()
-    stage.remarks.append("; ".join(f"{each.group}: {each.name}" for each, _ in drawn))
+    stage.remarks.append("; ".join(each.title for each, _ in drawn))
 
     def strike(number: int) -> None:
         fault, seed = drawn[number]

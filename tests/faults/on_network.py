@@ -56,5 +56,21 @@ for _role in ("api", "dispatcher", "worker"):
     _entry(f"{_role} and database: half-open", fences=_role == "worker")(partial(_fall_silent, _way))
     _entry(f"{_role} and database: 0.05 s late, each way")(partial(_slow_down, _way, 0.05))
 
-_beyond_the_lease = partial(_cut, _to_postgres("worker"), LEASE + 3)
-_entry("worker and database: cut beyond the lease", fences=True)(_beyond_the_lease)
+
+@scenario(
+    "network", "worker and database: cut beyond the lease", resource="worker and database", within=_BACK, fences=True
+)
+def cut_beyond_lease(stage: Stage) -> None:
+    """Handlers that are on their way run on, as nobody can tell their workers."""
+    stage.load.submit([stage.mix.holding(LEASE + 5) for _ in range(6)])
+    stage.pause(1)
+    _cut(_to_postgres("worker"), LEASE + 3, stage)
+
+
+@scenario("network", "all: every connection reset, twice a second", resource="everything", within=_BACK, mixed=False)
+def flaky(stage: Stage) -> None:
+    for _ in range(12):
+        for way in stage.deployment.ways:
+            way.cut()
+            way.heal()
+        stage.pause(0.5)

@@ -12,14 +12,14 @@ from tests.faults.scenario import Stage, scenario
 _RESTART_PAUSE = 1.0
 
 
-@scenario("worker", "kill -9 of its process", resource="worker", within=LEASE + 5, quick=True)
+@scenario("worker", "kill -9 of its process", resource="worker", caught_up_within=LEASE + 5)
 def kill_worker_process(stage: Stage) -> None:
     """The supervisor sees it, reports it, and starts another one."""
     for pid in stage.deployment.processes[stage.random.choice(WORKERS)].children():
         stage.deployment.kill_pid(pid)
 
 
-@scenario("worker", "kill -9 with its supervisor", resource="worker", within=LEASE + 5, quick=True)
+@scenario("worker", "kill -9 with its supervisor", resource="worker", caught_up_within=LEASE + 5, quick=True)
 def kill_worker(stage: Stage) -> None:
     """As when a machine is lost: nobody reports it, its lease runs out."""
     name = stage.random.choice(WORKERS)
@@ -27,15 +27,17 @@ def kill_worker(stage: Stage) -> None:
     stage.deployment.start(name)
 
 
-@scenario("worker", "kill -9 of all three at once", resource="worker", within=LEASE + 5)
+@scenario("worker", "kill -9 of all three at once", resource="worker", caught_up_within=LEASE + 5)
 def kill_all_workers(stage: Stage) -> None:
+    """It ends when others have been started in their place."""
     for name in WORKERS:
         stage.deployment.kill(name)
     for name in WORKERS:
         stage.deployment.start(name)
+    stage.deployment.wait_until_consuming()
 
 
-@scenario("worker", "kill -9 of the supervisor alone", resource="worker", within=LEASE + 5)
+@scenario("worker", "kill -9 of the supervisor alone", resource="worker", caught_up_within=LEASE + 5)
 def kill_supervisor(stage: Stage) -> None:
     """Its process is told to stop, and drains."""
     name = stage.random.choice(WORKERS)
@@ -44,16 +46,18 @@ def kill_supervisor(stage: Stage) -> None:
     stage.deployment.start(name)
 
 
-@scenario("worker", "SIGTERM while jobs run", resource="worker", within=5)
+@scenario("worker", "SIGTERM while jobs run", resource="worker", caught_up_within=5)
 def terminate_worker(stage: Stage) -> None:
     name = stage.random.choice(WORKERS)
     stage.deployment.stop(name)
     stage.deployment.start(name)
 
 
-@scenario("worker", "SIGSTOP beyond the lease, then SIGCONT", resource="worker", quick=True, fences=True)
+@scenario("worker", "SIGSTOP beyond the lease, then SIGCONT", resource="worker", fences=True, quick=True)
 def suspend_worker(stage: Stage) -> None:
     """A zombie that wakes and writes."""
+    stage.load.submit([stage.mix.holding(2) for _ in range(12)])
+    stage.pause(1)
     [pid] = stage.deployment.processes[stage.random.choice(WORKERS)].children()
     stage.deployment.signal(pid, signal.SIGSTOP)
     stage.pause(LEASE + 3)
@@ -66,7 +70,7 @@ def poison(stage: Stage) -> None:
     stage.pause(12)
 
 
-@scenario("dispatcher", "kill -9 of each, one after the other", resource="dispatcher", within=5, quick=True)
+@scenario("dispatcher", "kill -9 of each, one after the other", resource="dispatcher", within=5)
 def kill_dispatchers(stage: Stage) -> None:
     for name in DISPATCHERS:
         stage.deployment.kill(name)
@@ -75,7 +79,7 @@ def kill_dispatchers(stage: Stage) -> None:
         stage.pause(2)
 
 
-@scenario("dispatcher", "kill -9 of both at once", resource="dispatcher", within=10)
+@scenario("dispatcher", "kill -9 of both at once", resource="dispatcher", within=10, quick=True)
 def kill_both_dispatchers(stage: Stage) -> None:
     for name in DISPATCHERS:
         stage.deployment.kill(name)
@@ -103,7 +107,7 @@ def suspend_dispatchers(stage: Stage) -> None:
         stage.pause(_RESTART_PAUSE)
 
 
-@scenario("api", "kill -9 of each, one after the other", resource="api", within=5, quick=True)
+@scenario("api", "kill -9 of each, one after the other", resource="api", within=5)
 def kill_apis(stage: Stage) -> None:
     for name in APIS:
         stage.deployment.kill(name)
@@ -138,3 +142,4 @@ def kill_everything(stage: Stage) -> None:
         for name in names:
             stage.deployment.start(name)
     stage.deployment.wait_until_ready()
+    stage.deployment.wait_until_consuming()

@@ -21,7 +21,8 @@ _COLUMNS = (
     "doubled",
     "repeated",
     "fenced",
-    "back after",
+    "working after",
+    "caught up after",
 )
 
 
@@ -33,7 +34,7 @@ def table(results: Sequence[Result], *, command: str, versions: str) -> str:
         "| " + " | ".join(_COLUMNS) + " |",
         "|---" + "|--:" * (len(_COLUMNS) - 1) + "|",
         *(f"| {' | '.join(_cells(result))} |" for result in results),
-        f"| **all {len(results)}** | {' | '.join(_totals(results))} | |",
+        f"| **all {len(results)}** | {' | '.join(_totals(results))} | | |",
     ]
     return "\n".join(lines) + "\n"
 
@@ -62,13 +63,16 @@ def _counts(result: Result) -> list[int]:
 
 
 def _cells(result: Result) -> list[str]:
-    within = result.scenario.within
-    bound = "" if within is None else f" (≤ {within:g})"
     return [
-        f"{result.scenario.group}: {result.scenario.name}",
+        result.scenario.title,
         *(f"{count:,}" for count in _counts(result)),
-        f"{result.findings.recovered_after:.1f} s{bound}",
+        _seconds(result.findings.working_after, result.scenario.within),
+        _seconds(result.findings.caught_up_after, result.scenario.caught_up_within),
     ]
+
+
+def _seconds(took: float, bound: float | None) -> str:
+    return f"{took:.1f} s" if bound is None else f"{took:.1f} s (≤ {bound:g})"
 
 
 def _totals(results: Sequence[Result]) -> list[str]:

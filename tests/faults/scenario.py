@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -41,11 +41,18 @@ class Scenario:
     resource: str
     """What it acts on: in the mix, two faults of one resource do not meet."""
     within: float | None = None
-    """Seconds within which the system is to be back after the fault's end."""
+    """Seconds after the fault's end within which jobs are to start again."""
+    caught_up_within: float | None = None
+    """Seconds after the fault's end within which all earlier jobs are to have started, also those interrupted."""
     quick: bool = False
     mixed: bool = True
     fences: bool = False
     """A handler may run on while its job, taken from its worker, runs elsewhere: nobody can stop it in time."""
+
+    @property
+    def title(self) -> str:
+        """What reports call it."""
+        return f"{self.group}: {self.name}"
 
 
 SCENARIOS: list[Scenario] = []
@@ -57,6 +64,7 @@ def scenario(
     *,
     resource: str,
     within: float | None = None,
+    caught_up_within: float | None = None,
     quick: bool = False,
     mixed: bool = True,
     fences: bool = False,
@@ -64,12 +72,7 @@ def scenario(
     """Enter a fault into the list."""
 
     def enter(fault: Fault) -> Fault:
-        SCENARIOS.append(Scenario(group, name, fault, resource, within, quick, mixed, fences))
+        SCENARIOS.append(Scenario(group, name, fault, resource, within, caught_up_within, quick, mixed, fences))
         return fault
 
     return enter
-
-
-def chosen(names: Sequence[str]) -> list[Scenario]:
-    """Return the scenarios whose name contains one of these texts."""
-    return [each for each in SCENARIOS if any(name in f"{each.group}: {each.name}" for name in names)]

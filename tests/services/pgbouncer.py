@@ -66,14 +66,15 @@ class PgBouncer:
 
     def start(self) -> None:
         """Start it and wait until it accepts connections."""
-        other_user = {} if self._account.is_current else {"user": self._account.uid, "group": self._account.gid}
+        other = None if self._account.is_current else self._account
         self._process = subprocess.Popen(
             [self._program, "--quiet", "pgbouncer.ini"],
             cwd=self._directory,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            extra_groups=None if self._account.is_current else (),
-            **other_user,
+            user=None if other is None else other.uid,
+            group=None if other is None else other.gid,
+            extra_groups=None if other is None else (),
         )
         deadline = time.monotonic() + _START_TIMEOUT
         while True:

@@ -70,9 +70,9 @@ def keys_of(row: RowMapping) -> Iterator[Key]:
     minute = row["finished_at"].replace(second=0, microsecond=0)
     hour = minute.replace(minute=0)
     for grain, starts_at in (("minute", minute), ("hour", hour), ("day", hour.replace(hour=0))):
-        yield grain, "owner", None, starts_at, row["owner"]
+        yield grain, "total", None, starts_at, ""
+        yield grain, "owner", row["owner"], starts_at, row["owner"]
         for owner in (None, row["owner"]):
-            yield grain, "total", owner, starts_at, ""
             for dimension in ("type", "queue", "status"):
                 yield grain, dimension, owner, starts_at, row[dimension]
 

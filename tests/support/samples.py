@@ -8,7 +8,8 @@ from functools import cache
 
 from sqlalchemy import text
 
-from callboard.samples import count_history, generate_history
+from callboard.counting import count_pending
+from callboard.samples import generate_history
 from db.engine import Database
 from db.migrate import migrate
 from db.settings import Settings
@@ -40,7 +41,7 @@ def sample_histories(databases: Databases) -> Iterator[Callable[[str], Settings]
                     ),
                     {"hours": COUNTED_HOURS},
                 )
-            count_history(database)
+            count_pending(database)
             with database.autocommit() as connection:  # what autovacuum does in a while: statistics, block ranges
                 connection.execute(text("VACUUM (ANALYZE) callboard.job_history, callboard.job_attempts"))
             database.close()
