@@ -64,7 +64,8 @@ def ensure_analyst_roles(connection: Connection, *, contents: bool) -> bool:
         if not (_exists(connection, role) or _may(connection, f"CREATE ROLE {role} NOLOGIN")):
             return False
     # The service becomes this role for `callboard history sql`. A superuser may without being told.
-    _may(connection, f"GRANT {ANALYST} TO CURRENT_USER")
+    if not _is_member(connection, ANALYST):
+        _may(connection, f"GRANT {ANALYST} TO CURRENT_USER")
     _grant(connection, contents=contents)
     for table, condition in _SEES.items():
         if not _has_policy(connection, table):
@@ -160,6 +161,12 @@ def list_analysts(connection: Connection) -> Sequence[tuple[str, str | None]]:
 def _exists(connection: Connection, role: str) -> bool:
     found = connection.execute(text("SELECT FROM pg_roles WHERE rolname = :role"), {"role": role})
     return found.first() is not None
+
+
+def _is_member(connection: Connection, role: str) -> bool:
+    """Whether this user may become ``role``. Granting it again could meet whoever migrates another database."""
+    found = connection.execute(text("SELECT pg_has_role(CAST(:role AS name), 'MEMBER')"), {"role": role})
+    return bool(found.scalar_one())
 
 
 def _has_policy(connection: Connection, table: Table) -> bool:

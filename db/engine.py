@@ -134,10 +134,10 @@ def _with_one_host(url: str) -> str:
     credentials, at, hosts = parts.netloc.rpartition("@")
     if "," not in hosts:
         return url
-    addresses = [address.rpartition(":") if ":" in address else (address, ":", "5432") for address in hosts.split(",")]
+    addresses = [urlsplit(f"//{address}") for address in hosts.split(",")]
     several = [
-        ("host", ",".join(host for host, _, _ in addresses)),
-        ("port", ",".join(port for _, _, port in addresses)),
+        ("host", ",".join(address.hostname or "" for address in addresses)),
+        ("port", ",".join(str(address.port or 5432) for address in addresses)),
     ]
     return f"{parts.scheme}://{credentials}{at}{parts.path}?{urlencode([*parse_qsl(parts.query), *several])}"
 

@@ -147,14 +147,14 @@ class Settings(BaseSettings):
     worker_max_jobs: int | None = Field(
         None,
         ge=1,
-        description="A worker process is replaced after about so many jobs, when those it runs are done. "
-        "Default: never.",
+        description="A process of `callboard worker` is replaced after about so many jobs, when those it runs are "
+        "done. Default: never.",
     )
     worker_max_memory: int | None = Field(
         None,
         ge=2**20,
-        description="A worker process is replaced when it has more resident memory than this, and the jobs it runs are "
-        "done (Linux). Default: never.",
+        description="A process of `callboard worker` is replaced when it has more resident memory than this, and the "
+        "jobs it runs are done (Linux). Default: never.",
     )
     lease_ttl: float = Field(
         30.0,

@@ -29,7 +29,8 @@ def worker_probes(registry: CollectorRegistry, processes: int) -> Mapping[str, P
 
     def live() -> str | None:
         checked = registry.get_sample_value("callboard_worker_checked_timestamp_seconds")
-        if checked is not None and (age := time.time() - checked) > _FROZEN_AFTER:
+        # None before the first process has started, 0 while one starts.
+        if checked and (age := time.time() - checked) > _FROZEN_AFTER:
             return f"A worker process has been frozen for {age:.0f} s."
         return None
 

@@ -19,7 +19,6 @@ from actors.retention import Retention
 from db.engine import Database
 from db.errors import Unavailable
 from db.ids import first_id, new_id
-from db.migrate import migrate
 from db.models import files, job_history
 from db.partitions import ensure_months
 from db.progress import ProgressReport, report_progress
@@ -38,10 +37,8 @@ MONTH = f"job_history_{OLD:%Y_%m}"
 @pytest.fixture
 def settings(databases: Databases, postgres: str) -> Iterator[Settings]:
     """A database of its own: partitions are dropped here."""
-    with databases.fresh(postgres) as url:
-        settings = settings_of(url)
-        migrate(settings)
-        yield settings
+    with databases.migrated(postgres) as url:
+        yield settings_of(url)
 
 
 @pytest.fixture(autouse=True)

@@ -63,6 +63,7 @@ def test_results_outlive_outages_of_postgresql(
         with ExitStack() as over:
             outage(postgres_server, over)
             finish(gate)
+            time.sleep(2)  # the outage goes on; whoever gives up by then has lost the result
         system.wait_until_ready(system.processes["api"])
         job = api.wait(running)
         assert (job["status"], job["attempt"], job["result"]) == ("succeeded", 1, "kept"), outage

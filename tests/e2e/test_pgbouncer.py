@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +25,7 @@ class Pooled:
 
 
 @pytest.fixture
-def pooled(stage: Stage, databases: Databases, rabbitmq_server: RabbitmqServer) -> Iterator[Pooled]:
+def pooled(stage: Stage, databases: Databases, rabbitmq_server: RabbitmqServer) -> Pooled:
     """A system whose processes reach PostgreSQL through a pooler, all but LISTEN."""
     direct = stage.stack.enter_context(databases.fresh(ALL[0]))
     amqp_url = stage.stack.enter_context(fresh_vhost(rabbitmq_server))
@@ -47,7 +46,7 @@ def pooled(stage: Stage, databases: Databases, rabbitmq_server: RabbitmqServer) 
     )
     system.start_control()
     system.start_worker("--threads", "8")
-    yield Pooled(system, pooler)
+    return Pooled(system, pooler)
 
 
 def stream_of(system: Distributed, job_id: str) -> str:

@@ -6,6 +6,7 @@ import heapq
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -54,15 +55,13 @@ class Load:
         self._stopping = threading.Event()
         self._given_up = threading.Event()
         self._to_cancel: list[tuple[float, UUID]] = []
-        self._submitters = [threading.Thread(target=self._submit_on, name="submitter") for _ in range(_SUBMITTERS)]
-        self._others = [
-            threading.Thread(target=self._cancel_on, name="canceller"),
-            threading.Thread(target=self._watch_on, name="watcher"),
-        ]
+        self._pool = ThreadPoolExecutor(_SUBMITTERS + 2, thread_name_prefix="load")
+        self._submitters: list[Future[None]] = []
+        self._others: list[Future[None]] = []
 
     def start(self) -> None:
-        for thread in [*self._submitters, *self._others]:
-            thread.start()
+        self._submitters += [self._pool.submit(self._submit_on) for _ in range(_SUBMITTERS)]
+        self._others += [self._pool.submit(self._cancel_on), self._pool.submit(self._watch_on)]
 
     def submit(self, specs: Sequence[Spec]) -> None:
         """Submit these jobs beside those of the threads."""
@@ -70,14 +69,18 @@ class Load:
             self._submit(client, specs, repeat=False)
 
     def stop(self, timeout: float) -> None:
-        """Submit no more; wait until all under way is answered and cancelled, or given up after ``timeout`` seconds."""
+        """Submit no more; wait until all under way is answered and cancelled, or given up after ``timeout`` seconds.
+
+        Raises:
+            AssertionError: a request was refused that should not have been.
+        """
         self._stopping.set()
-        deadline = time.monotonic() + timeout
-        for thread in [*self._submitters, *self._others]:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        under_way = [*self._submitters, *self._others]
+        wait(under_way, timeout)
         self._given_up.set()
-        for thread in [*self._submitters, *self._others]:
-            thread.join()
+        self._pool.shutdown()
+        for each in under_way:
+            each.result()
 
     def _client(self) -> httpx.Client:
         return httpx.Client(timeout=_LONGEST_ANSWER)
@@ -122,7 +125,7 @@ class Load:
         with self._client() as client:
             while not self._given_up.is_set():
                 if not self._to_cancel:
-                    if self._stopping.is_set() and not any(thread.is_alive() for thread in self._submitters):
+                    if self._stopping.is_set() and all(each.done() for each in self._submitters):
                         return
                     self._given_up.wait(_PAUSE)
                     continue

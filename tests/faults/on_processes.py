@@ -27,7 +27,7 @@ def kill_worker(stage: Stage) -> None:
     stage.deployment.start(name)
 
 
-@scenario("worker", "kill -9 of all three at once", resource="worker", caught_up_within=LEASE + 5)
+@scenario("worker", "kill -9 of all three at once", resource="worker", within=LEASE + 5)
 def kill_all_workers(stage: Stage) -> None:
     """It ends when others have been started in their place."""
     for name in WORKERS:
@@ -46,7 +46,7 @@ def kill_supervisor(stage: Stage) -> None:
     stage.deployment.start(name)
 
 
-@scenario("worker", "SIGTERM while jobs run", resource="worker", caught_up_within=5)
+@scenario("worker", "SIGTERM while jobs run", resource="worker", caught_up_within=LEASE + 5)
 def terminate_worker(stage: Stage) -> None:
     name = stage.random.choice(WORKERS)
     stage.deployment.stop(name)
@@ -76,7 +76,7 @@ def kill_dispatchers(stage: Stage) -> None:
         stage.deployment.kill(name)
         stage.pause(_RESTART_PAUSE)
         stage.deployment.start(name)
-        stage.pause(2)
+        stage.pause(4)
 
 
 @scenario("dispatcher", "kill -9 of both at once", resource="dispatcher", within=10, quick=True)

@@ -45,6 +45,12 @@ def test_a_process_that_is_not_there_yet_is_live_but_not_ready(workers: Workers)
     assert workers.probes["/readyz"]() == "1 of 2 worker processes take jobs."
 
 
+def test_a_process_that_starts_is_live(workers: Workers) -> None:
+    """prometheus_client gives a gauge of a new process the value 0."""
+    workers.checked.set(0)
+    assert workers.probes["/livez"]() is None
+
+
 def test_before_the_first_process_told_anything() -> None:
     probes = worker_probes(CollectorRegistry(), 1)
     assert probes["/livez"]() is None

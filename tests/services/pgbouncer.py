@@ -1,4 +1,4 @@
-"""A private PgBouncer for tests, in transaction mode: own directory and loopback port, from the ``pgbouncer`` package."""
+"""A private PgBouncer for tests, in transaction mode: own directory and loopback port, from Debian's package."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ class Databases:
         self._servers = servers
         self._stack = ExitStack()
         self._urls: dict[str, str] = {}
+        self._templates: dict[str, str] = {}
 
     def emptied(self, kind: str) -> str:
         """Return the URL of this process's database on that server, migrated and without a row."""
@@ -46,6 +47,17 @@ class Databases:
         with new_database(self._servers.url(kind)) as url:
             yield url
 
+    @contextmanager
+    def migrated(self, kind: str) -> Iterator[str]:
+        """Yield the URL of a new database with all tables, which a test may change; dropped afterwards."""
+        template = self._templates.get(kind)
+        if template is None:
+            template = self._stack.enter_context(new_database(self._servers.url(kind)))
+            migrate(settings_of(template))
+            self._templates[kind] = template
+        with new_database(self._servers.url(kind), template=make_url(template).database or "") as url:
+            yield url
+
     def close(self) -> None:
         """Drop the databases and leave the servers."""
         self._stack.close()
@@ -58,11 +70,11 @@ def settings_of(url: str, **changes: object) -> Settings:
 
 
 @contextmanager
-def new_database(server_url: str) -> Iterator[str]:
-    """Yield the URL of a new, empty database on the server; drop it afterwards, whoever is connected."""
+def new_database(server_url: str, *, template: str = "template0") -> Iterator[str]:
+    """Yield the URL of a new copy of the template on the server; drop it afterwards, whoever is connected."""
     name = sql.Identifier(f"cb_test_{secrets.token_hex(6)}")
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template)))
     try:
         yield make_url(server_url).set(database=name.as_string().strip('"')).render_as_string(hide_password=False)
     finally:

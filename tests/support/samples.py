@@ -11,11 +11,10 @@ from sqlalchemy import text
 from callboard.counting import count_pending
 from callboard.samples import generate_history
 from db.engine import Database
-from db.migrate import migrate
 from db.settings import Settings
 from tests.support.databases import Databases, settings_of
 
-JOBS = 10_000
+JOBS = 6_000
 DAYS = 70
 """Three months at least have a partition with jobs."""
 COUNTED_HOURS = 7
@@ -29,8 +28,7 @@ def sample_histories(databases: Databases) -> Iterator[Callable[[str], Settings]
 
         @cache
         def history(server: str) -> Settings:
-            settings = settings_of(stack.enter_context(databases.fresh(server)))
-            migrate(settings)
+            settings = settings_of(stack.enter_context(databases.migrated(server)))
             database = Database(settings, role="test")
             generate_history(database, job_count=JOBS, days=DAYS, seed=7)
             with database.begin() as connection:

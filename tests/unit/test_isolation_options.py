@@ -38,7 +38,7 @@ def test_every_way_to_make_a_job_type_takes_them() -> None:
     job("a", isolation="process", memory_limit="128MiB", into=registry)(double)
     register("b", double, isolation="process", memory_limit=2**27, into=registry)
     adopt(
-        dramatiq.actor(double, actor_name="c", broker=StubBroker()),
+        dramatiq.actor(actor_name="c", broker=StubBroker())(double),
         isolation="process", memory_limit="128MiB", into=registry,
     )  # fmt: skip
     job("d", into=registry)(double)

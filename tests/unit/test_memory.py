@@ -52,7 +52,8 @@ def test_restored_is_what_an_earlier_attempt_left() -> None:
 
 
 def test_a_step_is_done_once_and_its_result_is_json_from_the_first_time_on() -> None:
-    kept, calls = InDict(), []
+    kept = InDict()
+    calls: list[None] = []
 
     def step() -> tuple[int, UUID]:
         calls.append(None)

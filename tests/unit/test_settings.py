@@ -116,6 +116,13 @@ def test_every_usual_spelling_of_a_database_url_is_taken(scheme: str) -> None:
     assert (url.password, url.host, url.port, url.query["sslmode"]) == ("p@ss", "host", 5433, "require")
 
 
+def test_a_database_url_may_name_several_hosts() -> None:
+    url = sqlalchemy_url("postgresql://user:p%40ss@db-1,[::1]:5433/name?target_session_attrs=read-write")
+    assert (url.username, url.password, url.database) == ("user", "p@ss", "name")
+    assert url.query == {"host": "db-1,::1", "port": "5432,5433", "target_session_attrs": "read-write"}
+    assert sqlalchemy_url("postgresql://a,b/name").query["host"] == "a,b"
+
+
 def test_a_missing_database_url_says_what_to_do() -> None:
     with pytest.raises(ConfigurationError, match=r"CALLBOARD_DATABASE_URL is not set.*callboard up"):
         Database(Settings(), role="test")
