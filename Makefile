@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev lock demo up test lint openapi faults bench clean
+.PHONY: help install install-dev lock demo up test lint openapi faults bench bench-history clean
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -52,6 +52,9 @@ openapi: install-dev ## write docs/openapi.json anew from the api
 
 bench: install-dev ## measure first figures beside their baselines, and write bench/report.md
 	$(BIN)/python -m bench
+
+bench-history: install-dev ## measure what questions to a history of ten million jobs cost
+	$(BIN)/python -m bench.history
 
 faults: install-dev ## break everything that the system stands on, and count what it loses; FLAGS='--quick'
 	tests/services/install.sh
