@@ -7,9 +7,10 @@ from typing import Any, Final, cast
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import Connection
+from sqlalchemy import Connection, column, select, table
+from sqlalchemy.dialects.postgresql import insert
 
-from db.models import SCHEMA, job_attempts, job_history
+from db.models import SCHEMA, job_attempts, job_history, jobs
 
 #: The columns of a loaded history row, in the order of its values.
 HISTORY_COLUMNS: Final = (
@@ -25,12 +26,14 @@ ATTEMPT_COLUMNS: Final = (
 )  # fmt: skip
 
 _COPY = sql.SQL("COPY {} ({}) FROM STDIN")
-_STORE_MISSING = sql.SQL(
-    """
-    INSERT INTO callboard.job_history ({0})
-    SELECT {0} FROM arriving WHERE NOT EXISTS (SELECT FROM callboard.jobs WHERE jobs.id = arriving.id)
-    ON CONFLICT DO NOTHING
-    """
+_arriving = table("arriving", *(column(name) for name in HISTORY_COLUMNS))
+_store_missing = (
+    insert(job_history)
+    .from_select(
+        list(HISTORY_COLUMNS),
+        select(*_arriving.c).where(~select(jobs.c.id).where(jobs.c.id == _arriving.c.id).exists()),
+    )
+    .on_conflict_do_nothing()
 )
 
 
@@ -58,8 +61,7 @@ def load_missing(connection: Connection, history: Iterable[Mapping[str, Any]]) -
         with cursor.copy(_COPY.format(sql.Identifier("arriving"), columns)) as copying:
             for row in history:
                 copying.write_row([row[column] for column in HISTORY_COLUMNS])
-        cursor.execute(_STORE_MISSING.format(columns))
-        return cursor.rowcount
+    return connection.execute(_store_missing).rowcount
 
 
 def _copy(driver: psycopg.Connection, table: sql.Identifier, columns: Sequence[str], rows: bytes) -> None:

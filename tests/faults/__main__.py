@@ -52,7 +52,8 @@ def main() -> int:
                 _tell(scenario, result)
                 if (result.violations or result.late) and arguments.keep is not None:
                     deployment.keep_logs(arguments.keep / f"{len(results):02}")
-    command = f"make faults FLAGS='{'--long ' if arguments.long else ''}--seed {arguments.seed}'"
+    extent = "--quick " if arguments.quick else "--long " if arguments.long else ""
+    command = f"make faults FLAGS='{extent}--seed {arguments.seed}'"
     text = report.table(results, command=command, versions=versions)
     print(text)
     if arguments.write:
