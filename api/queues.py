@@ -37,6 +37,8 @@ async def configure(request: Request, name: str, caller: AsCaller) -> Response:
     """Change the limits of this queue. They act at once on what waits in it."""
     caller.require_operator()
     values = parse(ConfigureQueue, await json_body(request)).model_dump(exclude_unset=True)
+    if "rate_limit" in values:
+        values["rate_period"] = None if values["rate_limit"] is None else values.get("rate_period") or 1.0
     return await _change(request, caller, name, "queue.configure", QueueChange(values))
 
 

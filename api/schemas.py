@@ -117,12 +117,13 @@ class ConfigureQueue(Body):
         None, ge=1, le=1_000_000, description="Most jobs that start in each `rate_period`, spread evenly over it."
     )
     rate_period: float | None = Field(
-        None, gt=0, le=86_400, allow_inf_nan=False, description="Seconds; comes together with `rate_limit`."
+        None, gt=0, le=86_400, allow_inf_nan=False, description="Seconds, 1 if null; only together with `rate_limit`."
     )
+
+    model_config = ConfigDict(json_schema_extra={"dependentRequired": {"rate_period": ["rate_limit"]}})
 
     @model_validator(mode="after")
     def _rate_is_whole(self) -> Self:
-        given = {"rate_limit", "rate_period"} & self.model_fields_set
-        if given and (len(given) == 1 or (self.rate_limit is None) != (self.rate_period is None)):
-            raise ValueError("rate_limit and rate_period come together: both numbers, or both null")
+        if "rate_period" in self.model_fields_set and "rate_limit" not in self.model_fields_set:
+            raise ValueError("rate_period comes together with rate_limit")
         return self

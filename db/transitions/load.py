@@ -61,7 +61,7 @@ def load_missing(connection: Connection, history: Iterable[Mapping[str, Any]]) -
         with cursor.copy(_COPY.format(sql.Identifier("arriving"), columns)) as copying:
             for row in history:
                 copying.write_row([row[column] for column in HISTORY_COLUMNS])
-    return connection.execute(_store_missing).rowcount
+    return connection.execute(_store_missing, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def _copy(driver: psycopg.Connection, table: sql.Identifier, columns: Sequence[str], rows: bytes) -> None:

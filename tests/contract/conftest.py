@@ -53,7 +53,8 @@ def running(directory: Path, config: pytest.Config, databases: Databases, **sett
             try:
                 yield made
             finally:
-                del config.stash[_RUNNING]
+                if config.stash.get(_RUNNING, None) is made:
+                    del config.stash[_RUNNING]
                 made.close()
 
 

@@ -52,7 +52,7 @@ def test_operators_patch_limits(ann: Client, olga: Client) -> None:
     assert list(answer.json()) == QUEUE_FIELDS
     limits = {"concurrency_limit": None, "rate_limit": 1000, "rate_period": 0.5}
     assert olga.patch("/v1/queues/tables", json=limits).json()["limits"] == {"dispatch_window": None, **limits}
-    problem(olga.patch("/v1/queues/tables", json={"rate_limit": 5}), 422, "invalid-input")
+    problem(olga.patch("/v1/queues/tables", json={"rate_period": 5}), 422, "invalid-input")
     without = {"rate_limit": None, "rate_period": None}
     assert olga.patch("/v1/queues/tables", json=without).json()["limits"].items() >= without.items()
     problem(olga.patch("/v1/queues/nothing", json={"concurrency_limit": 2}), 404, "not-found")

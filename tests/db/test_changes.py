@@ -17,7 +17,7 @@ from db.states import Status
 from db.transitions import Amendment, Claim, amend, cancel, erase, mark_dispatched, promote, reopen
 from tests.support.clock import make_due
 from tests.support.factory import OUTCOMES, Factory
-from tests.support.plans import plan_of
+from tests.support.plans import Node, plan_of
 
 
 def now(database: Database) -> Moment:
@@ -175,9 +175,14 @@ def test_history_before_the_moment_is_not_read(
 def test_while_no_transaction_ends_no_row_is_read(database: Database, factory: Factory, settled: bool) -> None:
     factory.in_state(Status.SUCCEEDED)
     factory.submit()
-    since = now(database)
-    with database.begin() as connection:
-        nodes = plan_of(
-            connection, lambda connection: read_changes(connection, since, limit=10, late=30.0), settled=settled
-        )
-    assert [node for node in nodes if (node.relation or "").startswith("job")] == []
+
+    def nodes() -> list[Node]:
+        since = now(database)
+        with database.begin() as connection:
+            found = plan_of(
+                connection, lambda connection: read_changes(connection, since, limit=10, late=30.0), settled=settled
+            )
+        return [node for node in found if (node.relation or "").startswith("job")]
+
+    # Transactions of other databases on the server count too, and other tests run there.
+    assert any(nodes() == [] for _ in range(50))

@@ -42,14 +42,14 @@ def test_throughput_counts_what_finished_in_the_hour(sample_connection: psycopg.
     shown = asked(
         sample_connection,
         "SELECT hour, type, jobs, succeeded, failed, cancelled, expired FROM analytics.throughput "
-        "WHERE hour >= now() - interval '5 hours' ORDER BY hour, type",
+        "WHERE hour >= now() - interval '3 days' ORDER BY hour, type",
     )
     counted = asked(
         sample_connection,
         "SELECT date_trunc('hour', finished_at) AS hour, type, count(*) AS jobs, "
         "sum((status = 'succeeded')::int) AS succeeded, sum((status = 'failed')::int) AS failed, "
         "sum((status = 'cancelled')::int) AS cancelled, sum((status = 'expired')::int) AS expired "
-        "FROM callboard.job_history WHERE date_trunc('hour', finished_at) >= now() - interval '5 hours' "
+        "FROM callboard.job_history WHERE date_trunc('hour', finished_at) >= now() - interval '3 days' "
         "GROUP BY 1, 2 ORDER BY 1, 2",
     )
 
@@ -68,7 +68,7 @@ def test_percentiles_are_close_to_the_exact_ones(sample_connection: psycopg.Conn
         sample_connection,
         "SELECT type, percentile_disc(0.5) WITHIN GROUP (ORDER BY run_seconds) AS p50, percentile_disc(0.95) "
         "WITHIN GROUP (ORDER BY run_seconds) AS p95 FROM analytics.jobs WHERE run_seconds IS NOT NULL "
-        "AND date_trunc('hour', finished_at) >= now() - interval '5 hours' GROUP BY type ORDER BY type",
+        "AND date_trunc('hour', finished_at) >= now() - interval '3 days' GROUP BY type ORDER BY type",
     )
 
     assert [row["type"] for row in shown] == [row["type"] for row in exact]
