@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, StringConstraints, model_validator
 
 from api.times import Time
 from db.bulk import Action
@@ -14,6 +14,13 @@ from db.states import Status
 #: Ten years, in seconds.
 LONGEST_DELAY: Final = 315_360_000.0
 
+
+def _whole(value: object) -> object:
+    """Return ``value``, as an integer if it is 5.0: to JSON, and so to clients, that is the same number as 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
 FilterText = Annotated[str, StringConstraints(max_length=1000)]
 TagName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 TagValue = Annotated[str, StringConstraints(max_length=500)]
@@ -32,7 +39,7 @@ class SubmitJob(Body):
     type: str = Field(min_length=1, max_length=200, description="A job type, see GET /v1/job-types.")
     payload: Any = Field(description="What the job works on, as the type's payload schema says.")
     queue: str | None = Field(None, max_length=100, description="Another queue than the type's own.")
-    priority: int | None = Field(None, ge=0, le=9, description="0 to 9, higher first. Default: the type's.")
+    priority: Whole | None = Field(None, ge=0, le=9, description="0 to 9, higher first. Default: the type's.")
     delay: float | None = Field(
         None, ge=0, le=LONGEST_DELAY, description="Seconds until it is due. Not together with scheduled_at."
     )
@@ -41,7 +48,7 @@ class SubmitJob(Body):
     time_limit: float | None = Field(
         None, gt=0, description="Seconds that one attempt may take, up to the type's bound. Default: the type's."
     )
-    max_retries: int | None = Field(
+    max_retries: Whole | None = Field(
         None, ge=0, description="Attempts after the first, up to the type's bound. Default: the type's."
     )
     tags: Tags = Field(default_factory=dict, description="Names and values to find it by.")
@@ -71,7 +78,7 @@ class AmendJob(Body):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    priority: int = Field(5, ge=0, le=9, description="0 to 9, higher first.")
+    priority: Whole = Field(5, ge=0, le=9, description="0 to 9, higher first.")
     scheduled_at: Time | None = Field(None, description="When it is due; null: now.")
     expires_at: Time | None = Field(None, description="Ends as expired if it has not started by then; null: never.")
     tags: Tags = Field(default_factory=dict, description="All its tags from now on.")
@@ -109,11 +116,11 @@ class BulkJobs(Body):
 class ConfigureQueue(Body):
     """What to change of a queue; what is left out stays, null removes a limit."""
 
-    dispatch_window: int | None = Field(
+    dispatch_window: Whole | None = Field(
         None, ge=1, le=100_000, description="Most messages in the broker; null: as the server's settings say."
     )
-    concurrency_limit: int | None = Field(None, ge=0, le=1_000_000, description="Most jobs that run at a time.")
-    rate_limit: int | None = Field(
+    concurrency_limit: Whole | None = Field(None, ge=0, le=1_000_000, description="Most jobs that run at a time.")
+    rate_limit: Whole | None = Field(
         None, ge=1, le=1_000_000, description="Most jobs that start in each `rate_period`, spread evenly over it."
     )
     rate_period: float | None = Field(

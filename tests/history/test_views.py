@@ -42,14 +42,14 @@ def test_throughput_counts_what_finished_in_the_hour(sample_connection: psycopg.
     shown = asked(
         sample_connection,
         "SELECT hour, type, jobs, succeeded, failed, cancelled, expired FROM analytics.throughput "
-        "WHERE hour >= now() - interval '3 days' ORDER BY hour, type",
+        "WHERE hour >= now() - interval '25 hours' ORDER BY hour, type",
     )
     counted = asked(
         sample_connection,
         "SELECT date_trunc('hour', finished_at) AS hour, type, count(*) AS jobs, "
         "sum((status = 'succeeded')::int) AS succeeded, sum((status = 'failed')::int) AS failed, "
         "sum((status = 'cancelled')::int) AS cancelled, sum((status = 'expired')::int) AS expired "
-        "FROM callboard.job_history WHERE date_trunc('hour', finished_at) >= now() - interval '3 days' "
+        "FROM callboard.job_history WHERE date_trunc('hour', finished_at) >= now() - interval '25 hours' "
         "GROUP BY 1, 2 ORDER BY 1, 2",
     )
 
@@ -62,13 +62,13 @@ def test_percentiles_are_close_to_the_exact_ones(sample_connection: psycopg.Conn
         sample_connection,
         "SELECT type, quantiles[1] AS p50, quantiles[2] AS p95 FROM (SELECT type, callboard.histogram_quantiles("
         "sum(run_histogram), ARRAY[0.5, 0.95]) AS quantiles FROM analytics.hourly "
-        "WHERE hour >= now() - interval '5 hours' GROUP BY type) AS merged ORDER BY type",
+        "WHERE hour >= now() - interval '25 hours' GROUP BY type) AS merged ORDER BY type",
     )
     exact = asked(
         sample_connection,
         "SELECT type, percentile_disc(0.5) WITHIN GROUP (ORDER BY run_seconds) AS p50, percentile_disc(0.95) "
         "WITHIN GROUP (ORDER BY run_seconds) AS p95 FROM analytics.jobs WHERE run_seconds IS NOT NULL "
-        "AND date_trunc('hour', finished_at) >= now() - interval '3 days' GROUP BY type ORDER BY type",
+        "AND date_trunc('hour', finished_at) >= now() - interval '25 hours' GROUP BY type ORDER BY type",
     )
 
     assert [row["type"] for row in shown] == [row["type"] for row in exact]
@@ -250,7 +250,7 @@ def test_a_view_reads_the_time_that_is_asked_for(sample_connection: psycopg.Conn
 
 @pytest.mark.parametrize("view", HOURLY)
 def test_a_view_on_rollups_reads_no_job(sample_connection: psycopg.Connection, view: str) -> None:
-    steps = executed(sample_connection, f"SELECT * FROM analytics.{view} WHERE hour >= now() - interval '5 hours'")
+    steps = executed(sample_connection, f"SELECT * FROM analytics.{view} WHERE hour >= now() - interval '25 hours'")
 
     assert {step["Relation Name"] for step in steps if "Relation Name" in step} == {"history_rollup"}
     assert "Seq Scan" not in {step["Node Type"] for step in steps}
