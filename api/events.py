@@ -34,9 +34,10 @@ async def events_of_job(
     services = services_of(request)
     await services.polls.job(job_id, caller)
     streamed = sse.accepts(request.headers.get("accept", ""))
-    resumed = request.headers.get("last-event-id") if streamed else None
-    if resumed:
-        after = _position(resumed, "Last-Event-ID", where="headers")
+    resumed = request.headers.get("last-event-id")
+    last_seen = _position(resumed, "Last-Event-ID", where="headers") if resumed else None
+    if streamed and last_seen is not None:
+        after = last_seen
     else:
         after = Position() if page_token is None else _position(page_token, "page_token", where="query")
     watch = Watch(job_id, after)

@@ -20,7 +20,13 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+_WHOLE: Final = BeforeValidator(_whole)
+
+Priority = Annotated[int, Field(ge=0, le=9), _WHOLE]
+Retries = Annotated[int, Field(ge=0), _WHOLE]
+Window = Annotated[int, Field(ge=1, le=100_000), _WHOLE]
+AtATime = Annotated[int, Field(ge=0, le=1_000_000), _WHOLE]
+Starts = Annotated[int, Field(ge=1, le=1_000_000), _WHOLE]
 FilterText = Annotated[str, StringConstraints(max_length=1000)]
 TagName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 TagValue = Annotated[str, StringConstraints(max_length=500)]
@@ -39,7 +45,7 @@ class SubmitJob(Body):
     type: str = Field(min_length=1, max_length=200, description="A job type, see GET /v1/job-types.")
     payload: Any = Field(description="What the job works on, as the type's payload schema says.")
     queue: str | None = Field(None, max_length=100, description="Another queue than the type's own.")
-    priority: Whole | None = Field(None, ge=0, le=9, description="0 to 9, higher first. Default: the type's.")
+    priority: Priority | None = Field(None, description="0 to 9, higher first. Default: the type's.")
     delay: float | None = Field(
         None, ge=0, le=LONGEST_DELAY, description="Seconds until it is due. Not together with scheduled_at."
     )
@@ -48,8 +54,8 @@ class SubmitJob(Body):
     time_limit: float | None = Field(
         None, gt=0, description="Seconds that one attempt may take, up to the type's bound. Default: the type's."
     )
-    max_retries: Whole | None = Field(
-        None, ge=0, description="Attempts after the first, up to the type's bound. Default: the type's."
+    max_retries: Retries | None = Field(
+        None, description="Attempts after the first, up to the type's bound. Default: the type's."
     )
     tags: Tags = Field(default_factory=dict, description="Names and values to find it by.")
     unique_key: str | None = Field(
@@ -78,7 +84,7 @@ class AmendJob(Body):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    priority: Whole = Field(5, ge=0, le=9, description="0 to 9, higher first.")
+    priority: Priority = Field(5, description="0 to 9, higher first.")
     scheduled_at: Time | None = Field(None, description="When it is due; null: now.")
     expires_at: Time | None = Field(None, description="Ends as expired if it has not started by then; null: never.")
     tags: Tags = Field(default_factory=dict, description="All its tags from now on.")
@@ -116,12 +122,12 @@ class BulkJobs(Body):
 class ConfigureQueue(Body):
     """What to change of a queue; what is left out stays, null removes a limit."""
 
-    dispatch_window: Whole | None = Field(
-        None, ge=1, le=100_000, description="Most messages in the broker; null: as the server's settings say."
+    dispatch_window: Window | None = Field(
+        None, description="Most messages in the broker; null: as the server's settings say."
     )
-    concurrency_limit: Whole | None = Field(None, ge=0, le=1_000_000, description="Most jobs that run at a time.")
-    rate_limit: Whole | None = Field(
-        None, ge=1, le=1_000_000, description="Most jobs that start in each `rate_period`, spread evenly over it."
+    concurrency_limit: AtATime | None = Field(None, description="Most jobs that run at a time.")
+    rate_limit: Starts | None = Field(
+        None, description="Most jobs that start in each `rate_period`, spread evenly over it."
     )
     rate_period: float | None = Field(
         None, gt=0, le=86_400, allow_inf_nan=False, description="Seconds, 1 if null; only together with `rate_limit`."
