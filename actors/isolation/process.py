@@ -91,7 +91,8 @@ class HandlerProcess:
         self._attempts += 1
         with suppress(EOFError, OSError):
             self.connection.send(Start(self._attempts, job))
-            if self.connection.poll(_LONGEST_PAUSE):
+            # A new one is not stuck; its machine is busy.
+            if self.connection.poll(_LONGEST_START if self.new else _LONGEST_PAUSE):
                 self.connection.recv()  # Begun
                 return self._attempts
         return None

@@ -16,7 +16,7 @@ def test_a_process_that_hangs_is_killed(system: System) -> None:
     system.api.until(job_id, lambda job: job["status"] == "running")
     system.api.cancel(job_id)
     job = system.api.wait(job_id)
-    assert (job["status"], job["error"]["reason"], job["attempt"]) == ("cancelled", "cancelled", 1)
+    assert (job["status"], job["error"]["reason"], job["attempt"]) == ("cancelled", "cancelled", 1), job["error"]
     [row] = system.history(job_id)
     assert row["finished_at"] - row["cancel_requested_at"] < HANG_ENDS_WITHIN
 
