@@ -1,0 +1,43 @@
+"""The tables of schema ``callboard``, as SQLAlchemy Core. Alembic makes them; a test holds the two alike."""
+
+from db.models.analytics import analysts, history_rollup, history_rollup_pending, history_rollup_state, retention_rules
+from db.models.base import SCHEMA, TIME, metadata
+from db.models.jobs import PARTITIONED, job_attempts, job_history, job_progress, jobs
+from db.models.service import (
+    api_keys,
+    audit_log,
+    bulk_actions,
+    files,
+    idempotency_keys,
+    job_files,
+    job_memos,
+    queues,
+    rate_limits,
+    workers,
+)
+
+__all__ = [
+    "PARTITIONED",
+    "SCHEMA",
+    "TIME",
+    "analysts",
+    "api_keys",
+    "audit_log",
+    "bulk_actions",
+    "files",
+    "history_rollup",
+    "history_rollup_pending",
+    "history_rollup_state",
+    "idempotency_keys",
+    "job_attempts",
+    "job_files",
+    "job_history",
+    "job_memos",
+    "job_progress",
+    "jobs",
+    "metadata",
+    "queues",
+    "rate_limits",
+    "retention_rules",
+    "workers",
+]
