@@ -15,10 +15,9 @@ from actors.registry import (
     Isolation,
     JobType,
     Registry,
-    first_paragraph,
     registry,
-    source_of,
 )
+from actors.signatures import first_paragraph, source_of
 from actors.sizes import bytes_of
 
 

@@ -12,7 +12,8 @@ from actors.arguments import Arguments
 from actors.context import Run
 from actors.http_errors import client_errors_are_final
 from actors.options import JobOptions, fields_of
-from actors.registry import JobType, Registry, first_paragraph, json_adapter, registry, source_of
+from actors.registry import JobType, Registry, registry
+from actors.signatures import first_paragraph, json_adapter, source_of
 from db.errors import ConfigurationError
 
 

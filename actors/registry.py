@@ -11,14 +11,15 @@ import importlib
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from actors.context import Run
+from actors.signatures import first_paragraph, json_adapter, signature_of, source_of
 from actors.sizes import bytes_of
 from db.errors import ConfigurationError, FieldError, InvalidInput, UnknownJobType
 from db.retry import RetryPolicy
@@ -270,7 +271,7 @@ def job(
 
     def register(function: F) -> F:
         source = source_of(function)
-        parameters, hints = _signature_of(function, name, source)
+        parameters, hints = signature_of(function, name, source)
         payload_type = hints.get(parameters[0].name, Any)
         into.add(
             JobType(
@@ -301,63 +302,6 @@ def job(
         return function
 
     return register
-
-
-def source_of(function: Callable[..., Any]) -> str:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else repr(function)
-
-
-def _signature_of(
-    function: Callable[..., Any], name: str, source: str
-) -> tuple[list[inspect.Parameter], Mapping[str, Any]]:
-    if not callable(function):
-        raise ConfigurationError(f"Job type {name!r}: @job expects a function, not {function!r}.")
-    parameters = list(inspect.signature(function).parameters.values())
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if len(positional) != len(parameters) or len(parameters) not in (1, 2):
-        raise ConfigurationError(
-            f"Job type {name!r} at {source}: the function must take (payload) or (payload, run), "
-            f"but takes ({', '.join(str(p) for p in parameters)})."
-        )
-    try:
-        hints = typing.get_type_hints(function, include_extras=True)
-    except Exception as error:
-        raise ConfigurationError(f"Job type {name!r} at {source}: its annotations cannot be read: {error}") from error
-    if len(parameters) == 2 and hints.get(parameters[1].name, Run) is not Run:
-        raise ConfigurationError(
-            f"Job type {name!r} at {source}: the second parameter is the Run, but is annotated "
-            f"{hints[parameters[1].name]!r}. Write 'run: Run' (from callboard import Run)."
-        )
-    return parameters, hints
-
-
-def json_adapter(annotation: Any, what: str, name: str, source: str) -> TypeAdapter[Any]:
-    """Return what validates or serializes, and describes, values of that type.
-
-    Args:
-        annotation: the type.
-        what: ``"payload"`` or ``"result"``.
-        name, source: the job type and its place, for errors.
-
-    Raises:
-        ConfigurationError: the type has no JSON form.
-    """
-    try:
-        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-        adapter.json_schema(mode="serialization" if what == "result" else "validation")
-    except PydanticUserError as error:
-        raise ConfigurationError(
-            f"Job type {name!r} at {source}: its {what} type {annotation!r} has no JSON form: "
-            f"{error.message.splitlines()[0]} "
-            "Use a Pydantic model or plain JSON types."
-        ) from error
-    return adapter
-
-
-def first_paragraph(function: Callable[..., Any]) -> str:
-    doc = inspect.getdoc(function) or ""
-    return " ".join(doc.split("\n\n", 1)[0].split())
 
 
 def load_job_types(

@@ -15,7 +15,8 @@ from fastapi.routing import APIRoute
 
 from actors.http_errors import client_errors_are_final
 from actors.options import JobOptions, fields_of
-from actors.registry import JobType, Registry, first_paragraph, registry, source_of
+from actors.registry import JobType, Registry, registry
+from actors.signatures import first_paragraph, source_of
 from callboard.client import Problem, ServerUnavailable, ServerUnreachable
 from callboard.endpoints import route
 from callboard.endpoints.answers import FALLBACK_HEADER, accepted, refused, unavailable, wants_job
