@@ -14,7 +14,7 @@ from api.schemas import ConfigureQueue
 from api.services import services_of
 from db.audit import write_audit
 from db.errors import NotFound
-from db.queues import QueueChange, change_queue, list_queues
+from db.queues import QueueChange, change_queue, ensure_queues, list_queues
 from db.transitions import undispatch
 
 router = APIRouter(tags=["system"])
@@ -47,6 +47,9 @@ async def _change(request: Request, caller: Caller, name: str, action: str, chan
     services = services_of(request)
 
     def apply(connection: Connection) -> RowMapping | None:
+        if name in services.queues:
+            # Limits may be set before the first submission and the first worker.
+            ensure_queues(connection, [name])
         if not change_queue(connection, name, change):
             return None
         if change.values.get("paused") is False:

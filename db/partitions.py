@@ -63,12 +63,16 @@ def _missing(connection: Connection, ahead: int) -> list[_Partition]:
 
 def _absent(connection: Connection, months: list[datetime]) -> list[_Partition]:
     wanted = [_Partition(table, start, _month(start, 1)) for start in months for table in PARTITIONED]
+    # Not with to_regclass: it believes the session's cache, which may not know yet what another has just committed.
     there = connection.execute(
-        text("SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE to_regclass(name) IS NOT NULL"),
-        {"names": [f"{SCHEMA}.{partition.name}" for partition in wanted]},
+        text(
+            "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+            "WHERE nspname = :schema AND relname = ANY(:names)"
+        ),
+        {"schema": SCHEMA, "names": [partition.name for partition in wanted]},
     )
     names = set(there.scalars())
-    return [partition for partition in wanted if f"{SCHEMA}.{partition.name}" not in names]
+    return [partition for partition in wanted if partition.name not in names]
 
 
 def _make(connection: Connection, partition: _Partition) -> None:

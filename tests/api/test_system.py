@@ -54,6 +54,16 @@ def test_stats_count_live_jobs(api: Served, factory: Factory) -> None:
     assert (own["live"], own["by_type"]) == (1, {"test.typed": 1})
 
 
+def test_a_queue_of_a_known_type_can_be_limited_before_anything_was_in_it(api: Served) -> None:
+    assert api.get("/v1/queues")["items"] == []
+
+    changed = api.client.patch("/v1/queues/default", json={"concurrency_limit": 3})
+
+    assert changed.status_code == 200
+    assert [queue["name"] for queue in api.get("/v1/queues")["items"]] == ["default"]
+    assert api.client.patch("/v1/queues/nobodys", json={"concurrency_limit": 3}).status_code == 404
+
+
 def test_queues_say_how_full_they_are(api: Served, factory: Factory) -> None:
     assert api.get("/v1/queues") == {"items": [], "next_page_token": None}
     for status in (Status.QUEUED, Status.SCHEDULED, Status.RUNNING, Status.SUCCEEDED):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -116,6 +118,28 @@ def test_many_may_make_them_at_once(database: Database) -> None:
     made = together(*[partial(ensure, database)] * 4)
 
     assert sorted(len(names) for names in made) == [0, 0, 0, len(PARTITIONED) * (AHEAD + 1)]
+
+
+def test_whoever_waited_for_another_sees_what_that_one_made(database: Database) -> None:
+    # The second finds the name missing, and a session of PostgreSQL remembers that. Of many changes it would be told.
+    with ThreadPoolExecutor(1) as pool:
+        with database.begin() as connection:
+            assert len(ensure_partitions(connection, AHEAD + 1)) == len(PARTITIONED)
+            second = pool.submit(ensure, database, AHEAD + 1)
+            while not waits_for_partitions(database):
+                assert not second.done()
+                time.sleep(0.01)
+
+        assert second.result(30) == []
+
+
+def waits_for_partitions(database: Database) -> bool:
+    with database.begin() as connection:
+        statement = text(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = "
+            "(SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        return connection.execute(statement).scalar_one() > 0
 
 
 def test_jobs_finish_while_partitions_are_made(database: Database, factory: Factory) -> None:

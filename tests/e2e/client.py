@@ -98,6 +98,13 @@ class Api:
         assert isinstance(file_id, str)
         return file_id
 
+    def limit_queue(self, queue: str, **limits: float | None) -> None:
+        """Change limits of a queue, of which nothing may have been seen yet."""
+        self._json(self._http.patch(f"/v1/queues/{queue}", json=limits))
+
+    def pause_queue(self, queue: str) -> None:
+        self._json(self._http.post(f"/v1/queues/{queue}/pause"))
+
     def workers(self) -> list[Job]:
         items = self._json(self._http.get("/v1/workers"))["items"]
         assert isinstance(items, list)
