@@ -1,9 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev lock demo up test lint openapi faults bench bench-history clean
+.PHONY: help install install-dev lock demo up test lint openapi faults bench bench-guard bench-history clean
 
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+# What the benchmark compares with, and what draws its charts: nothing of it is in the product's environment.
+BENCH_VENV := .venv-bench
 # The package is built with the locked backend, so an install resolves nothing on its own.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
@@ -25,9 +27,10 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
-lock: install-dev ## resolve the dependencies anew into the two lock files
+lock: install-dev ## resolve the dependencies anew into the lock files
 	$(BIN)/$(LOCK) --upgrade --all-extras --group build -o requirements.lock pyproject.toml
 	$(BIN)/$(LOCK) --upgrade --all-extras --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(BIN)/$(LOCK) --upgrade -o bench/requirements-peers.lock bench/requirements-peers.in
 
 demo: install ## run a real job from an upload to its history row, on the embedded system
 	$(BIN)/python -m callboard.demo
@@ -50,8 +53,18 @@ lint: install-dev ## check style, types, layers and migrations
 openapi: install-dev ## write docs/openapi.json anew from the api
 	PYTHONPATH=. $(BIN)/python docs/openapi_file.py
 
-bench: install-dev ## measure first figures beside their baselines, and write bench/report.md
-	$(BIN)/python -m bench
+$(BENCH_VENV)/.installed: bench/requirements-peers.lock
+	test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r bench/requirements-peers.lock
+	@touch $@
+
+bench: install-dev $(BENCH_VENV)/.installed ## measure all beside its peers, and write bench/report.md; FLAGS='--only drain'
+	tests/services/install.sh
+	$(BIN)/python -m bench $(FLAGS)
+
+bench-guard: install-dev ## fail if Callboard became a quarter slower than bench/guard.json says; FLAGS=--record writes it
+	tests/services/install.sh
+	$(BIN)/python -m bench.guard $(FLAGS)
 
 bench-history: install-dev ## measure what questions to a history of ten million jobs cost
 	$(BIN)/python -m bench.history

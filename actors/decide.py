@@ -78,16 +78,15 @@ def after_interruption(
     *,
     where: str | None = None,
     uniform: Callable[[], float] = random.random,
-) -> Outcome | None:
-    """Decide after the handler was stopped; None: the attempt is not ours any more, there is nothing to record.
+) -> Outcome:
+    """Decide after the handler was stopped.
 
     ``where``: the handler's stack as it was stopped, if it is known.
     """
     stack = None if where is None else shortened(where, _LONGEST_TRACEBACK)
     match why:
-        case Interruption.LEASE_LOST:
-            return None
-        case Interruption.SHUTDOWN:
+        case Interruption.SHUTDOWN | Interruption.LEASE_LOST:
+            # Others that have taken it over fence this out.
             return Outcome.release()
         case Interruption.CANCELLED:
             error = JobError(Reason.CANCELLED, "Cancelled", "Cancelled while it ran.", job.attempt, stack)

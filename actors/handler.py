@@ -26,8 +26,8 @@ def run_handler(
     coroutines: CoroutineRunner,
     *,
     max_result_bytes: int,
-) -> Outcome | None:
-    """Run the handler in this thread and return its outcome; None when the attempt is not ours any more.
+) -> Outcome:
+    """Run the handler in this thread and return its outcome.
 
     Raises nothing that the handler raises: whatever that is, it has an outcome.
     """
@@ -47,7 +47,7 @@ def run_handler(
     return decide.after_return(job_type, job, value, max_result_bytes=max_result_bytes)
 
 
-def _after_error(job_type: JobType, job: ClaimedJob, interrupter: Interrupter, error: BaseException) -> Outcome | None:
+def _after_error(job_type: JobType, job: ClaimedJob, interrupter: Interrupter, error: BaseException) -> Outcome:
     context = {"job_id": str(job.id), "job_type": job.type, "attempt": job.attempt}
     if interrupter.reason is not None:
         _log.info("attempt_interrupted", reason=str(interrupter.reason), **context)

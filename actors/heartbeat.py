@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import threading
+import time
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -27,6 +28,8 @@ _log = structlog.get_logger(__name__)
 
 # The claim that waits for it is tried again, unless the worker has been told to stop by then.
 _REGISTRATION_PATIENCE = 1.0
+# The rest is for handlers to stop in, before others start their jobs.
+_SHARE_OF_LEASE = 0.9
 
 
 class Heartbeat:
@@ -55,23 +58,34 @@ class Heartbeat:
         self._state = WorkerState.RUNNING
         self._boot_id = new_id()
         self._registered = threading.Event()
-        self._loop = Loop("heartbeat", self._beat, interval=interval)
+        # When the heartbeat was sent that the database has noted last, by the monotonic clock: not later than its own.
+        self._seen_at = 0.0
+        # No growing pauses: after an outage the lease is what is left of it.
+        self._loop = Loop("heartbeat", self._beat, interval=interval, longest_pause=interval)
 
     @property
     def identity(self) -> tuple[UUID, str]:
         """The id and name that this process claims under now.
 
         Raises:
-            Unavailable: it is not registered, as the database has been away since it started; try again.
+            Unavailable: it is not registered, as the database has been away since it started, or its lease is over;
+                try again.
         """
         if not self._registered.wait(_REGISTRATION_PATIENCE):
             raise Unavailable("This worker is not registered yet.")
+        if self.lease_over:
+            raise Unavailable("This worker's lease is over, and the database has not heard of it since.")
         return self._boot_id, self._name
 
     @property
     def registered(self) -> bool:
         """Whether this process may claim jobs."""
-        return self._registered.is_set()
+        return self._registered.is_set() and not self.lease_over
+
+    @property
+    def lease_over(self) -> bool:
+        """Whether the database has not heard of this process for nearly a whole lease: its jobs are for others now."""
+        return self._registered.is_set() and time.monotonic() - self._seen_at > self._lease_ttl * _SHARE_OF_LEASE
 
     @property
     def alive(self) -> bool:
@@ -94,18 +108,24 @@ class Heartbeat:
                 heartbeat(connection, self._boot_id, WorkerState.STOPPED)
 
     def _beat(self) -> None:
+        sent_at = time.monotonic()
         if self._registered.is_set():
             with self._database.begin() as connection:
                 alive = heartbeat(connection, self._boot_id, self._state)
                 if alive:
                     self._release_unheld(connection)
-                    return
+            if alive:
+                self._seen_at = sent_at
+                return
             # Others run our jobs by now. Whatever still runs here can record nothing; stop it and begin anew.
             _log.error("worker_declared_lost", worker=self._name, worker_id=str(self._boot_id))
             self._registered.clear()
             self._running.interrupt_all(Interruption.LEASE_LOST)
             self._boot_id = new_id()
+        sent_at = time.monotonic()
         self._register()
+        self._seen_at = sent_at
+        self._registered.set()
 
     def _release_unheld(self, connection: Connection) -> None:
         """Hand back what was claimed for this worker while the answer got lost on its way here."""
@@ -119,4 +139,3 @@ class Heartbeat:
             # So that jobs can be submitted to them, whatever job types the api knows.
             ensure_queues(connection, self._queues)
             register_worker(connection, boot)
-        self._registered.set()

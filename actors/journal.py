@@ -9,6 +9,7 @@ from uuid import UUID
 from db.batching import Batcher
 from db.dispatch import notify_dispatcher
 from db.engine import Database
+from db.errors import Unavailable
 from db.progress import ProgressReport, report_progress
 from db.states import Status
 from db.transitions import Claim, ClaimedJob, Ending, record_and_claim
@@ -20,11 +21,39 @@ class _End:
     last_report: ProgressReport | None
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of the end of an attempt."""
+
+    ours: bool
+    """It is durable; False: the attempt had been fenced out, or there was an error."""
+    error: BaseException | None = None
+    """Why it was not written: ``Unavailable`` if the process shut down while the database was away."""
+
+
+class _WhenEnded:
+    """Waits for an end in nobody's thread."""
+
+    __slots__ = ("_then",)
+
+    def __init__(self, then: Callable[[Recorded], None]) -> None:
+        self._then = then
+
+    def set_running_or_notify_cancel(self) -> bool:
+        return True
+
+    def set_result(self, result: object, /) -> None:
+        self._then(Recorded(ours=result is True))
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        self._then(Recorded(ours=False, error=exception))
+
+
 class Journal:
     """Claims and records attempts. Safe to use from any thread.
 
-    While the database is away its calls wait, without end: the message stays unacknowledged meanwhile, and a result
-    stays in memory.
+    While the database is away, claims wait, without end: their messages stay unacknowledged meanwhile. Ends wait in
+    memory, at most one a thread, as each thread then waits for its next claim.
     """
 
     def __init__(self, database: Database, identity: Callable[[], tuple[UUID, str]]) -> None:
@@ -46,13 +75,15 @@ class Journal:
         assert not isinstance(started, bool)  # noqa: S101 (that is the answer to an end)
         return started
 
-    def end(self, ending: Ending, last_report: ProgressReport | None) -> bool:
-        """Record how an attempt ended, durably, after its last progress report; False: it had been fenced out.
+    def end(self, ending: Ending, last_report: ProgressReport | None, then: Callable[[Recorded], None]) -> None:
+        """Have it recorded how an attempt ended, after its last progress report, and go on meanwhile.
 
-        Raises:
-            Unavailable: as :meth:`start`.
+        ``then`` is called when that is durable or will never be, in the journal's thread, and raises nothing.
         """
-        return self._entries.write(_End(ending, last_report)) is True
+        try:
+            self._entries.submit_for(_WhenEnded(then), _End(ending, last_report))
+        except Unavailable as error:
+            then(Recorded(ours=False, error=error))
 
     @property
     def alive(self) -> bool:

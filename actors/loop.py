@@ -22,12 +22,25 @@ class Loop:
     again, with growing pauses: a loop ends only by :meth:`stop`.
     """
 
-    def __init__(self, name: str, duty: Callable[[], float | None], *, interval: float, jitter: float = 0.1) -> None:
-        """``jitter``: share of the interval by which calls vary, so that many processes do not call at once."""
+    def __init__(
+        self,
+        name: str,
+        duty: Callable[[], float | None],
+        *,
+        interval: float,
+        jitter: float = 0.1,
+        longest_pause: float = _LONGEST_PAUSE,
+    ) -> None:
+        """
+        Args:
+            jitter: share of the interval by which calls vary, so that many processes do not call at once.
+            longest_pause: seconds to which the pauses grow while calls fail; never shorter than the interval.
+        """
         self._name = name
         self._duty = duty
         self._interval = interval
         self._jitter = jitter
+        self._longest_pause = longest_pause
         self._wakeup = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
@@ -70,6 +83,6 @@ class Loop:
             if pause is None:
                 pause = self._interval * (1 + self._jitter * random.uniform(-1, 1))
             if failures:
-                pause = max(pause, min(_LONGEST_PAUSE, 0.1 * 2 ** min(failures, 10)))
+                pause = max(pause, min(self._longest_pause, 0.1 * 2 ** min(failures, 10)))
             if not self._stopping:
                 self._wakeup.wait(pause)

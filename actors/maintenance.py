@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from uuid import UUID
 
@@ -15,6 +17,7 @@ from actors.retention import Retention
 from actors.rollups import Rollups
 from db.dispatch import notify_dispatcher
 from db.engine import Database
+from db.errors import Unavailable
 from db.memos import forget_memos
 from db.partitions import ensure_partitions
 from db.rate_limits import forget_full_buckets
@@ -37,9 +40,11 @@ class Maintenance:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self._database = database
+        # When rescue found the database again after an outage, by the monotonic clock; None while it is away.
+        self._seeing_since: float | None = -math.inf
         retention = Retention(database)
         self._loops = [
-            Loop("rescue", self._led("rescue", self._rescue), interval=settings.maintenance_interval),
+            Loop("rescue", self._rescue, interval=settings.maintenance_interval),
             Loop("expire", self._led("expire", _expire), interval=min(1.0, settings.maintenance_interval)),
             Loop("partitions", self._led("partitions", self._partitions), interval=_PARTITIONS_EVERY),
             Loop("forget", self._led("forget", _forget), interval=_FORGET_EVERY),
@@ -67,9 +72,20 @@ class Maintenance:
 
         return duty_of_leader
 
-    def _rescue(self, connection: Connection) -> None:
-        for worker_id, name in declare_lost(connection, lease_ttl=self._settings.lease_ttl):
-            _log.warning("worker_lost", worker=name, worker_id=str(worker_id))
+    def _rescue(self) -> None:
+        try:
+            self._led("rescue", self._rescue_led)()
+        except Unavailable:
+            self._seeing_since = None
+            raise
+        if self._seeing_since is None:
+            self._seeing_since = time.monotonic()
+
+    def _rescue_led(self, connection: Connection) -> None:
+        # A database that was away was so for workers too: they get a whole lease to be seen again.
+        if self._seeing_since is not None and time.monotonic() - self._seeing_since > self._settings.lease_ttl:
+            for worker_id, name in declare_lost(connection, lease_ttl=self._settings.lease_ttl):
+                _log.warning("worker_lost", worker=name, worker_id=str(worker_id))
         if rescue(connection):
             notify_dispatcher(connection)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -15,9 +16,8 @@ from actors.coroutines import CoroutineRunner
 from actors.handler import run_handler
 from actors.interrupts import Interrupter, StopRequest
 from actors.isolation.attempt import IsolatedAttempt
-from actors.isolation.errors import HandlerProcessDied
 from actors.isolation.pool import ProcessPool
-from actors.journal import Journal
+from actors.journal import Journal, Recorded
 from actors.metrics import ATTEMPT_DURATION, BUSY_THREADS
 from actors.progress import Progress
 from actors.progress_writer import ProgressWriter
@@ -58,7 +58,10 @@ class Runner:
         self._journal = Journal(database, identity)
 
     def run(self, job_id: UUID, attempt: int) -> None:
-        """Run one attempt, if the job still waits for it; on return its outcome is durable.
+        """Run one attempt, if the job still waits for it; on return its outcome is being written.
+
+        The caller may acknowledge the message: once an attempt has been claimed, its row says all, and a message that
+        came again would be stale.
 
         Raises:
             Unavailable: the process is shutting down and the database is away; the message goes back to the broker.
@@ -69,21 +72,19 @@ class Runner:
             return
         key = (job.id, job.attempt)
         self._running.hold(key)
-        ours = True
-        try:
-            with BUSY_THREADS.track_inprogress():
-                begun = time.monotonic()
-                progress = Progress(job.id, job.attempt)
-                self._progress_writer.add(progress)
+        with BUSY_THREADS.track_inprogress():
+            begun = time.monotonic()
+            progress = Progress(job.id, job.attempt)
+            self._progress_writer.add(progress)
+            try:
                 outcome = self._outcome(job, progress)
-                ours = self._running.handler_ended(key)
-                if ours:
-                    self._record(job, progress, outcome, begun)
-                else:
-                    _log.warning("given_up_handler_ended", **_context(job))
-        finally:
-            if ours:
-                self._running.drop(key)
+            except BaseException:
+                self._running.drop(key)  # its lease ends, and it is rescued
+                raise
+            if self._running.handler_ended(key):
+                self._record(job, progress, outcome, begun)
+            else:
+                _log.warning("given_up_handler_ended", **_context(job))
 
     @property
     def alive(self) -> bool:
@@ -96,8 +97,8 @@ class Runner:
         self._coroutines.stop()
         self._processes.close()
 
-    def _outcome(self, job: ClaimedJob, progress: Progress) -> Outcome | None:
-        """Run the handler and return its outcome; None when the attempt is not ours any more."""
+    def _outcome(self, job: ClaimedJob, progress: Progress) -> Outcome:
+        """Run the handler and return its outcome."""
         if job.type not in self._registry:
             return decide.unknown_type(job)
         job_type = self._registry.get(job.type)
@@ -114,16 +115,15 @@ class Runner:
         finally:
             run.close()
 
-    def _outcome_of_process(self, job_type: JobType, job: ClaimedJob, progress: Progress) -> Outcome | None:
-        try:
-            attempt = IsolatedAttempt(self._processes, job_type, job)
-        except HandlerProcessDied as error:
-            _log.error("handler_process_not_started", error=str(error), **_context(job))
-            return decide.after_exception(job_type, job, error)
+    def _outcome_of_process(self, job_type: JobType, job: ClaimedJob, progress: Progress) -> Outcome:
+        attempt = IsolatedAttempt(self._processes, job_type, job)
+        key = (job.id, job.attempt)
+        # The start of a process can be stopped, too, but is no part of the handler's time.
+        self._running.handler_starts(key, RunningAttempt(attempt.stop, math.inf, attempt.stop.kill))
+        if (outcome := attempt.begin()) is not None:
+            return outcome
         run = AttemptRun(job, attempt.stop, progress, self._database, self._storage)
-        self._running.handler_starts(
-            (job.id, job.attempt), RunningAttempt(attempt.stop, job.time_limit, attempt.stop.kill)
-        )
+        self._running.handler_starts(key, RunningAttempt(attempt.stop, job.time_limit, attempt.stop.kill))
         try:
             return attempt.outcome(run, progress)
         finally:
@@ -137,26 +137,23 @@ class Runner:
         outcome = decide.after_interruption(job_type, job, stop.reason)
         _log.error("handler_hangs", reason=str(stop.reason), **_context(job))
         self._running.replace_process(f"a handler of {job.type!r} hangs in its thread")
+        # A report that is being written is awaited, which may take a while, and the caller watches over other attempts.
+        threading.Thread(target=self._record, args=(job, progress, outcome, begun), name="record", daemon=True).start()
 
-        def record() -> None:
-            try:
-                self._record(job, progress, outcome, begun)
-            finally:
-                self._running.drop(key)
-
-        # The database may be away for a while, and the caller watches over other attempts.
-        threading.Thread(target=record, name="record", daemon=True).start()
-
-    def _record(self, job: ClaimedJob, progress: Progress, outcome: Outcome | None, begun: float) -> None:
-        """Record how the attempt ended, if it is still ours to end."""
+    def _record(self, job: ClaimedJob, progress: Progress, outcome: Outcome, begun: float) -> None:
+        """Have it recorded how the attempt ended, if it is still ours to end; until then it is held."""
         last_report = self._progress_writer.last_report(progress)
-        if outcome is None:
-            _log.warning("lease_lost", **_context(job))
-        elif not self._journal.end(Ending(job.id, job.attempt, outcome), last_report):
-            _log.warning("fenced_out", **_context(job))
-            outcome = None
-        ended = outcome.attempt if outcome is not None else "lost"
-        ATTEMPT_DURATION.labels(job.type, ended).observe(time.monotonic() - begun)
+
+        def then(recorded: Recorded) -> None:
+            if recorded.error is not None:
+                _log.error("attempt_not_recorded", error=repr(recorded.error), **_context(job))
+            elif not recorded.ours:
+                _log.warning("fenced_out", **_context(job))
+            self._running.drop((job.id, job.attempt))
+            ended = outcome.attempt if recorded.ours else "lost"
+            ATTEMPT_DURATION.labels(job.type, ended).observe(time.monotonic() - begun)
+
+        self._journal.end(Ending(job.id, job.attempt, outcome), last_report, then)
 
 
 def _context(job: ClaimedJob) -> dict[str, object]:

@@ -128,9 +128,21 @@ class RunningAttempts:
 class Watch:
     """Stops attempts: over their time limit, cancelled, or not ours any more."""
 
-    def __init__(self, running: RunningAttempts, database: Database, *, check_interval: float) -> None:
-        """``check_interval``: seconds between two looks into the database for cancel requests."""
+    def __init__(
+        self,
+        running: RunningAttempts,
+        database: Database,
+        *,
+        check_interval: float,
+        lease_over: Callable[[], bool],
+    ) -> None:
+        """
+        Args:
+            check_interval: seconds between two looks into the database for cancel requests.
+            lease_over: whether the attempts of this process may run elsewhere by now, whatever the database says.
+        """
         self._running = running
+        self._lease_over = lease_over
         self._database = database
         self._check_interval = check_interval
         self._deadlines = Loop("watch-deadlines", self._enforce, interval=_TICK, jitter=0)
@@ -152,6 +164,8 @@ class Watch:
 
     def _enforce(self) -> None:
         now = time.monotonic()
+        if self._lease_over():
+            self._running.interrupt_all(Interruption.LEASE_LOST)
         for attempt in self._running.handlers().values():
             if now - attempt.started > attempt.time_limit:
                 attempt.interrupter.interrupt(Interruption.TIME_LIMIT)

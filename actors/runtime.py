@@ -63,7 +63,12 @@ class WorkerRuntime(Middleware):
         self._database = Database(settings, role="worker")
         self._running = RunningAttempts()
         self._progress = ProgressWriter(self._database, interval=settings.progress_interval)
-        self._watch = Watch(self._running, self._database, check_interval=settings.stop_check_interval)
+        self._watch = Watch(
+            self._running,
+            self._database,
+            check_interval=settings.stop_check_interval,
+            lease_over=lambda: self._heartbeat is not None and self._heartbeat.lease_over,
+        )
         self._heartbeat: Heartbeat | None = None
         self._health: Health | None = None
         self._job_count = JobCount(self._running, max_jobs)

@@ -74,7 +74,7 @@ def tags_of(given: list[str], refused: Callable[[str], InvalidInput]) -> dict[st
 
 
 def includes(wanted: JobFilter, row: JobView) -> bool:
-    """Whether the job (``db.views``) is one of those that ``db.queries.list_jobs`` would show."""
+    """Whether the job (``db.views``) is one of those that ``db.pages.list_jobs`` would show."""
     return (
         wanted.owner in (None, row["owner"])
         and wanted.type in (None, row["type"])

@@ -13,7 +13,7 @@ from api.paging import page_token as token_after
 from api.paging import read_page_token
 from api.rendering import job, page, respond
 from api.services import services_of
-from db import queries
+from db import pages
 
 router = APIRouter(tags=["jobs"])
 
@@ -25,18 +25,19 @@ async def list_jobs(
     page_size: Annotated[int, Query(ge=1, le=500, description="Most jobs of one page.")] = 50,
     page_token: Annotated[Text | None, Query(description="next_page_token of the page before.")] = None,
 ) -> Response:
-    """List jobs, live and finished, newest first; without payloads and results."""
+    """List jobs, live and finished, newest first; without payloads and results.
+
+    A page may have fewer jobs than `page_size`, even none: as long as there is a `next_page_token`, there may be more.
+    """
     before = None if page_token is None else read_page_token(page_token)
     if wanted is None:
         return respond(page([]))
-    rows = await services_of(request).threads.run(
-        # One more than the page holds tells whether there is another.
-        lambda connection: queries.list_jobs(connection, wanted, limit=page_size + 1, before=before)
+    found = await services_of(request).threads.run(
+        lambda connection: pages.list_jobs(connection, wanted, limit=page_size, before=before)
     )
-    shown = rows[:page_size]
-    following = token_after(shown[-1]["id"]) if len(rows) > page_size else None
+    following = None if found.following is None else token_after(found.following)
     headers = None if following is None else {"Link": _link(request, following)}
-    return respond(page([job(row, result=False) for row in shown], following), headers=headers)
+    return respond(page([job(row, result=False) for row in found.rows], following), headers=headers)
 
 
 def _link(request: Request, following: str) -> str:

@@ -3,116 +3,151 @@
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import func, select, text, update
+from sqlalchemy import update
 
-from bench.drains import SKIPPED, TIMEOUT, CpuMeter, Drained, Shape
-from bench.processes import BenchFailed
+from bench.drains import Measured, Record, Shape
 from bench.services import Services
 from bench.system import QUEUE, System, running
 from db.dispatch import notify_dispatcher
 from db.engine import Database
 from db.ids import new_id
-from db.models import job_history, queues
+from db.models import queues
 from db.settings import Settings
 from db.transitions import NewJob, Request, submit
 from tests.services.rabbitmq import fresh_vhost
 
+#: Makes so many jobs of an owner.
+Make = Callable[[int, str], list[NewJob]]
+
 _JOB_TYPE = "diagnostics.noop"
 _AT_ONCE = 1000
+_MOST_BYTES_AT_ONCE = 4_000_000
 # Enough for each statement of each process to be prepared.
 _WARM_UP = 500
+_DONE = "FROM callboard.job_history WHERE owner = %(mark)s AND status = 'succeeded'"
 
 
 class Callboard:
     """The jobs are in PostgreSQL before the clock starts; publishing them is part of the work."""
 
-    def __init__(self, services: Services, system: System, database: Database) -> None:
+    def __init__(self, services: Services, system: System, database: Database, names: Sequence[str]) -> None:
+        self.database = database
         self._services = services
         self._system = system
-        self._database = database
+        self._queues = names
 
-    def drain(self, jobs: int) -> Drained:
-        """Lay up a backlog, work it off, and say how it went."""
-        self._pause(paused=True)
+    @property
+    def settings(self) -> Settings:
+        return self._system.settings
+
+    @property
+    def parts(self) -> dict[str, list[int]]:
+        """Process ids by part of the system."""
+        roles = {role: [child.pid for child in children] for role, children in self._system.children.items()}
+        return roles | self._services.parts
+
+    def drain(self, jobs: int, make: Make | None = None) -> Measured:
+        """Lay up a backlog, work it off, and say how it went; ``make`` makes other jobs than those that do nothing."""
+        self.pause(paused=True)
         batch = secrets.token_hex(4)
-        submit_noops(self._database, jobs, owner=batch)
-        meter = CpuMeter(
-            {role: [child.pid for child in children] for role, children in self._system.children.items()}
-            | {"postgresql": [self._services.postgres_pid], "rabbitmq": [self._services.rabbitmq.pid]}
-        )
-        self._pause(paused=False)
-        give_up_at = time.monotonic() + TIMEOUT
-        while not (times := self._finish_times(batch, jobs)):
-            self._system.check()
-            if time.monotonic() > give_up_at:
-                raise BenchFailed(f"{jobs} jobs were not done after {TIMEOUT:.0f} s")
-            time.sleep(0.1)
-        first = int(jobs * SKIPPED)
-        return Drained((jobs - first) / (times[-1] - times[first]), meter.per_job(jobs))
+        submit_jobs(self.database, (make or noops)(jobs, batch))
+        return self.release(jobs, batch)
 
-    def _pause(self, *, paused: bool) -> None:
-        with self._database.begin() as connection:
-            connection.execute(update(queues).where(queues.c.name == QUEUE).values(paused=paused))
-        with self._database.begin() as connection:
+    def release(self, jobs: int, owner: str) -> Measured:
+        """Let the queues run until so many more jobs of an owner are done, pause them, and say how it went."""
+        record = self._record(owner)
+        already = record.count()
+        self.pause(paused=False)
+        drained = record.watch(jobs, already=already, parts=self.parts, check=self._system.check)
+        self.pause(paused=True)
+        return drained
+
+    def wait(self, jobs: int, owner: str) -> None:
+        """Return when an owner has so many jobs that are done."""
+        self._record(owner).wait(jobs, check=self._system.check)
+
+    def _record(self, owner: str) -> Record:
+        return Record(self.settings.require_database_url(), _DONE, owner)
+
+    def pause(self, *, paused: bool) -> None:
+        """Pause the queues or let them run."""
+        self.set_queues(paused=paused)
+
+    def set_queues(self, **values: object) -> None:
+        """Change settings of all queues; the dispatcher acts on them at once."""
+        with self.database.begin() as connection:
+            connection.execute(update(queues).where(queues.c.name.in_(self._queues)).values(**values))
+        with self.database.begin() as connection:
             notify_dispatcher(connection)
 
-    def _finish_times(self, owner: str, jobs: int) -> list[float]:
-        """Return when each job ended, in seconds, in order; nothing before all have."""
-        mine = job_history.c.owner == owner
-        ended = func.extract("epoch", job_history.c.finished_at)
-        with self._database.begin() as connection:
-            if connection.execute(select(func.count()).where(mine)).scalar_one() < jobs:
-                return []
-            return [float(each) for each in connection.execute(select(ended).where(mine).order_by(ended)).scalars()]
+
+def noops(jobs: int, owner: str) -> list[NewJob]:
+    """Make jobs that do nothing."""
+    return [new_job(owner) for _ in range(jobs)]
 
 
-def submit_noops(database: Database, jobs: int, *, owner: str) -> None:
-    """Make jobs that do nothing, queued and durable on return."""
-    new = [
-        NewJob(new_id(), _JOB_TYPE, QUEUE, owner, b"{}", priority=5, max_retries=3, time_limit=600.0)
-        for _ in range(jobs)
-    ]
-    for start in range(0, jobs, _AT_ONCE):
+def new_job(owner: str, **values: Any) -> NewJob:
+    """Make a job that does nothing, or what ``values`` say."""
+    defaults: dict[str, Any] = {
+        "type": _JOB_TYPE,
+        "queue": QUEUE,
+        "payload": b"{}",
+        "priority": 5,
+        "max_retries": 3,
+        "time_limit": 600.0,
+    }
+    return NewJob(id=new_id(), owner=owner, **(defaults | values))
+
+
+def submit_jobs(database: Database, new: Sequence[NewJob]) -> None:
+    """Store jobs, durable on return."""
+    at_once = max(1, min(_AT_ONCE, _MOST_BYTES_AT_ONCE // max(len(job.payload) for job in new)))
+    for start in range(0, len(new), at_once):
         with database.begin() as connection:
-            submit(connection, [Request(new[start : start + _AT_ONCE])])
+            submit(connection, [Request(new[start : start + at_once])])
 
 
 @contextmanager
-def callboard_on_rabbitmq(services: Services, shape: Shape, *, log_statements: bool = False) -> Iterator[Callboard]:
-    """Yield a dispatcher and worker processes; ``log_statements`` has PostgreSQL log all that they send."""
-    settings = services.new_database()
+def callboard_on_rabbitmq(
+    services: Services,
+    shape: Shape,
+    *,
+    settings: Settings | None = None,
+    names: Sequence[str] = (QUEUE,),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Callboard]:
+    """Yield a dispatcher and worker processes, with a database of their own unless ``settings`` name one."""
     with fresh_vhost(services.rabbitmq) as url:
-        settings = settings.model_copy(update={"amqp_url": SecretStr(url)})
+        settings = (settings or services.new_database()).model_copy(update={"amqp_url": SecretStr(url)})
         roles = [("dispatcher", {}), *[("worker", {"threads": shape.threads})] * shape.processes]
-        with _contestant(services, settings, roles, log_statements=log_statements) as contestant:
+        with _contestant(services, settings, roles, names, environment or {}) as contestant:
             yield contestant
 
 
 @contextmanager
 def callboard_embedded(services: Services, threads: int) -> Iterator[Callboard]:
     """Yield one process that dispatches and works, with messages in memory."""
-    with _contestant(services, services.new_database(), [("work", {"threads": threads})]) as contestant:
+    with _contestant(services, services.new_database(), [("work", {"threads": threads})], (QUEUE,), {}) as contestant:
         yield contestant
 
 
 @contextmanager
 def _contestant(
-    services: Services, settings: Settings, roles: list[tuple[str, dict[str, int]]], *, log_statements: bool = False
+    services: Services,
+    settings: Settings,
+    roles: Sequence[tuple[str, dict[str, int]]],
+    names: Sequence[str],
+    environment: Mapping[str, str],
 ) -> Iterator[Callboard]:
     database = Database(settings, role="bench", pool_size=2)
     try:
-        with database.begin() as connection:
-            if log_statements:
-                # For connections that are made from now on: not for this one.
-                name = connection.execute(text("SELECT quote_ident(current_database())")).scalar_one()
-                connection.execute(text(f"ALTER DATABASE {name} SET log_statement = 'all'"))
-        with running(services, settings, roles) as system:
-            contestant = Callboard(services, system, database)
+        with running(services, settings, roles, names=names, environment=environment) as system:
+            contestant = Callboard(services, system, database, names)
             contestant.drain(_WARM_UP)
             yield contestant
     finally:

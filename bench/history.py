@@ -28,6 +28,7 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.engine import make_url
 
 from bench.processes import Child, stopping
+from bench.system import PULSE
 from callboard.counting import count_pending
 from callboard.embedded.postgres import EmbeddedPostgres
 from callboard.samples import generate_history
@@ -36,7 +37,8 @@ from db.failures import group_failures
 from db.ids import new_id
 from db.migrate import migrate
 from db.models import history_rollup_pending, job_history
-from db.queries import JobFilter, get_jobs, list_jobs
+from db.pages import list_jobs
+from db.queries import JobFilter, get_jobs
 from db.retention import Rule, drop_month, set_rule
 from db.settings import Settings
 from db.states import Status
@@ -189,9 +191,9 @@ def position(connection: Connection, wanted: JobFilter, rows: int) -> tuple[UUID
     before = None
     while rows > 0:
         found = list_jobs(connection, wanted, limit=min(rows, 5000), before=before)
-        if not found:
+        if found.following is None:
             return None, False
-        before, rows = found[-1]["id"], rows - len(found)
+        before, rows = found.following, rows - len(found.rows)
     return before, True
 
 
@@ -293,7 +295,9 @@ def serving_api(settings: Settings, directory: Path) -> Iterator[httpx.Client]:
     }
     options = f'{{"host": "127.0.0.1", "port": {port}}}'
     log = directory / "api.log"
-    child = Child("callboard.processes.child", "api", str(os.getpid()), options, environment=environment, log=log)
+    child = Child(
+        "callboard.processes.child", "api", str(os.getpid()), PULSE, options, environment=environment, log=log
+    )
     with stopping([child]), httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         while True:
             child.check()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import re
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
 import psycopg
 
+from bench.peer_drain import PYTHON
+from bench.peer_list import PEERS
 from bench.services import Services
 
 _PACKAGES = ("callboard", "dramatiq", "pika", "psycopg", "sqlalchemy", "fastapi", "uvicorn", "uvloop", "httptools")
@@ -34,12 +37,23 @@ def describe(services: Services) -> dict[str, str]:
         "PostgreSQL": f"{server} ({', '.join(f'{name}={value}' for name, value in sorted(settings.items()))})",
         "RabbitMQ": f"{rabbitmq} (classic queues, persistent messages)",
         "packages": ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
+        "peers": _peers(),
     }
 
 
 def load_average() -> float:
     """Return how many processes wanted to run in the last minute; before a run, hardly any should."""
     return os.getloadavg()[0]
+
+
+def _peers() -> str:
+    names = dict.fromkeys(package for peer in PEERS for package in peer.packages)
+    # As they are installed in their own environment; without it, nothing of them is measured.
+    asking = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
+    if not PYTHON.exists():
+        return "not installed"
+    found = subprocess.run([PYTHON, "-c", asking, *names], capture_output=True, text=True, check=True).stdout.split()
+    return ", ".join(f"{name} {number}" for name, number in zip(names, found, strict=True))
 
 
 def _field(path: str, name: str) -> str:

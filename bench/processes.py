@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -22,13 +23,15 @@ class BenchFailed(Exception):
 class Child:
     """A Python module that runs in a process of its own until it is stopped."""
 
-    def __init__(self, module: str, *arguments: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, module: str, *arguments: str, environment: Mapping[str, str], log: Path, python: str = sys.executable
+    ) -> None:
         """``environment`` is all it gets beside what Python itself needs; its output goes to ``log``."""
         self._module = module
         self._log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                [python, "-m", module, *arguments],
                 env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **environment},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -102,14 +105,31 @@ def stopping(children: Sequence[Child]) -> Iterator[Sequence[Child]]:
 
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time that a process and its descendants have used, those included that it has waited for."""
-    total, waiting = 0.0, [pid]
-    while waiting:
-        each = Path("/proc") / str(waiting.pop())
-        try:
+    total = 0.0
+    for each in _family(pid):
+        with suppress(FileNotFoundError, ProcessLookupError):
             fields = (each / "stat").read_text().rpartition(")")[2].split()
             total += sum(map(int, fields[11:15])) / _TICKS
+    return total
+
+
+def memory_bytes(pid: int) -> int:
+    """Return the memory of a process and its descendants; what they share counts once."""
+    own, shared = 0, 0
+    for each in _family(pid):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB", (each / "smaps_rollup").read_text(), re.MULTILINE))
+            private = int(sizes["Private_Clean"]) + int(sizes["Private_Dirty"])
+            own += private
+            shared = max(shared, int(sizes["Rss"]) - private)
+    return (own + shared) * 1024
+
+
+def _family(pid: int) -> Iterator[Path]:
+    waiting = [pid]
+    while waiting:
+        each = Path("/proc") / str(waiting.pop())
+        yield each
+        with suppress(FileNotFoundError, ProcessLookupError):
             for task in (each / "task").iterdir():
                 waiting.extend(map(int, (task / "children").read_text().split()))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return total

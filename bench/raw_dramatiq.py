@@ -8,26 +8,59 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
+from typing import Any, Final
 
 import dramatiq
 from dramatiq import Worker
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
+from dramatiq.middleware import CurrentMessage
+
+from bench.work import BACKOFF, STEPS, fails_first, one_step
+
+#: Environment variable that is there if ``mix`` is to run.
+MIX: Final = "BENCH_MIX"
 
 
-def make_actor(url: str, queue: str) -> dramatiq.Actor[[], None]:
-    """Return an actor that does nothing, on a broker with Dramatiq's default middleware."""
+@dataclass(frozen=True, slots=True)
+class Actors:
+    """Actors of one queue, on a broker with Dramatiq's default middleware."""
+
+    broker: RabbitmqBroker
+    noop: dramatiq.Actor[[], None]
+    """Does nothing."""
+    mix: dramatiq.Actor[[int], None]
+    """Works as ``bench.mix`` does in Callboard; there is nobody to report progress to."""
+
+
+def make_actors(url: str, queue: str) -> Actors:
     broker = RabbitmqBroker(url=url)
-    actor: dramatiq.Actor[[], None] = dramatiq.actor(actor_name="noop", queue_name=queue, broker=broker)(_noop)
-    return actor
+    if MIX in os.environ:
+        broker.add_middleware(CurrentMessage())  # tells the actor whether it is retried
+    backoff = int(BACKOFF * 1000)
+    options: dict[str, Any] = {"queue_name": queue, "broker": broker}
+    noop: dramatiq.Actor[[], None] = dramatiq.actor(actor_name="noop", **options)(_noop)
+    mix: dramatiq.Actor[[int], None] = dramatiq.actor(
+        actor_name="mix", min_backoff=backoff, max_backoff=backoff, **options
+    )(_mix)
+    return Actors(broker, noop, mix)
 
 
 def _noop() -> None:
     pass
 
 
+def _mix(number: int) -> None:
+    for _ in range(STEPS):
+        one_step()
+    message = CurrentMessage.get_current_message()
+    if message is not None and not message.options.get("retries") and fails_first(number):
+        raise ConnectionError("the first attempt of every tenth job fails")
+
+
 def main() -> None:
     queue, threads = sys.argv[1:]
-    broker = make_actor(os.environ["BENCH_AMQP_URL"], queue).broker
+    broker = make_actors(os.environ["BENCH_AMQP_URL"], queue).broker
     worker: Worker | None = None
     for line in sys.stdin:
         if line.strip() == "go":

@@ -1,108 +1,104 @@
-"""The report: one table, what it was measured on, and the same as JSON."""
+"""The report as Markdown, from the results."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
-import orjson
+from bench import report_texts as texts
+from bench.goals import outcomes
+from bench.peer_drain import PYTHON
+from bench.peer_list import PEERS
+from bench.results import Figure, Part, Results
+from bench.rounds import Spread, ratios
 
-from bench.rounds import Spread
-
-_DIRECTORY = Path(__file__).parent
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One line of the table. What there is no baseline for has no ratio."""
-
-    name: str
-    unit: str
-    callboard: Spread
-    goal: str
-    met: bool
-    baseline_name: str = ""
-    baseline: Spread | None = None
-    ratio: Spread | None = None
+_QUIET: Final = 1.5
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """All that one run found."""
-
-    command: str
-    machine: Mapping[str, str]
-    load_before: float
-    rounds: int
-    measures: Sequence[Measure]
-    cpu: Mapping[str, Mapping[str, float]]
-    """Milliseconds of CPU time per job, by contestant and part of the system."""
-
-    def write(self, directory: Path = _DIRECTORY) -> None:
-        """Write ``report.md`` and ``report.json``."""
-        (directory / "report.json").write_bytes(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2) + b"\n")
-        (directory / "report.md").write_text(self.text())
-
-    def text(self) -> str:
-        """Return the report as Markdown."""
-        return "\n".join(
-            [
-                "# First figures",
-                "",
-                f"Written by `{self.command}`. Everything runs on one machine, side by side: servers, Callboard,",
-                f"and what measures them. Each figure is the median of {self.rounds} rounds, taken in turns with its",
-                "baseline (lowest to highest in brackets). A ratio compares within a round, so it holds where rates",
-                "drift.",
-                "",
-                *self._table(),
-                "",
-                "*Dramatiq alone* is its own worker with its default middleware, on the same RabbitMQ, with as many",
-                "processes and threads, and persistent messages published before the clock started; nothing is stored",
-                "about them. *Empty POST* and *empty GET* are FastAPI endpoints that return a constant, under the same",
-                "server settings (uvloop, httptools, one process). In Callboard's drain the dispatcher publishes",
-                "within the measured time, with confirms; claims and ends of jobs are committed to disk.",
-                "",
-                "## Where the CPU time of a job goes",
-                "",
-                *self._cpu_table(),
-                "",
-                "Two cores have 2,000 ms a second to give, so the sum bounds the rate.",
-                "",
-                "## Measured on",
-                "",
-                *(f"- {name}: {value}" for name, value in self.machine.items()),
-                f"- load average before the run: {self.load_before:.1f}"
-                + (" (**the machine was busy: take the ratios, not the rates**)" if self.load_before > 1 else ""),
-                "",
-            ]
-        )
-
-    def _table(self) -> list[str]:
-        lines = ["| measure | Callboard | baseline | ratio | goal | met |", "|---|---|---|---|---|---|"]
-        for each in self.measures:
-            baseline = f"{each.baseline_name}: {_spread(each.baseline, '')}" if each.baseline else ""
-            ratio = f"**{each.ratio.median:.2f}** [{_range(each.ratio, 2)}]" if each.ratio else ""
-            met = "yes" if each.met else "no"
-            lines.append(
-                f"| {each.name} | {_spread(each.callboard, each.unit)} | {baseline} | {ratio} | {each.goal} | {met} |"
-            )
-        return lines
-
-    def _cpu_table(self) -> list[str]:
-        parts = sorted({part for costs in self.cpu.values() for part in costs})
-        lines = [f"| ms per job | {' | '.join(parts)} | sum |", f"|---|{'---|' * len(parts)}---|"]
-        for name, costs in self.cpu.items():
-            cells = " | ".join(f"{costs[part]:.3f}" if part in costs else "" for part in parts)
-            lines.append(f"| {name} | {cells} | {sum(costs.values()):.3f} |")
-        return lines
+def write_report(results: Results, directory: Path) -> None:
+    """Write ``report.md`` and its charts beside ``report.json``."""
+    subprocess.run([PYTHON, "-m", "bench.charts", str(directory)], check=True)
+    (directory / "report.md").write_text(report_text(results))
 
 
-def _spread(spread: Spread, unit: str) -> str:
-    digits = 0 if spread.median >= 100 else 2
-    exact = spread.lowest == spread.highest
-    return f"{spread.median:,.{digits}f}{unit}" + ("" if exact else f" [{_range(spread, digits)}]")
+def report_text(results: Results) -> str:
+    """Return the report."""
+    lines = [texts.HEAD, *_goals(results), ""]
+    for name in texts.TITLES:
+        if name not in results.parts:
+            continue
+        part = results.parts[name]
+        lines += [f"## {texts.TITLES[name]}", "", texts.EXPLANATIONS[name], "", *_figures(part), ""]
+        if name == "peers":
+            lines += [*_peers(), ""]
+        if part.cpu_ms:
+            lines += [*_costs("CPU time of each, ms", part.cpu_ms, 3), ""]
+        if name in texts.WITH_MEMORY:
+            lines += [*_costs("memory, MB", part.memory_mb, 0), ""]
+        for key, series in part.series.items():
+            lines += [f"![{series.title}](charts/{key}.svg)", ""]
+    return "\n".join([*lines, *_measured_on(results), ""])
 
 
-def _range(spread: Spread, digits: int) -> str:
-    return f"{spread.lowest:,.{digits}f}–{spread.highest:,.{digits}f}"
+def _goals(results: Results) -> list[str]:
+    lines = ["| goal | Callboard | beside it | ratio | bound | met |", "|---|---|---|---|---|---|"]
+    for each in outcomes(results):
+        goal = each.goal
+        ratio, beside = "", ""
+        if each.baseline is not None:
+            ratio, beside = f"**{_shown(each.compared, 2)}**", f"{goal.baseline}: {_shown(each.baseline.values)}"
+        bound = f"{'≤' if goal.at_most else '≥'} {goal.bound:,g}"
+        mine = f"{_shown(each.figure.values)} {each.figure.unit}"
+        lines.append(f"| {goal.name} | {mine} | {beside} | {ratio} | {bound} | {'yes' if each.met else '**no**'} |")
+    return lines
+
+
+def _figures(part: Part) -> list[str]:
+    if not part.figures:
+        return []
+    lines = ["| | median [lowest–highest] | of |", "|---|---|---|"]
+    for name, figure in part.figures.items():
+        lines.append(f"| {name} | {_shown(figure.values)} {figure.unit} | {_ratio(figure, part)} |")
+    return lines
+
+
+def _ratio(figure: Figure, part: Part) -> str:
+    if not figure.baseline:
+        return ""
+    found = ratios(figure.values, part.figures[figure.baseline].values)
+    return f"{_shown(found, 2)} of *{figure.baseline}*"
+
+
+def _costs(what: str, costs: Mapping[str, Mapping[str, float]], digits: int) -> list[str]:
+    parts = sorted({part for each in costs.values() for part in each})
+    lines = [f"| {what} | {' | '.join(parts)} | sum |", f"|---|{'---|' * len(parts)}---|"]
+    for name, each in costs.items():
+        cells = " | ".join(f"{each[part]:.{digits}f}" if part in each else "" for part in parts)
+        lines.append(f"| {name} | {cells} | {sum(each.values()):.{digits}f} |")
+    return lines
+
+
+def _peers() -> list[str]:
+    lines = ["| | set up as | what it leaves out |", "|---|---|---|"]
+    return lines + [f"| {peer.name} | {peer.setup} | {peer.lacks} |" for peer in PEERS]
+
+
+def _measured_on(results: Results) -> list[str]:
+    lines = ["## Measured on", "", *(f"- {name}: {value}" for name, value in results.machine.items()), ""]
+    lines += ["| part | rounds | measured | took | load average before |", "|---|---|---|---|---|"]
+    for name, part in results.parts.items():
+        load = f"{part.load_before:.1f}"
+        if part.load_before > _QUIET:
+            load = f"**{load}: the machine was busy; take the ratios, not the rates**"
+        lines.append(f"| {name} | {part.rounds} | {part.measured_at} | {part.seconds:.0f} s | {load} |")
+    return lines
+
+
+def _shown(values: Sequence[float], digits: int | None = None) -> str:
+    spread = Spread.of(values)
+    if digits is None:
+        digits = 0 if abs(spread.median) >= 100 else 2
+    text = f"{spread.median:,.{digits}f}"
+    return text if len(values) == 1 else f"{text} [{spread.lowest:,.{digits}f}–{spread.highest:,.{digits}f}]"

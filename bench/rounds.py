@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -17,7 +17,7 @@ class Spread:
     highest: float
 
     @classmethod
-    def of(cls, values: list[float]) -> Spread:
+    def of(cls, values: Sequence[float]) -> Spread:
         return cls(median(values), min(values), max(values))
 
 
@@ -32,6 +32,6 @@ def in_turns(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dic
     return results
 
 
-def ratio(results: Mapping[str, list[float]], name: str, baseline: str) -> Spread:
-    """Return how ``name`` compares to ``baseline``, round by round."""
-    return Spread.of([mine / base for mine, base in zip(results[name], results[baseline], strict=True)])
+def ratios(mine: Sequence[float], baseline: Sequence[float]) -> list[float]:
+    """Return how one compares to the other, round by round."""
+    return [each / base for each, base in zip(mine, baseline, strict=True)]

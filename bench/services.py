@@ -30,15 +30,23 @@ class Services:
     postgres_pid: int
     rabbitmq: RabbitmqServer
 
+    @property
+    def parts(self) -> dict[str, list[int]]:
+        """The servers' process ids, by name."""
+        return {"postgresql": [self.postgres_pid], "rabbitmq": [self.rabbitmq.pid]}
+
     def new_database(self) -> Settings:
         """Make a database with Callboard's tables, and return the settings that lead there."""
-        name = f"bench_{secrets.token_hex(4)}"
-        with psycopg.connect(self.postgres_url, autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-        url = make_url(self.postgres_url).set(database=name).render_as_string(hide_password=False)
+        url = self.new_empty_database(f"bench_{secrets.token_hex(4)}")
         settings = Settings(database_url=SecretStr(url), diagnostics=True)
         migrate(settings)
         return settings
+
+    def new_empty_database(self, name: str) -> str:
+        """Make a database without tables, and return its URL."""
+        with psycopg.connect(self.postgres_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        return make_url(self.postgres_url).set(database=name).render_as_string(hide_password=False)
 
 
 @contextmanager
@@ -52,6 +60,10 @@ def private_services() -> Iterator[Services]:
     directory.chmod(0o711)  # as root: PostgreSQL runs as another user, below it
     try:
         with EmbeddedPostgres(directory / "postgres") as postgres, private_rabbitmq() as rabbitmq:
+            with psycopg.connect(postgres.start(), autocommit=True) as connection:
+                # So that the server itself says when each job was recorded, for all that are compared.
+                connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
+            postgres.stop()
             url, pid = postgres.start(), postgres.pid
             assert pid is not None  # it has just started
             yield Services(directory, url, pid, rabbitmq)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Text, and_, cast, or_, select, true
 
-from db.ids import created_at_of, first_id
+from db.ids import created_at_of
 from db.models import job_history
-from db.queries import JobFilter, conditions_of
-from db.states import TERMINAL, Status
+from db.queries import JobFilter, conditions_of, indexed_parts
 
 #: What every exported row has, in this order.
 COLUMNS: Final = (
@@ -44,14 +43,14 @@ def export_piece(
     Rows have :data:`COLUMNS`, then ``extra`` of :data:`EXTRA`; JSON columns are text. Erased jobs are not among them.
     However few jobs fit, a call reads no more than it looks at: those that one condition finds by its index.
     """
-    indexed = _indexed(wanted)
+    indexed = indexed_parts(job_history, wanted)[0]
     columns = (*COLUMNS, *extra)
     found = (
         select(
             *(_shown(job_history.c[name]) for name in columns),
-            and_(true(), job_history.c.deleted.is_(False), *conditions_of(job_history, wanted)).label("fits"),
+            and_(true(), job_history.c.deleted.is_(False), *conditions_of(job_history.c, wanted)).label("fits"),
         )
-        .where(*conditions_of(job_history, indexed), *_span(wanted, after))
+        .where(*conditions_of(job_history.c, indexed), *_after(after))
         .order_by(job_history.c.id)
         .limit(looked_at)
         .cte("found")
@@ -62,28 +61,9 @@ def export_piece(
     return Piece([row for row in rows if row["fits"]], rows[-1]["id"] if rows else None)
 
 
-def _indexed(wanted: JobFilter) -> JobFilter:
-    """Return the one condition of the filter, and the times, that an index in the order of ids knows."""
-    times = replace(JobFilter(), created_after=wanted.created_after, created_before=wanted.created_before)
-    if wanted.parent_id is not None:
-        return replace(times, parent_id=wanted.parent_id)
-    if wanted.owner is not None:
-        return replace(times, owner=wanted.owner)
-    if len(wanted.statuses & TERMINAL) == 1 and Status.SUCCEEDED not in wanted.statuses:
-        return replace(times, statuses=wanted.statuses & TERMINAL)
-    return times if wanted.type is None else replace(times, type=wanted.type)
-
-
-def _span(wanted: JobFilter, after: UUID | None) -> list[ColumnElement[bool]]:
-    """Say of ids what the filter says of times, for the index, and of times what ``after`` says, for the partitions."""
-    conditions = []
-    if wanted.created_after is not None:
-        conditions.append(job_history.c.id >= first_id(wanted.created_after))
-    if wanted.created_before is not None:
-        conditions.append(job_history.c.id < first_id(wanted.created_before))
-    if after is not None:
-        conditions += [job_history.c.id > after, job_history.c.created_at >= created_at_of(after)]
-    return conditions
+def _after(last: UUID | None) -> list[ColumnElement[bool]]:
+    """Say of the time what the id says: it leaves out earlier partitions."""
+    return [] if last is None else [job_history.c.id > last, job_history.c.created_at >= created_at_of(last)]
 
 
 def _shown(column: Column[Any]) -> ColumnElement[Any]:

@@ -1,14 +1,15 @@
-"""Reads of jobs for the api: by id, their attempts, lists across live and finished jobs, counts."""
+"""Reads of jobs for the api: by id, their attempts, by what they are, counts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     CompoundSelect,
     Connection,
@@ -26,13 +27,18 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from db.batch import batch, batch_of, each
 from db.hot import HotStatement, execute_together
-from db.ids import created_at_of
+from db.ids import created_at_of, first_id
 from db.models import TIME, job_attempts, job_history, jobs
-from db.states import LIVE, TERMINAL, Status
+from db.states import Status
 from db.views import JobView, view_of
+
+Columns = Mapping[str, ColumnElement[Any]] | ReadOnlyColumnCollection[str, Column[Any]]
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 _ids = batch(id=Uuid(), created_at=TIME)
 _in_history = and_(
@@ -112,7 +118,7 @@ def list_attempts(connection: Connection, job_id: UUID) -> Sequence[RowMapping]:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs a list shows; a field that is None or empty does not narrow it."""
+    """Which jobs are meant; a field that is None or empty does not narrow it."""
 
     statuses: frozenset[Status] = frozenset()
     type: str | None = None
@@ -124,51 +130,45 @@ class JobFilter:
     parent_id: UUID | None = None
 
 
-def list_jobs(
-    connection: Connection, wanted: JobFilter, *, limit: int, before: UUID | None = None
-) -> Sequence[RowMapping]:
-    """Return up to ``limit`` job views without results, newest first; those older than the id ``before``.
-
-    Live and finished jobs are one list: each table gives its newest, in the order of its own index.
-    """
-    parts = []
-    if not wanted.statuses or wanted.statuses & LIVE:
-        parts.append(_page_of(jobs, wanted, limit, before))
-    if not wanted.statuses or wanted.statuses & TERMINAL:
-        parts.append(_page_of(job_history, wanted, limit, before).where(job_history.c.deleted.is_(False)))
-    pages = union_all(*(select(part.subquery()) for part in parts)).subquery("pages")
-    statement = select(pages).order_by(pages.c.id.desc()).limit(limit)
-    return connection.execute(statement).mappings().all()
-
-
-def _page_of(table: Table, wanted: JobFilter, limit: int, before: UUID | None) -> Select[Any]:
-    return _narrowed(view_of(table, result=False), table, wanted, before).order_by(table.c.id.desc()).limit(limit)
-
-
-def _narrowed(statement: Select[Any], table: Table, wanted: JobFilter, before: UUID | None) -> Select[Any]:
+def narrowed(statement: Select[Any], table: Table, wanted: JobFilter, before: UUID | None) -> Select[Any]:
+    """Return the statement about ``table`` for the jobs of the filter; those older than the id ``before``."""
     if before is not None:
         # created_at says the same as the id, and lets the planner leave out later partitions.
         statement = statement.where(table.c.id < before, table.c.created_at <= created_at_of(before))
-    return statement.where(*conditions_of(table, wanted))
+    return statement.where(*conditions_of(table.c, wanted))
 
 
-def conditions_of(table: Table, wanted: JobFilter) -> list[ColumnElement[bool]]:
-    """Return what the filter asks of rows of ``table``, live or finished jobs."""
-    columns = table.c
+def conditions_of(columns: Columns, wanted: JobFilter) -> list[ColumnElement[bool]]:
+    """Return what the filter asks of rows with these columns: of live or finished jobs, or of views of them."""
     conditions = [
         columns[name] == value
         for name in ("type", "queue", "owner", "parent_id")
         if (value := getattr(wanted, name)) is not None
     ]
     if wanted.statuses:
-        conditions.append(columns.status.in_(sorted(wanted.statuses)))
+        conditions.append(columns["status"].in_(sorted(wanted.statuses)))
     if wanted.tags:
-        conditions.append(columns.tags.contains(cast(literal(dict(wanted.tags), JSONB), JSONB)))
+        conditions.append(columns["tags"].contains(cast(literal(dict(wanted.tags), JSONB), JSONB)))
+    # Of ids, too, which say the same to the millisecond: partitions are found by the time, rows in them by the id.
     if wanted.created_after is not None:
-        conditions.append(columns.created_at >= wanted.created_after)
+        conditions += [columns["created_at"] >= wanted.created_after, columns["id"] >= first_id(wanted.created_after)]
     if wanted.created_before is not None:
-        conditions.append(columns.created_at < wanted.created_before)
+        after = first_id(wanted.created_before + _MILLISECOND)
+        conditions += [columns["created_at"] < wanted.created_before, columns["id"] < after]
     return conditions
+
+
+def indexed_parts(table: Table, wanted: JobFilter) -> list[JobFilter]:
+    """Return the parts of the filter that have an index of ``table`` which is in the order of ids, or that of all jobs.
+
+    Each is one condition, and the times. The filter itself is among them if there is nothing else to it.
+    """
+    times = JobFilter(created_after=wanted.created_after, created_before=wanted.created_before)
+    names = ("parent_id", "owner") if table is jobs else ("parent_id", "owner", "type", "queue")
+    parts = [replace(times, **{name: getattr(wanted, name)}) for name in names if getattr(wanted, name) is not None]
+    if table is job_history and len(wanted.statuses) == 1 and Status.SUCCEEDED not in wanted.statuses:
+        parts.append(replace(times, statuses=wanted.statuses))
+    return parts or [times]
 
 
 def matching_jobs(
@@ -179,7 +179,7 @@ def matching_jobs(
     Columns: ``id``, and ``skip``: whether a cancel was asked for (live), or what they held was erased (finished).
     """
     skip = table.c.cancel_requested_at if table is jobs else table.c.erased_at
-    statement = _narrowed(select(table.c.id, skip.is_not(None).label("skip")), table, wanted, before)
+    statement = narrowed(select(table.c.id, skip.is_not(None).label("skip")), table, wanted, before)
     if table is job_history:
         statement = statement.where(job_history.c.deleted.is_(False))
     return connection.execute(statement.order_by(table.c.id.desc()).limit(limit)).mappings().all()
@@ -187,7 +187,7 @@ def matching_jobs(
 
 def count_matching(connection: Connection, table: Table, wanted: JobFilter, *, before: UUID, most: int) -> int | None:
     """Return the number of jobs that :func:`matching_jobs` would find, or None if there are more than ``most``."""
-    statement = _narrowed(select(table.c.id), table, wanted, before)
+    statement = narrowed(select(table.c.id), table, wanted, before)
     if table is job_history:
         statement = statement.where(job_history.c.deleted.is_(False))
     found = statement.limit(most + 1).subquery()

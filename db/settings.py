@@ -147,20 +147,26 @@ class Settings(BaseSettings):
     worker_max_jobs: int | None = Field(
         None,
         ge=1,
-        description="A process of `callboard worker` is replaced after about so many jobs, when those it runs are "
-        "done. Default: never.",
+        description="A worker process is replaced after about so many jobs, when those it runs are done. "
+        "Default: never.",
     )
     worker_max_memory: int | None = Field(
         None,
         ge=2**20,
-        description="A process of `callboard worker` is replaced when it has more resident memory than this, and the "
-        "jobs it runs are done (Linux). Default: never.",
+        description="A worker process is replaced when it has more resident memory than this, and the jobs it runs are "
+        "done (Linux). Default: never.",
     )
     lease_ttl: float = Field(
         30.0,
         ge=1,
         le=3600,
         description="A worker unseen for so long is lost and its jobs are taken back.",
+    )
+    standstill_timeout: float | None = Field(
+        None,
+        ge=1,
+        description="A process of `callboard worker` or `callboard up` in which nothing has run for so long (it is "
+        "suspended, or C code holds Python's lock) is killed and replaced. Default: twice `CALLBOARD_LEASE_TTL`.",
     )
     heartbeat_interval: float = Field(3.0, gt=0, le=600, description="Time between two heartbeats of a worker.")
     stop_check_interval: float = Field(0.5, gt=0, le=60, description="Time between two looks for cancel requests.")
@@ -219,6 +225,12 @@ class Settings(BaseSettings):
         if not all(origin == "*" or _ORIGIN.fullmatch(origin) for origin in value):
             raise ValueError("write origins as https://console.example or http://localhost:5173, without a path")
         return value
+
+    @property
+    def longest_standstill(self) -> float:
+        """Seconds that a process may stand still before its supervisor replaces it."""
+        # By then its jobs run elsewhere, so nothing is lost that it could still have recorded.
+        return 2 * self.lease_ttl if self.standstill_timeout is None else self.standstill_timeout
 
     def require_database_url(self) -> str:
         """Return the database URL in clear.

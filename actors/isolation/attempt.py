@@ -28,14 +28,15 @@ _log = structlog.get_logger(__name__)
 class ProcessStop(StopRequest):
     """Stops the handler in a process: the process is told at once, and raises the exception in its own thread.
 
-    It also holds the process to its memory limit. Nothing here waits for the process.
+    A process that has not been given the handler yet is ended. Nothing here waits for the process, which is also held
+    to its memory limit.
     """
 
-    def __init__(self, process: HandlerProcess, number: int, memory_limit: int | None) -> None:
-        """``number``: of the attempt in this process. ``memory_limit``: bytes."""
+    def __init__(self, memory_limit: int | None) -> None:
+        """``memory_limit``: bytes."""
         super().__init__()
-        self._process: HandlerProcess | None = process
-        self._number = number
+        self._process: HandlerProcess | None = None
+        self._number: int | None = None
         self._memory_limit = memory_limit
         self._lock = threading.Lock()
         self.given_up = False
@@ -43,11 +44,24 @@ class ProcessStop(StopRequest):
         self.excess: int | None = None
         """Bytes of memory that it had when it was killed for that."""
 
+    def attend(self, process: HandlerProcess, number: int | None = None) -> None:
+        """From now on it is this process; ``number``: of the attempt there, once that is to start."""
+        with self._lock:
+            self._process, self._number = process, number
+            self._pass_on()
+
     def interrupt(self, reason: Interruption) -> None:
         super().interrupt(reason)
         with self._lock:
-            if self._process is not None and self._reason is not None:
-                self._process.interrupt(self._number, self._reason)
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        if self._process is None or self._reason is None:
+            return
+        if self._number is None:
+            self._process.kill()
+        else:
+            self._process.interrupt(self._number, self._reason)
 
     def enforce(self) -> None:
         with self._lock:
@@ -63,7 +77,7 @@ class ProcessStop(StopRequest):
         with self._lock:
             if self._process is None:
                 return
-            if self.given_up:
+            if self.given_up or self._number is None:
                 self._process.kill()
             else:
                 self.given_up = True
@@ -78,20 +92,40 @@ class ProcessStop(StopRequest):
 class IsolatedAttempt:
     """An attempt that runs in a process."""
 
-    def __init__(self, pool: ProcessPool, job_type: JobType, job: ClaimedJob) -> None:
-        """Find a process and start the attempt there.
+    _process: HandlerProcess
 
-        Raises:
-            HandlerProcessDied: no process could be started.
-        """
+    def __init__(self, pool: ProcessPool, job_type: JobType, job: ClaimedJob) -> None:
         self._pool = pool
         self._job_type = job_type
         self._job = job
-        self._process, number = _started(pool, job_type, job)
-        self.stop = ProcessStop(self._process, number, job_type.memory_limit)
+        self.stop = ProcessStop(job_type.memory_limit)
 
-    def outcome(self, run: AttemptRun, progress: Progress) -> Outcome | None:
-        """Do for the handler what it asks for, until the attempt has ended; None when it is not ours any more."""
+    def begin(self) -> Outcome | None:
+        """Find a process and start the handler there; return the outcome if that fails, or it is to stop before."""
+        try:
+            self._begin()
+        except HandlerProcessDied as error:
+            self.stop.release()
+            if self.stop.reason is not None:
+                return decide.after_interruption(self._job_type, self._job, self.stop.reason)
+            _log.error("handler_process_not_started", error=str(error), **self._context)
+            return decide.after_exception(self._job_type, self._job, error)
+        return None
+
+    def _begin(self) -> None:
+        while True:
+            self._process = process = self._pool.take(self._job_type.memory_limit)
+            self.stop.attend(process)
+            process.load()
+            self.stop.attend(process, process.next_number)
+            if process.start(self._job):
+                return
+            died = process.end()
+            if process.new:
+                raise died
+
+    def outcome(self, run: AttemptRun, progress: Progress) -> Outcome:
+        """Do for the handler what it asks for, until the attempt has ended."""
         ended: Ended | None = None
         try:
             ended = self._serve(run, progress)
@@ -123,7 +157,7 @@ class IsolatedAttempt:
                 case Ended():
                     return message
 
-    def _after_death(self, died: Exception) -> Outcome | None:
+    def _after_death(self, died: Exception) -> Outcome:
         notes = "\n".join(getattr(died, "__notes__", ()))
         error = died
         if self.stop.excess is not None:
@@ -132,27 +166,15 @@ class IsolatedAttempt:
                 f"The handler's process had {self.stop.excess >> 20} MiB of memory, the limit is {limit >> 20} MiB."
             )
         elif self.stop.reason is not None:
-            _log.warning(
-                "handler_process_killed", reason=str(self.stop.reason), stacks=notes or None,
-                job_id=str(self._job.id), job_type=self._job.type, attempt=self._job.attempt,
-            )  # fmt: skip
+            _log.warning("handler_process_killed", reason=str(self.stop.reason), stacks=notes or None, **self._context)
             return decide.after_interruption(self._job_type, self._job, self.stop.reason, where=notes or None)
         outcome = decide.after_exception(self._job_type, self._job, error)
-        _log.warning(
-            "handler_process_died", outcome=str(outcome.status), error=str(error),
-            job_id=str(self._job.id), job_type=self._job.type, attempt=self._job.attempt,
-        )  # fmt: skip
+        _log.warning("handler_process_died", outcome=str(outcome.status), error=str(error), **self._context)
         return outcome
 
-
-def _started(pool: ProcessPool, job_type: JobType, job: ClaimedJob) -> tuple[HandlerProcess, int]:
-    while True:
-        process = pool.take(job_type.memory_limit)
-        if (number := process.start(job)) is not None:
-            return process, number
-        died = process.end()
-        if process.new:
-            raise died
+    @property
+    def _context(self) -> dict[str, object]:
+        return {"job_id": str(self._job.id), "job_type": self._job.type, "attempt": self._job.attempt}
 
 
 def _answer(run: AttemptRun, stop: StopRequest, name: str, arguments: tuple[Any, ...]) -> Answer | Failure:

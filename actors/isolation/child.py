@@ -83,7 +83,7 @@ class _Child:
             outcome = self._run(start)
             message = Ended(outcome, clean=self._is_clean(before))
 
-    def _run(self, start: Start) -> Outcome | None:
+    def _run(self, start: Start) -> Outcome:
         job = start.job
         if job.type not in self._registry:
             return decide.unknown_type(job)

@@ -54,7 +54,7 @@ class Begun:
 class Ended:
     """The attempt has ended. ``clean``: it has left neither threads nor files behind, so another may be run here."""
 
-    outcome: Outcome | None
+    outcome: Outcome
     clean: bool
 
 

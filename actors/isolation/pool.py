@@ -32,7 +32,7 @@ class ProcessPool:
         self._sweep: Loop | None = None
 
     def take(self, memory_limit: int | None) -> HandlerProcess:
-        """Return a process for an attempt with this memory limit, started if there is none that fits.
+        """Return a process for an attempt with this memory limit; if none fits, a new one, which has not loaded yet.
 
         Raises:
             HandlerProcessDied: it could not be started.

@@ -43,11 +43,13 @@ class HandlerProcess:
     """Closed, and None, once the process is to end."""
 
     def __init__(self, settings: Settings) -> None:
-        """Start it, and wait until it has loaded the job types.
+        """Start it.
 
         Raises:
-            HandlerProcessDied: it could not; the message says why.
+            HandlerProcessDied: it could not be started; the message says why.
         """
+        self._settings = settings
+        self._pid: int | None = None
         self._lock = threading.Lock()
         self._attempts = 0
         self._killed_at = 0.0
@@ -55,9 +57,8 @@ class HandlerProcess:
             self._start()
         except OSError as error:
             raise HandlerProcessDied(f"A process for the handler could not be started: {error}") from error
-        self._load(settings)
         self.used_at = time.monotonic()
-        self._memory_at_start = self.memory
+        self._memory_at_start = 0
 
     @property
     def alive(self) -> bool:
@@ -67,6 +68,11 @@ class HandlerProcess:
     def new(self) -> bool:
         """Whether it has been given one attempt at most."""
         return self._attempts <= 1
+
+    @property
+    def next_number(self) -> int:
+        """By which :meth:`interrupt` knows the attempt that is started next."""
+        return self._attempts + 1
 
     @property
     def memory(self) -> int:
@@ -83,19 +89,36 @@ class HandlerProcess:
         """Whether it has left no process of its own running."""
         return len(descendants(self._guard.pid)) <= 1
 
-    def start(self, job: ClaimedJob) -> int | None:
-        """Have it run an attempt; return the number by which :meth:`interrupt` knows this.
+    def load(self) -> None:
+        """Wait until it has loaded the job types.
 
-        None: it has died or got stuck since it was last used, and has not begun.
+        Raises:
+            HandlerProcessDied: it could not, or was killed meanwhile; the message says why.
         """
+        if self._pid is not None:
+            return
+        answer: Any = None
+        with suppress(EOFError, OSError):
+            self.connection.send(Setup(self._settings))
+            if self.connection.poll(_LONGEST_START):
+                answer = self.connection.recv()
+        if not isinstance(answer, Ready):
+            died = self.end()
+            reason = answer.reason if isinstance(answer, Unusable) else str(died)
+            raise HandlerProcessDied(f"A process for the handler could not be started: {reason}")
+        self._pid = answer.pid
+        self._memory_at_start = self.memory
+
+    def start(self, job: ClaimedJob) -> bool:
+        """Have it run an attempt, once it has loaded; False: it has died or got stuck since it was last used."""
         self._attempts += 1
         with suppress(EOFError, OSError):
             self.connection.send(Start(self._attempts, job))
             # A new one is not stuck; its machine is busy.
             if self.connection.poll(_LONGEST_START if self.new else _LONGEST_PAUSE):
                 self.connection.recv()  # Begun
-                return self._attempts
-        return None
+                return True
+        return False
 
     def interrupt(self, number: int, reason: Interruption) -> None:
         """Tell it that an attempt is to stop. Does not wait; no effect if that attempt has ended."""
@@ -106,7 +129,8 @@ class HandlerProcess:
     def tell_where(self) -> None:
         """Have it write down where its threads are, for :meth:`end`. Works even in the middle of a C call."""
         with suppress(OSError):
-            os.kill(self._pid, signal.SIGUSR1)
+            if self._pid is not None:
+                os.kill(self._pid, signal.SIGUSR1)
 
     def kill(self) -> None:
         """End it, and all that it has started. Does not wait; may be called again, then it is more drastic."""
@@ -153,19 +177,6 @@ class HandlerProcess:
                     start_new_session=True,
                 )
             undo.pop_all()
-
-    def _load(self, settings: Settings) -> None:
-        answer: Any = None
-        with suppress(EOFError, OSError):
-            self.connection.send(Setup(settings))
-            if self.connection.poll(_LONGEST_START):
-                answer = self.connection.recv()
-        if isinstance(answer, Ready):
-            self._pid = answer.pid
-        else:
-            died = self.end()
-            reason = answer.reason if isinstance(answer, Unusable) else str(died)
-            raise HandlerProcessDied(f"A process for the handler could not be started: {reason}")
 
 
 def _absolute(path: str) -> str:

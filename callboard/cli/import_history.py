@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Final, TextIO
+from typing import TYPE_CHECKING, Annotated, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
@@ -16,8 +14,9 @@ from callboard.cli.database import audit, current_database, database_settings, p
 from callboard.cli.terminal import narration, safe
 from db.errors import ConfigurationError
 
-#: A payload is a field of its row.
-_LONGEST_FIELD: Final = 2**27
+if TYPE_CHECKING:  # what reads and stores is imported when it is used: other commands are to start quickly
+    from csv import DictReader
+
 _SHOWN: Final = 20
 
 
@@ -27,7 +26,23 @@ def register(app: typer.Typer) -> None:
 
 
 def import_history(
-    file: Annotated[Path, typer.Argument(help="CSV with a header, in UTF-8; -: from stdin.", allow_dash=True)],
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(help="CSV with a header, in UTF-8; -: from stdin.", allow_dash=True)
+    ] = None,
+    query: Annotated[
+        str | None, typer.Option(metavar="SQL", help="Instead of a file, a query of another PostgreSQL.")
+    ] = None,
+    from_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="CALLBOARD_IMPORT_URL",
+            show_envvar=False,
+            help="Where the query runs: a URL, or service=NAME, without a password. One with a password belongs in the "
+            "variable CALLBOARD_IMPORT_URL; or have the password in ~/.pgpass, PGPASSWORD or the service file.",
+        ),
+    ] = None,
     columns: Annotated[
         list[str] | None, typer.Option("--map", metavar="OURS=THEIRS", help="Which column is which. Repeatable.")
     ] = None,
@@ -51,22 +66,20 @@ def import_history(
     started_at, attempts, worker, payload, result, error_type, error.
     """
     from callboard.counting import count_pending
-    from callboard.imports import COLUMNS, Mapping, check_rows, import_rows
+    from callboard.imports import COLUMNS, Mapping, check_rows, import_rows, numbered
 
-    if source is None and str(file) == "-":
-        raise typer.BadParameter("is needed with stdin: it is a part of the ids", param_hint="'--source'")
+    reading = _reading(file, query, _address(context, from_url), delimiter=_one_character(delimiter))
     mapping = Mapping(
-        source=plain(source or file.stem, "--source"),
+        source=plain(source or _stem(file), "--source"),
         columns=_pairs(columns, "--map", COLUMNS),
         constants=_pairs(constants, "--set", COLUMNS),
         statuses=_pairs(statuses, "--status"),
         zone=_zone(timezone),
     )
-    with _opened(file) as stream:
-        lines = csv.DictReader(stream, delimiter=_one_character(delimiter))
+    with reading as lines:
         mapping.require_columns(lines.fieldnames or ())
         if dry_run:
-            found, problems = check_rows(mapping, _numbered(lines))
+            found, problems = check_rows(mapping, numbered(lines))
             for problem in problems[:_SHOWN]:
                 narration().print(safe(problem))
             narration().print(
@@ -75,7 +88,7 @@ def import_history(
             )
             raise typer.Exit(2 if problems else 0)
         with current_database(database_settings(), role="import") as database:
-            done = import_rows(database, mapping, _numbered(lines))
+            done = import_rows(database, mapping, numbered(lines))
             with database.begin() as connection:
                 audit(connection, "history.import", mapping.source)
             narration().print(
@@ -84,6 +97,37 @@ def import_history(
             )
             narration().print("Counting them; Ctrl-C leaves that to the dispatcher.")
             count_pending(database)
+
+
+def _stem(file: Path | None) -> str:
+    if file is None or str(file) == "-":
+        raise typer.BadParameter("is needed with stdin or a query: it is a part of the ids", param_hint="'--source'")
+    return file.stem
+
+
+def _reading(
+    file: Path | None, query: str | None, from_url: str | None, *, delimiter: str
+) -> AbstractContextManager[DictReader[str]]:
+    from callboard.imports import reading_file, reading_query
+
+    if query is not None and from_url is not None and file is None:
+        return reading_query(from_url, query)
+    if file is not None and query is None:
+        return reading_file(file, delimiter=delimiter)
+    raise typer.BadParameter("name a FILE, or a --query and with --from-url where it runs")
+
+
+def _address(context: typer.Context, from_url: str | None) -> str | None:
+    from callboard.imports import has_password
+
+    source = context.get_parameter_source("from_url")
+    given = source is not None and source.name == "COMMANDLINE"
+    if from_url is not None and has_password(from_url) and given:
+        raise ConfigurationError(
+            "--from-url holds a password, which others on this machine can read in the list of processes. Set "
+            "CALLBOARD_IMPORT_URL to this URL instead, or keep the password in ~/.pgpass, a service file or PGPASSWORD."
+        )
+    return from_url
 
 
 def _pairs(given: Sequence[str] | None, option: str, names: Sequence[str] = ()) -> dict[str, str]:
@@ -109,34 +153,3 @@ def _one_character(delimiter: str) -> str:
     if len(delimiter) != 1:
         raise typer.BadParameter("must be one character", param_hint="'--delimiter'")
     return delimiter
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[TextIO]:
-    csv.field_size_limit(_LONGEST_FIELD)
-    if str(file) == "-":
-        yield sys.stdin
-        return
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            yield stream
-    except FileNotFoundError as missing:
-        raise ConfigurationError(f"There is no file {str(file)!r}.") from missing
-
-
-def _numbered(lines: csv.DictReader[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield each row with the line on which it ends.
-
-    Raises:
-        ConfigurationError: the file is not CSV in UTF-8.
-    """
-    try:
-        for row in lines:
-            # DictReader puts what goes beyond the header under None, and None where a row is too short.
-            if None in row or None in row.values():
-                raise ConfigurationError(
-                    f"Line {lines.line_num:,} has not as many fields as the header. Is --delimiter right?"
-                )
-            yield lines.line_num, row
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"Line {lines.line_num + 1:,} cannot be read as CSV in UTF-8: {error}.") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,18 @@ Threads = Annotated[
     int | None, typer.Option(min=1, max=1000, help="Jobs at a time in one process. Default: CALLBOARD_WORKER_THREADS.")
 ]
 
+MaxJobs = Annotated[
+    int | None,
+    typer.Option(min=1, help="Replace a process after about so many jobs. Default: CALLBOARD_WORKER_MAX_JOBS."),
+]
+MaxMemory = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Replace a process that has more MiB of memory, when its jobs are done. "
+        "Default: CALLBOARD_WORKER_MAX_MEMORY.",
+    ),
+]
 MetricsPort = Annotated[
     int | None,
     typer.Option(min=1, max=65_535, help="Serve /metrics, /livez and /readyz on this port. Default: do not."),
@@ -40,12 +52,15 @@ def up(
         Path | None, typer.Option(help="Where PostgreSQL and files are kept. Default: CALLBOARD_DATA_DIR, .callboard.")
     ] = None,
     threads: Threads = None,
+    max_jobs_per_process: MaxJobs = None,
+    max_memory: MaxMemory = None,
 ) -> None:
     """Run everything on this machine: api, dispatcher, worker and, unless a database URL is set, PostgreSQL."""
     from callboard.processes.up import run_up
 
     settings = _settings(data_dir=data_dir)
-    raise typer.Exit(run_up(settings, host=host, port=port, threads=threads or settings.worker_threads))
+    work = _work(settings, threads, max_jobs_per_process, max_memory)
+    raise typer.Exit(run_up(settings, host=host, port=port, work=work))
 
 
 def migrate() -> None:
@@ -78,18 +93,8 @@ def worker(
     processes: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
     name: Annotated[str | None, typer.Option(help="What operators see. Default: host and pid.")] = None,
     burst: Annotated[bool, typer.Option("--burst", help="Exit when nothing is due in the queues.")] = False,
-    max_jobs_per_process: Annotated[
-        int | None,
-        typer.Option(min=1, help="Replace a process after about so many jobs. Default: CALLBOARD_WORKER_MAX_JOBS."),
-    ] = None,
-    max_memory: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Replace a process that has more MiB of memory, when its jobs are done. "
-            "Default: CALLBOARD_WORKER_MAX_MEMORY.",
-        ),
-    ] = None,
+    max_jobs_per_process: MaxJobs = None,
+    max_memory: MaxMemory = None,
     metrics_port: MetricsPort = None,
     metrics_host: MetricsHost = "127.0.0.1",
 ) -> None:
@@ -97,13 +102,10 @@ def worker(
     from callboard.processes.pool import run_workers
 
     settings = _settings()
-    megabytes = None if max_memory is None else max_memory * 2**20
     options = {
+        **_work(settings, threads, max_jobs_per_process, max_memory),
         "queues": [queue.strip() for queue in (queues or "").split(",") if queue.strip()],
-        "threads": threads or settings.worker_threads,
         "burst": burst,
-        "max_jobs": max_jobs_per_process or settings.worker_max_jobs,
-        "max_memory": megabytes or settings.worker_max_memory,
     }
     names = [name] if processes == 1 else [f"{name}-{number}" if name else None for number in range(1, processes + 1)]
     workers = [{**options, "name": each} for each in names]
@@ -126,6 +128,15 @@ def remove_orphaned_files(
     finally:
         database.close()
     typer.echo(f"{removed} orphaned files removed.")
+
+
+def _work(settings: Settings, threads: int | None, max_jobs: int | None, max_mebibytes: int | None) -> dict[str, Any]:
+    """Return options of a process that works: those of its command, else those of the settings."""
+    return {
+        "threads": threads or settings.worker_threads,
+        "max_jobs": max_jobs or settings.worker_max_jobs,
+        "max_memory": settings.worker_max_memory if max_mebibytes is None else max_mebibytes * 2**20,
+    }
 
 
 def _metrics(host: str, port: int | None) -> MetricsAddress | None:

@@ -84,7 +84,9 @@ class Mapping:
         status = self._status(row)
         if status is None:
             return None
-        created_at, finished_at = self._required_time(row, "created_at"), self._required_time(row, "finished_at")
+        # To the millisecond, as the id says it: a job is looked for in the month, and at the time, of its id.
+        created_at = _whole_milliseconds(self._required_time(row, "created_at"))
+        finished_at = self._required_time(row, "finished_at")
         if finished_at < created_at:
             raise InvalidRow(f"finished_at ({finished_at.isoformat()}) is before created_at ({created_at.isoformat()})")
         started_at = self._time(row, "started_at")
@@ -199,6 +201,10 @@ class Mapping:
                 "attempt": attempts,
             }
         )
+
+
+def _whole_milliseconds(moment: datetime) -> datetime:
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def _no_number(name: str) -> Any:

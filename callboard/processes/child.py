@@ -1,12 +1,15 @@
-"""``python -m callboard.processes.child ROLE PARENT OPTIONS``: a process that a supervisor keeps."""
+"""``python -m callboard.processes.child ROLE PARENT PULSE OPTIONS``: a process that a supervisor keeps."""
 
 from __future__ import annotations
 
+import faulthandler
+import signal
 import sys
 from typing import Any
 
 import orjson
 
+from callboard.processes.pulse import signs_of_life
 from callboard.processes.signals import stop_with_parent
 from db.errors import CallboardError
 from db.logs import configure_logs
@@ -38,12 +41,15 @@ def _run(role: str, settings: Settings, options: dict[str, Any]) -> int:
 
 
 def main() -> int:
-    role, parent, options = sys.argv[1:]
+    role, parent, pulse, options = sys.argv[1:]
     stop_with_parent(int(parent))
+    # Asked by the supervisor where it hangs, it answers even from the middle of a C call.
+    faulthandler.register(signal.SIGUSR1)
     try:
-        settings = load_settings()
-        configure_logs(settings)
-        return _run(role, settings, orjson.loads(options))
+        with signs_of_life(int(pulse)):
+            settings = load_settings()
+            configure_logs(settings)
+            return _run(role, settings, orjson.loads(options))
     except CallboardError as error:
         sys.stderr.write(f"callboard {role}: {error}\n")
         return 2

@@ -105,8 +105,12 @@ class ChildMetrics:
 
 
 @contextmanager
-def metrics_of_children(address: MetricsAddress | None, *, workers: int) -> Iterator[ChildMetrics | None]:
+def metrics_of_children(
+    address: MetricsAddress | None, *, workers: int, longest_standstill: float
+) -> Iterator[ChildMetrics | None]:
     """Serve metrics and probes of so many workers until the end of the block; None, and nothing, without an address.
+
+    ``longest_standstill``: seconds after which the supervisor kills a worker that stands still.
 
     Raises:
         ConfigurationError: the address cannot be bound.
@@ -116,5 +120,6 @@ def metrics_of_children(address: MetricsAddress | None, *, workers: int) -> Iter
         return
     with tempfile.TemporaryDirectory(prefix="callboard-metrics-") as folder:
         children = ChildMetrics(Path(folder))
-        with serving_metrics(address, children.registry, worker_probes(children.registry, workers)):
+        probes = worker_probes(children.registry, workers, longest_standstill=longest_standstill)
+        with serving_metrics(address, children.registry, probes):
             yield children

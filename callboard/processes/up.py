@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from callboard.embedded.files import write_private
 from callboard.embedded.postgres import EmbeddedPostgres
@@ -24,10 +26,10 @@ _OPEN = "No API key has been made: everybody on this machine is an administrator
 _CLOSED = "Requests need an API key or a token."
 
 
-def run_up(settings: Settings, *, host: str, port: int, threads: int) -> int:
+def run_up(settings: Settings, *, host: str, port: int, work: Mapping[str, Any]) -> int:
     """Run api and work processes, and a PostgreSQL where no database URL is set, until SIGTERM or Ctrl-C.
 
-    Returns the exit code.
+    ``work``: options of the work process (of ``WorkerOptions``). Returns the exit code.
 
     Raises:
         ConfigurationError: the port is taken, the data directory is in use or not writable, there are no PostgreSQL
@@ -60,10 +62,11 @@ def run_up(settings: Settings, *, host: str, port: int, threads: int) -> int:
         supervisor = Supervisor(
             [
                 ChildSpec("api", "api", {"host": host, "port": port}),
-                ChildSpec("work", "work", {"threads": threads}),
+                ChildSpec("work", "work", work),
             ],
             environment=environment,
             grace=settings.shutdown_grace + 10,
+            patience=settings.longest_standstill,
             died=lambda spec, pid: report_death(database, pid) if spec.role == "work" else None,
             look=_PostgresWatch(postgres, settings.require_database_url()).look
             if postgres is not None

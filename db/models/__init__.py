@@ -1,6 +1,13 @@
 """The tables of schema ``callboard``, as SQLAlchemy Core. Alembic makes them; a test holds the two alike."""
 
-from db.models.analytics import analysts, history_rollup, history_rollup_pending, history_rollup_state, retention_rules
+from db.models.analytics import (
+    QUANTILES,
+    analysts,
+    history_rollup,
+    history_rollup_pending,
+    history_rollup_state,
+    retention_rules,
+)
 from db.models.base import SCHEMA, TIME, metadata
 from db.models.jobs import PARTITIONED, job_attempts, job_history, job_progress, jobs
 from db.models.service import (
@@ -18,6 +25,7 @@ from db.models.service import (
 
 __all__ = [
     "PARTITIONED",
+    "QUANTILES",
     "SCHEMA",
     "TIME",
     "analysts",

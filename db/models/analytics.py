@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
+    Double,
     Identity,
     Index,
     Integer,
@@ -20,6 +25,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from db.models.base import TIME, metadata
+
+QUANTILES: Final = (0.5, 0.95, 0.99)
+"""Which quantiles of waits and runs ``history_rollup`` holds."""
+
+
+def _quantiles(of: str) -> Computed:
+    fractions = ",".join(map(str, QUANTILES))
+    return Computed(f"callboard.histogram_quantiles({of}, '{{{fractions}}}'::double precision[])", persisted=True)
+
 
 #: The history, counted and measured by the time at which jobs finished: see ``db.rollups``.
 history_rollup = Table(
@@ -46,6 +60,10 @@ history_rollup = Table(
     Column("run_sum", Interval, comment="From the start of the last attempt to its end."),
     Column("run_max", Interval, comment="The longest of these runs."),
     Column("run_histogram", Numeric, comment="For callboard.histogram_quantiles; sum() merges histograms."),
+    Column(
+        "wait_quantiles", ARRAY(Double), _quantiles("wait_histogram"), comment="Their p50, p95 and p99, in seconds."
+    ),
+    Column("run_quantiles", ARRAY(Double), _quantiles("run_histogram"), comment="Their p50, p95 and p99, in seconds."),
     CheckConstraint("grain IN ('day', 'hour', 'minute')", name="grain"),
     CheckConstraint("dimension IN ('owner', 'queue', 'status', 'total', 'type')", name="dimension"),
     Index(

@@ -156,6 +156,7 @@ job_history = Table(
     CheckConstraint("status = 'succeeded' OR result IS NULL", name="result"),
     Index("job_history_owner_idx", "owner", "id"),
     Index("job_history_type_idx", "type", "id"),
+    Index("job_history_queue_idx", "queue", "id"),
     Index("job_history_parent_idx", "parent_id", "id", postgresql_where=text("parent_id IS NOT NULL")),
     Index("job_history_unsuccessful_idx", "status", "id", postgresql_where=text("status <> 'succeeded'")),
     # Failures are few, so these two cost little.

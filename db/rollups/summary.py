@@ -8,11 +8,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     ColumnElement,
     Connection,
     Double,
-    LargeBinary,
     RowMapping,
     Select,
     bindparam,
@@ -20,10 +20,12 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    type_coerce,
     union_all,
 )
+from sqlalchemy.types import NULLTYPE
 
-from db.models import TIME, history_rollup
+from db.models import QUANTILES, TIME, history_rollup
 
 
 class Bucket(StrEnum):
@@ -63,9 +65,10 @@ class Dimension(StrEnum):
 
 
 _COUNTS: Final = ("jobs", "succeeded", "failed", "cancelled", "expired", "attempts", "waited", "ran")
-_SUMS: Final = ("wait_sum", "wait_histogram", "run_sum", "run_histogram")
+_SUMS: Final = ("wait_sum", "run_sum")
 _MAXIMA: Final = ("wait_max", "run_max")
-_STORED: Final = (*_COUNTS, *_SUMS, *_MAXIMA)
+_QUANTILES: Final = ("wait_quantiles", "run_quantiles")
+_HISTOGRAMS: Final = ("wait_histogram", "run_histogram")
 
 
 def summarise(
@@ -92,11 +95,15 @@ def summarise(
     Returns:
         By ``starts_at`` and ``value``, periods and values without jobs left out: ``jobs``, ``succeeded``, ``failed``,
         ``cancelled``, ``expired``, ``attempts``, ``waited``, ``ran``; in seconds ``wait_sum``, ``wait_max``,
-        ``run_sum``, ``run_max``, None where no job waited or ran; ``wait_histogram`` and ``run_histogram``
-        (for ``db.histograms``). The value of ``TOTAL`` says nothing.
+        ``run_sum``, ``run_max``, and ``wait_quantiles`` and ``run_quantiles``, of ``QUANTILES`` (``db.models``), each
+        None where no job waited or ran. The value of ``TOTAL`` says nothing.
     """
-    rows = _whole(since, until, by, owner) if bucket is None else _rows(bucket, since, until, by, owner)
-    found = rows.cte("found")
+    if bucket is None:
+        found = _whole(since, until, by, owner).cte("found")
+        quantiles = [_quantiles_of(found.c[name]) for name in _HISTOGRAMS]
+    else:
+        found = _rows(bucket, since, until, by, owner, _QUANTILES).cte("found")
+        quantiles = [found.c[name] for name in _QUANTILES]
     most = (
         select(found.c.value)
         .group_by(found.c.value)
@@ -108,11 +115,9 @@ def summarise(
             found.c.starts_at,
             found.c.value,
             *(found.c[name] for name in _COUNTS),
-            *(_seconds(found.c[name]).label(name) for name in ("wait_sum", "wait_max", "run_sum", "run_max")),
-            *(
-                func.numeric_send(found.c[name], type_=LargeBinary).label(name)
-                for name in ("wait_histogram", "run_histogram")
-            ),
+            *(_seconds(found.c[name]).label(name) for name in (*_SUMS, *_MAXIMA)),
+            # As the driver reads them: SQLAlchemy would copy each list, number by number.
+            *(type_coerce(column, NULLTYPE).label(name) for name, column in zip(_QUANTILES, quantiles, strict=True)),
         )
         .where(found.c.value.in_(most))
         .order_by(found.c.starts_at, found.c.value)
@@ -120,9 +125,12 @@ def summarise(
     return connection.execute(statement).mappings().all()
 
 
-def _rows(bucket: Bucket, since: datetime, until: datetime, by: Dimension, owner: str | None) -> Select[Any]:
+def _rows(
+    bucket: Bucket, since: datetime, until: datetime, by: Dimension, owner: str | None, measured: Sequence[str]
+) -> Select[Any]:
     columns = history_rollup.c
-    rows = select(columns.starts_at, columns.value, *(columns[name] for name in _STORED)).where(
+    names = (*_COUNTS, *_SUMS, *_MAXIMA, *measured)
+    rows = select(columns.starts_at, columns.value, *(columns[name] for name in names)).where(
         columns.grain == bucket,
         columns.starts_at >= literal(since, TIME),
         columns.starts_at < literal(until, TIME),
@@ -141,15 +149,19 @@ def _whole(since: datetime, until: datetime, by: Dimension, owner: str | None) -
         spans = [(Bucket.HOUR, since, first), (Bucket.DAY, first, last), (Bucket.HOUR, last, until)]
     else:
         spans = [(Bucket.HOUR, since, until)]
-    parts = union_all(*(_rows(*span, by, owner) for span in spans)).subquery("parts")
+    parts = union_all(*(_rows(*span, by, owner, _HISTOGRAMS) for span in spans)).subquery("parts")
     return select(
         literal(since, TIME).label("starts_at"),
         parts.c.value,
         *(cast(func.sum(parts.c[name]), BigInteger).label(name) for name in _COUNTS),
-        *(func.sum(parts.c[name]).label(name) for name in _SUMS),
+        *(func.sum(parts.c[name]).label(name) for name in (*_SUMS, *_HISTOGRAMS)),
         *(func.max(parts.c[name]).label(name) for name in _MAXIMA),
     ).group_by(parts.c.value)
 
 
 def _seconds(interval: ColumnElement[Any]) -> ColumnElement[Any]:
     return cast(func.extract("epoch", interval), Double)
+
+
+def _quantiles_of(histogram: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.callboard.histogram_quantiles(histogram, literal(list(QUANTILES), ARRAY(Double)), type_=ARRAY(Double))

@@ -30,7 +30,7 @@
     tests/e2e/test_workers.py: test_up_on_a_given_database_and_quorum_queues
 10. A worker does not tell middleware that its process has booted; actors bind to the broker at import.
     here: test_middleware_hears_of_the_boot
-    tests/e2e/test_handlers.py: test_an_adopted_actor
+    tests/e2e/test_handlers.py: test_an_actor_has_the_broker_of_its_process
 11. Dramatiq's asyncio actors poll, and do not run without its middleware.
     tests/e2e/test_handlers.py: test_an_async_handler
 12. The stub broker grows, keeps frames, and knows no priority.

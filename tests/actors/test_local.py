@@ -91,28 +91,10 @@ def test_failed_actors_leave_nothing_in_memory(
 
     handler = Handler()
     start_worker(broker, queue, handler, job_type="test.last")
-    LocalTransport(broker).publish(dispatches(queue, 5))
+    LocalTransport(broker).publish(dispatches(queue, 50))  # more than the worker takes ahead
     LocalTransport(broker).publish([replace(each, type="test.last") for each in dispatches(queue, 1, priority=0)])
 
     assert handler.wait(bool)
     gc.collect()
-    assert len(kept) == 5
+    assert len(kept) == 50
     assert all(reference() is None for reference in kept)
-
-
-def test_throughput(broker: LocalBroker, queue: str) -> None:
-    count = 20_000
-    transport = LocalTransport(broker)
-    consumer = broker.consume(queue, prefetch=16, timeout=100)
-    sent = dispatches(queue, count)
-    start = time.perf_counter()
-    for begin in range(0, count, 500):
-        transport.publish(sent[begin : begin + 500])
-        for _ in range(500):
-            message = next(consumer)
-            assert message is not None
-            consumer.ack(message)
-    rate = count / (time.perf_counter() - start)
-
-    assert transport.depths([queue]) == {queue: 0}
-    assert rate > 10_000  # some 90,000 on an idle machine

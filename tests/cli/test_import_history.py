@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+import psycopg
 import pytest
 from sqlalchemy import func, select
 
 from db.engine import Database
 from db.models import history_rollup, job_history
+from db.queries import get_jobs
 from db.settings import Settings
 from db.transitions import reopen
 
@@ -153,3 +155,106 @@ def test_from_stdin_in_the_zone_of_the_table(bring_in: Run, database: Database) 
     assert bring_in(*arguments, "--source", "old", stdin=rows).code == 0
     assert [row.created_at for row in history(database)] == [datetime(2024, 7, 1, 10, tzinfo=UTC)]
     assert "has not as many fields" in bring_in(*arguments, "--source", "old", stdin=rows + "2\tb\n").err
+
+
+OLD = """
+CREATE TABLE public.old_tasks (
+    number bigint, name text, state text, queued timestamptz, began timestamp, done timestamptz, answer jsonb, note text
+);
+INSERT INTO public.old_tasks
+SELECT n, 'mail.send', 'SUCCESS', timestamptz '2024-03-01 10:00:00.123456+05:30' + n * interval '1 s',
+    timestamp '2024-03-01 04:30:01' + n * interval '1 s', timestamptz '2024-03-01 05:00:00+00' + n * interval '1 s',
+    jsonb_build_object('n', n), E'two\\nlines, "quoted"'
+FROM generate_series(1, 12000) AS n;
+"""
+OLD_MAPPING = (
+    *("--map", "id=number", "--map", "type=name", "--map", "status=state", "--map", "created_at=queued"),
+    *("--map", "started_at=began", "--map", "finished_at=done", "--map", "result=answer", "--map", "worker=note"),
+    *("--status", "SUCCESS=succeeded", "--source", "old"),
+)
+
+
+@pytest.fixture
+def old(settings: Settings) -> Iterator[str]:
+    """The URL of a database with a table of tasks."""
+    url = settings.require_database_url()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(OLD)
+        try:
+            yield f"{url}?options=-c%20datestyle%3DGerman"
+        finally:
+            connection.execute("DROP TABLE public.old_tasks")
+
+
+def test_from_a_query_of_another_database(bring_in: Run, old: str, database: Database) -> None:
+    query = "SELECT * FROM public.old_tasks WHERE number <= 11000 -- all that are done"
+    asked = ("--query", query, *OLD_MAPPING)
+    ran = bring_in(*asked, CALLBOARD_IMPORT_URL=old)
+
+    assert (ran.code, "11,000 rows: 11,000 jobs imported" in ran.err) == (0, True), ran.err
+    first = history(database)[0]
+    assert first.created_at == datetime(2024, 3, 1, 4, 30, 1, 123000, UTC)
+    with database.begin() as connection:
+        assert get_jobs(connection, [first.id])[first.id]["status"] == "succeeded", "is found by its id"
+    assert first.started_at == datetime(2024, 3, 1, 4, 30, 2, tzinfo=UTC)
+    assert (first.result, first.worker) == ({"n": 1}, 'two\nlines, "quoted"')
+    assert "0 jobs imported, 11,000 were there already" in bring_in(*asked, CALLBOARD_IMPORT_URL=old).err
+
+
+def test_rows_of_a_query_are_told_apart_by_number(bring_in: Run, old: str, database: Database) -> None:
+    query = (
+        "SELECT number, name, CASE number WHEN 3 THEN 'WHAT' ELSE state END AS state, queued, began, done, answer, note"
+    )
+    asked = ("--query", f"{query} FROM public.old_tasks ORDER BY number", *OLD_MAPPING)
+    ran = bring_in(*asked, "--dry-run", CALLBOARD_IMPORT_URL=old)
+
+    assert ran.code == 2
+    assert "Line 4: status is 'WHAT'; say what it is" in ran.err
+    assert "12,000 rows: 11,999 jobs, 0 to leave out, 1 that cannot be jobs" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("SELECT 1 FROM nowhere", 'The query cannot be run: relation "nowhere" does not exist'),
+        ("DELETE FROM public.old_tasks RETURNING *", "The query cannot be run: cannot execute DELETE in a read-only"),
+        ("SELECT 1) TO STDOUT; DROP TABLE public.old_tasks; --", "The query cannot be run"),
+        ("SELECT number FROM public.old_tasks", "There is no column 'name' for type. There are: number."),
+        ("SELECT 1 / (number - 9000) AS number, * FROM public.old_tasks", "The query cannot be run: division by zero"),
+    ],
+)
+def test_a_query_that_cannot_be_is_refused(
+    bring_in: Run, old: str, database: Database, query: str, message: str
+) -> None:
+    ran = bring_in("--query", query, *OLD_MAPPING, CALLBOARD_IMPORT_URL=old)
+
+    assert ran.code == 2
+    assert message in " ".join(ran.err.split())
+    assert history(database) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--from-url", "postgresql://me:s3cr3t@127.0.0.1:1/a"), "--from-url holds a password"),
+        (("--from-url", "host=127.0.0.1 password=s3cr3t"), "--from-url holds a password"),
+        (("--from-url", "mysql://me:s3cr3t@127.0.0.1:1/a"), "--from-url is neither the URL of a PostgreSQL"),
+        (("--from-url", "s3cr3t"), "--from-url is neither the URL of a PostgreSQL"),
+        ((), "The database of --from-url does not answer"),
+        (("tasks.csv",), "name a FILE, or a --query"),
+    ],
+)
+def test_where_a_query_runs_is_said_without_a_secret(bring_in: Run, arguments: tuple[str, ...], message: str) -> None:
+    gone = "postgresql://me:s3cr3t@127.0.0.1:1/a"
+    ran = bring_in("--query", "SELECT 1", *arguments, *OLD_MAPPING, CALLBOARD_IMPORT_URL=gone)
+
+    assert ran.code == 2
+    assert message in " ".join(ran.err.replace("│", " ").split())
+    assert "s3cr3t" not in ran.err
+
+
+def test_a_query_needs_a_place_to_run(bring_in: Run) -> None:
+    ran = bring_in("--query", "SELECT 1", *OLD_MAPPING)
+
+    assert ran.code == 2
+    assert "name a FILE, or a --query and with --from-url where it runs" in " ".join(ran.err.replace("│", " ").split())

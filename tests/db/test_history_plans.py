@@ -18,7 +18,9 @@ from db.failures import group_failures
 from db.ids import first_id
 from db.migrate import migrate
 from db.models import job_history
-from db.queries import JobFilter
+from db.pages import list_jobs
+from db.queries import JobFilter, count_matching, matching_jobs
+from db.queues import list_queues
 from db.rollups import Bucket, Dimension, count_anew, recount_next, summarise
 from db.states import Status
 from tests.support.databases import Databases, settings_of
@@ -207,6 +209,62 @@ def test_all_pieces_are_the_whole(history: Database) -> None:
             .order_by(job_history.c.id)
         )
         assert seen == list(connection.execute(statement).scalars())
+
+
+LISTS: dict[str, JobFilter] = EXPORTS | {
+    "queue": JobFilter(queue="queue-3"),
+    "queue that is not there": JobFilter(queue="nowhere"),
+    "type of an owner who has none": JobFilter(owner="owner-7", type="type-11"),
+}
+
+
+@pytest.mark.parametrize("settled", [False, True], ids=["first", "settled"])
+@pytest.mark.parametrize("narrowed", LISTS)
+def test_a_page_looks_at_so_many_jobs(history: Database, narrowed: str, settled: bool) -> None:
+    def page(connection: Connection, now: datetime) -> object:
+        before = first_id(now - timedelta(days=50))
+        return list_jobs(connection, LISTS[narrowed], limit=20, before=before, looked_at=100)
+
+    nodes = scans(plan(history, page, settled=settled), "job_history")
+    kept = [node for node in nodes if node.relation != "job_history_default"]
+    assert {node.kind for node in kept} <= {"Index Scan", "Index Only Scan"}
+    # To find where to stop in each of up to three indexes, and then that far.
+    assert rows(kept) <= 4 * 105
+    # Those of later months hold no older job.
+    month = datetime.now().astimezone() - timedelta(days=49)
+    assert max(str(node.relation) for node in kept) <= f"job_history_{month:%Y_%m}"
+
+
+def test_a_list_of_some_days_leaves_other_months_out(history: Database) -> None:
+    with history.begin() as connection:
+        now: datetime = connection.execute(select(func.now())).scalar_one()
+    month = (now.replace(day=1) - timedelta(days=40)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    wanted = JobFilter(created_after=month + timedelta(days=2), created_before=month + timedelta(days=3))
+
+    nodes = scans(plan(history, lambda c, _: list_jobs(c, wanted, limit=20)), "job_history")
+    assert {node.relation for node in nodes} == {f"job_history_{month:%Y_%m}"}
+    assert rows(nodes) <= 21
+
+
+@pytest.mark.parametrize("call", [matching_jobs, count_matching], ids=["jobs", "count"])
+def test_bulk_actions_find_their_jobs_by_an_index(history: Database, call: Callable[..., object]) -> None:
+    most = {"limit": 50} if call is matching_jobs else {"most": 50}
+    wanted = JobFilter(statuses=frozenset({Status.FAILED}))
+    nodes = scans(
+        plan(history, lambda c, now: call(c, job_history, wanted, before=first_id(now - timedelta(days=50)), **most)),
+        "job_history",
+    )
+    assert "Seq Scan" not in {node.kind for node in nodes if node.relation != "job_history_default"}
+    assert 0 < rows(nodes) <= 60
+
+
+def test_the_throughput_of_queues_reads_the_last_minute(history: Database) -> None:
+    nodes = scans(plan(history, lambda c, _: list_queues(c)), "job_history")
+    assert {node.kind for node in nodes if node.relation != "job_history_default"} <= {
+        "Bitmap Heap Scan", "Bitmap Index Scan", "Index Scan",
+    }  # fmt: skip
+    assert len({node.relation for node in nodes if (node.relation or "").startswith("job_history_2")}) <= 3
+    assert rows(nodes) <= 5
 
 
 def test_counting_an_hour_anew_reads_that_hour(history: Database) -> None:

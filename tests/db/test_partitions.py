@@ -139,7 +139,7 @@ def waits_for_partitions(database: Database) -> bool:
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = "
             "(SELECT oid FROM pg_database WHERE datname = current_database())"
         )
-        return connection.execute(statement).scalar_one() > 0
+        return bool(connection.execute(statement).scalar_one())
 
 
 def test_jobs_finish_while_partitions_are_made(database: Database, factory: Factory) -> None:

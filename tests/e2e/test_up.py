@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.stage import Stage
 from tests.e2e.system import Embedded
+from tests.e2e.test_once import ledger_jobs, runs_in
 
 #: Seconds: shutdown_grace, the interruption after it, and a busy machine.
 BOUND = 20.0
@@ -69,6 +71,19 @@ def test_children_that_die_are_replaced(up: Embedded) -> None:
     up.wait_until_ready(up.up)
     assert up.api.wait(up.api.submit("diagnostics.noop"))["status"] == "succeeded"
     assert up.api.job(running) == job
+
+
+def test_its_work_process_is_replaced_after_so_many_jobs(stage: Stage, tmp_path: Path) -> None:
+    up = stage.put_up(Embedded, worker_max_jobs="20")
+    up.start_up(threads=2)
+    ledger = tmp_path / "ledger"
+    for job_id in up.api.submit_batch(ledger_jobs(ledger, 30)):
+        assert (job := up.api.wait(job_id))["status"] == "succeeded"
+        assert job["attempt"] == 1
+    runs = runs_in(ledger)
+    assert len(runs) == 30
+    assert len({pid for _, _, pid in runs}) >= 2
+    assert "process_died" not in up.up.log()
 
 
 def child(system: Embedded, role: str) -> int:

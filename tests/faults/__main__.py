@@ -78,7 +78,7 @@ def _plan(
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="of everything drawn at random")
-    parser.add_argument("--quick", action="store_true", help="a few scenarios, less than two minutes")
+    parser.add_argument("--quick", action="store_true", help="the most common faults, some minutes")
     parser.add_argument("--long", action="store_true", help="more than 100,000 jobs")
     parser.add_argument("--only", nargs="+", metavar="TEXT", help="scenarios whose name contains one of these")
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")

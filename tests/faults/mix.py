@@ -92,6 +92,10 @@ class Mix:
         """Return a job that sits so long in one C call."""
         return self._spec(Kind.HOLD, "faults.hold", seconds=seconds)
 
+    def lasting(self, seconds: float) -> Spec:
+        """Return a job that lasts so long, and stops when told."""
+        return self._spec(Kind.LONG, "faults.slow", seconds=seconds)
+
     def of(self, kind: Kind) -> Spec:
         """Return a job of this kind."""
         uniform = self._random.uniform
@@ -103,7 +107,7 @@ class Mix:
             case Kind.ASYNC:
                 return self._spec(kind, "faults.async", seconds=uniform(0, 0.3))
             case Kind.LONG:
-                return self._spec(kind, "faults.slow", seconds=uniform(0.8, 2))
+                return self.lasting(uniform(0.8, 2))
             case Kind.HOLD:
                 return self.holding(uniform(0.5, 1.2))
             case Kind.RETRIED:

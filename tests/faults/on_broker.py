@@ -38,7 +38,7 @@ def memory_alarm(stage: Stage) -> None:
     stage.deployment.rabbitmq.unblock_publishers()
 
 
-@scenario("broker", "queues deleted", resource="broker", within=_BACK)
+@scenario("broker", "queues deleted", resource="broker", within=_BACK, quick=True)
 def delete_queues(stage: Stage) -> None:
     stage.deployment.rabbitmq.delete_queues(VHOST)
 
@@ -73,7 +73,7 @@ def suspend(stage: Stage) -> None:
     stage.deployment.rabbitmq.resume()
 
 
-@scenario("broker", "every message delivered three times", resource="messages", within=_BACK)
+@scenario("broker", "every message delivered three times", resource="messages", within=_BACK, quick=True)
 def deliver_three_times(stage: Stage) -> None:
     with triple_delivery(stage.deployment.rabbitmq, VHOST) as repeated:
         stage.pause(8)

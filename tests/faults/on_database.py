@@ -55,7 +55,7 @@ def terminate_connections(stage: Stage) -> None:
         stage.pause(1)
 
 
-@scenario("database", "read-only", resource="database", within=_BACK)
+@scenario("database", "read-only", resource="database", within=_BACK, quick=True)
 def read_only(stage: Stage) -> None:
     """As a primary that has become a standby."""
     stage.deployment.rows("ALTER SYSTEM SET default_transaction_read_only = on")

@@ -52,17 +52,16 @@ for _role in ("api", "dispatcher", "worker"):
     _way = _to_postgres(_role)
     _entry = partial(scenario, "network", resource=f"{_role} and database", within=_BACK)
     _entry(f"{_role} and database: cut", quick=_role == "worker")(partial(_cut, _way, _CUT))
-    # Workers that nobody hears of lose their lease, and do not know.
-    _entry(f"{_role} and database: half-open", fences=_role == "worker")(partial(_fall_silent, _way))
+    _entry(f"{_role} and database: half-open")(partial(_fall_silent, _way))
     _entry(f"{_role} and database: 0.05 s late, each way")(partial(_slow_down, _way, 0.05))
 
 
 @scenario(
-    "network", "worker and database: cut beyond the lease", resource="worker and database", within=_BACK, fences=True
+    "network", "worker and database: cut beyond the lease", resource="worker and database", within=_BACK, quick=True
 )
 def cut_beyond_lease(stage: Stage) -> None:
-    """Handlers that are on their way run on, as nobody can tell their workers."""
-    stage.load.submit([stage.mix.holding(LEASE + 5) for _ in range(6)])
+    """Workers stop what they run, as nobody can tell them that it runs elsewhere."""
+    stage.load.submit([stage.mix.lasting(LEASE + 5) for _ in range(6)])
     stage.pause(1)
     _cut(_to_postgres("worker"), LEASE + 3, stage)
 

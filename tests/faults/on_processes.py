@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from tests.faults.deployment import APIS, DISPATCHERS, LEASE, ROLES, WORKERS
+from tests.faults.deployment import APIS, DISPATCHERS, LEASE, ROLES, STANDSTILL, WORKERS
 from tests.faults.mix import Kind
 from tests.faults.scenario import Stage, scenario
 
@@ -62,6 +62,19 @@ def suspend_worker(stage: Stage) -> None:
     stage.deployment.signal(pid, signal.SIGSTOP)
     stage.pause(LEASE + 3)
     stage.deployment.signal(pid, signal.SIGCONT)
+
+
+@scenario("worker", "SIGSTOP for good", resource="worker", mixed=False, fences=True, quick=True)
+def freeze_worker(stage: Stage) -> None:
+    """Its supervisor ends it, and starts another one."""
+    stage.load.submit([stage.mix.holding(2) for _ in range(12)])
+    stage.pause(1)
+    process = stage.deployment.processes[stage.random.choice(WORKERS)]
+    frozen = process.children()
+    stage.deployment.signal(frozen[0], signal.SIGSTOP)
+    stage.pause(STANDSTILL + 4)
+    if process.children() == frozen:
+        raise AssertionError("A process that stands still has not been replaced.")
 
 
 @scenario("worker", "a poison job that kills whoever runs it", resource="worker", mixed=False)
@@ -133,7 +146,14 @@ def suspend_apis(stage: Stage) -> None:
         process.send(signal.SIGCONT)
 
 
-@scenario("all", "kill -9 of every process of Callboard at once", resource="everything", within=LEASE + 10, mixed=False)
+@scenario(
+    "all",
+    "kill -9 of every process of Callboard at once",
+    resource="everything",
+    within=LEASE + 10,
+    mixed=False,
+    quick=True,
+)
 def kill_everything(stage: Stage) -> None:
     for names in ROLES.values():
         for name in names:

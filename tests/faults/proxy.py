@@ -19,6 +19,7 @@ class Network:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="network")
+        self._ways: list[Way] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -34,6 +35,7 @@ class Network:
         """Open a way to a port of this machine."""
         way = Way(self, port)
         self.run(way.open())
+        self._ways.append(way)
         return way
 
     def run(self, step: Coroutine[Any, Any, None]) -> None:
@@ -41,6 +43,8 @@ class Network:
         asyncio.run_coroutine_threadsafe(step, self._loop).result()
 
     async def _end(self) -> None:
+        for way in self._ways:
+            way.close()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -58,13 +62,18 @@ class Way:
         self._cut = False
         self._silent = False
         self._heard = asyncio.Event()
+        self._server: asyncio.Server
         self.port = 0
 
     async def open(self) -> None:
         """Listen; called by the network."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
         self._heard.set()
+
+    def close(self) -> None:
+        """Listen no more; called by the network."""
+        self._server.close()
 
     def cut(self) -> None:
         """Reset all connections, and each new one, until :meth:`heal`."""

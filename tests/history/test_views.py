@@ -256,6 +256,38 @@ def test_a_view_on_rollups_reads_no_job(sample_connection: psycopg.Connection, v
     assert "Seq Scan" not in {step["Node Type"] for step in steps}
 
 
+def test_weeks_are_compared_from_the_rollups(sample_connection: psycopg.Connection) -> None:
+    steps = executed(sample_connection, "SELECT * FROM analytics.week_over_week")
+
+    assert {step["Relation Name"] for step in steps if "Relation Name" in step} == {"history_rollup"}
+    assert "Seq Scan" not in {step["Node Type"] for step in steps}
+
+
+@pytest.mark.parametrize("view", ["latency", "throughput", "success_rate"])
+def test_a_view_on_rollups_opens_no_histogram(sample_connection: psycopg.Connection, view: str) -> None:
+    row = sample_connection.execute(f"EXPLAIN (VERBOSE) SELECT * FROM analytics.{view}").fetchall()
+    plan = "\n".join(line for (line,) in row)
+
+    assert "history_rollup" in plan
+    assert "histogram_quantiles" not in plan
+
+
+@pytest.mark.parametrize("view", ["hours", "days"])
+def test_gaps_are_filled_from_the_oldest_job_alone(sample_connection: psycopg.Connection, view: str) -> None:
+    row = sample_connection.execute(f"EXPLAIN (ANALYZE, FORMAT json) SELECT * FROM analytics.{view}").fetchone()
+    assert row is not None
+    kinds: list[str] = []
+    found: list[dict[str, Any]] = [row[0][0]["Plan"]]
+    while found:
+        step = found.pop()
+        found += step.get("Plans", ())
+        if "job_history" in step.get("Relation Name", "") and step["Actual Loops"]:
+            kinds.append(step["Node Type"])
+            assert step["Actual Rows"] <= 1
+
+    assert set(kinds) <= {"Index Scan", "Index Only Scan"}
+
+
 @pytest.mark.parametrize("view", ROWS)
 def test_rows_of_some_days_are_read_from_their_months(sample_connection: psycopg.Connection, view: str) -> None:
     day = yesterday(sample_connection)

@@ -16,8 +16,14 @@ from db.models import SCHEMA, metadata
 from db.settings import Settings
 from tests.support.servers import Servers
 
-_TABLES = sql.SQL(", ").join(sql.Identifier(SCHEMA, table.name) for table in metadata.sorted_tables)
-_TRUNCATE = sql.SQL("TRUNCATE {}").format(_TABLES)
+_TABLES = [sql.Identifier(SCHEMA, table.name) for table in metadata.sorted_tables]
+_TRUNCATE = sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(_TABLES))
+_DELETE = sql.SQL("; ").join(sql.SQL("DELETE FROM {}").format(table) for table in reversed(_TABLES))
+_SIZE = sql.SQL(
+    "SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relnamespace = {}::regnamespace AND relkind = 'r'"
+).format(SCHEMA)
+# Truncating makes a new file for each of two hundred tables and indexes, and costs more than most tests do.
+_WORTH_TRUNCATING = 2 * 2**20
 
 
 class Databases:
@@ -28,6 +34,7 @@ class Databases:
         self._stack = ExitStack()
         self._urls: dict[str, str] = {}
         self._templates: dict[str, str] = {}
+        self._emptying: dict[str, psycopg.Connection] = {}
 
     def emptied(self, kind: str) -> str:
         """Return the URL of this process's database on that server, migrated and without a row."""
@@ -36,10 +43,21 @@ class Databases:
             url = self._stack.enter_context(new_database(self._servers.url(kind)))
             migrate(settings_of(url))
             self._urls[kind] = url
-        # A test that left a connection with locks behind must fail the next one, not hang it.
-        with psycopg.connect(url, autocommit=True, options="-c lock_timeout=10s") as connection:
-            connection.execute(_TRUNCATE)
+        try:
+            self._empty(url)
+        except psycopg.OperationalError:  # the test before has ended all connections
+            self._emptying.pop(url).close()
+            self._empty(url)
         return url
+
+    def _empty(self, url: str) -> None:
+        # One connection for all tests, as a new one knows nothing about the tables and takes longer than the rest.
+        if url not in self._emptying:
+            # A test that left a connection with locks behind must fail the next one, not hang it.
+            self._emptying[url] = psycopg.connect(url, autocommit=True, options="-c lock_timeout=10s")
+        connection = self._emptying[url]
+        size = connection.execute(_SIZE).fetchone()
+        connection.execute(_TRUNCATE if size is not None and size[0] > _WORTH_TRUNCATING else _DELETE)
 
     @contextmanager
     def fresh(self, kind: str) -> Iterator[str]:
@@ -60,6 +78,8 @@ class Databases:
 
     def close(self) -> None:
         """Drop the databases and leave the servers."""
+        for connection in self._emptying.values():
+            connection.close()
         self._stack.close()
         self._servers.close()
 

@@ -40,10 +40,11 @@ class Bench:
         self.factory = factory
         self.storage = storage
         self.running = RunningAttempts()
+        self.lease_over = False
         self.worker_id = factory.worker("bench")
         registry = load_job_types(settings.job_modules, diagnostics=True)
         self._progress = ProgressWriter(database, interval=0.05)
-        self._watch = Watch(self.running, database, check_interval=0.1)
+        self._watch = Watch(self.running, database, check_interval=0.1, lease_over=lambda: self.lease_over)
         self._runner = Runner(
             settings, registry, database, storage, self.running, self._progress, lambda: (self.worker_id, "bench")
         )
@@ -61,8 +62,13 @@ class Bench:
         return self.factory.submit(type=job_type, queue="isolated", payload=orjson.dumps(payload), **options)
 
     def start(self, job_id: UUID, attempt: int = 1) -> Future[None]:
-        """Run an attempt in a thread."""
-        return self._threads.submit(self._runner.run, job_id, attempt)
+        """Run an attempt in a thread, until it is recorded."""
+
+        def run() -> None:
+            self._runner.run(job_id, attempt)
+            eventually(lambda: (job_id, attempt) not in self.running.held())
+
+        return self._threads.submit(run)
 
     def run(self, job_type: str, payload: Any, **options: Any) -> RowMapping:
         """Submit a job, run its first attempt, and return its row."""

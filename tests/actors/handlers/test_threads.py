@@ -43,6 +43,20 @@ def test_a_hanging_handler_is_given_up(bench: Bench, tmp_path: Path) -> None:
     assert bench.row(released)["status"] == "queued"
 
 
+def test_handlers_stop_when_the_lease_is_over(bench: Bench, tmp_path: Path) -> None:
+    """The database may say nothing about it. Who still has the attempt hands it back."""
+    job_id = bench.submit("thread.checkpoint", str(tmp_path / "works"))
+    ended = bench.start(job_id)
+    eventually((tmp_path / "works").exists)
+    bench.lease_over = True
+    try:
+        ended.result(60)
+    finally:
+        bench.lease_over = False
+    eventually(lambda: bench.row(job_id)["status"] == "queued")
+    assert [attempt["outcome"] for attempt in bench.record(job_id).attempts] == ["released"]
+
+
 def test_a_handler_that_saw_the_flag_cleans_up_undisturbed(bench: Bench, tmp_path: Path) -> None:
     job_id = bench.submit("thread.checkpoint", str(tmp_path / "works"))
     ended = bench.start(job_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from callboard import Run, job
+from callboard import JobInterrupted, Run, job
 
 _leaked: Final[list[bytes]] = []
 
@@ -21,8 +22,16 @@ class Gate(BaseModel):
     """Where a file appears when the job may end; it is gone when the handler has returned."""
 
 
+class Traced(BaseModel):
+    path: Path
+
+
 class Leak(BaseModel):
     bytes: int
+
+
+class Until(BaseModel):
+    attempt: int
 
 
 class Victim(BaseModel):
@@ -45,10 +54,47 @@ def reported(payload: Gate) -> str:
     return "kept"
 
 
+@job("e2e.traced", queue="e2e")
+def traced(payload: Traced, run: Run) -> int:
+    """In the first attempt: go on until told to stop, and leave a file then."""
+    try:
+        while run.attempt == 1:
+            run.check()
+            time.sleep(0.02)
+    except JobInterrupted:
+        payload.path.touch()
+        raise
+    return run.attempt
+
+
 @job("e2e.leak", queue="e2e")
 def leak(payload: Leak) -> int:
     """Keep memory for as long as the process lives; return its id."""
     _leaked.append(b"x" * payload.bytes)
+    return os.getpid()
+
+
+@job("e2e.hold_lock", queue="e2e")
+def hold_lock(payload: Until, run: Run) -> int:
+    """Sit in a C call that does not give up Python's lock; return the process's id from that attempt on."""
+    if run.attempt < payload.attempt:
+        ctypes.PyDLL(None).sleep(60)
+    return os.getpid()
+
+
+@job("e2e.hang_isolated", queue="e2e", isolation="process")
+def hang_isolated(payload: Traced) -> None:
+    """Start a child, leave a file with both process ids, and sit in a C call that does not give up Python's lock."""
+    child = subprocess.Popen(["sleep", "60"])
+    payload.path.with_suffix(".new").write_text(f"{os.getpid()} {child.pid}")
+    payload.path.with_suffix(".new").rename(payload.path)
+    ctypes.PyDLL(None).sleep(60)
+
+
+@job("e2e.leave_thread", queue="e2e")
+def leave_thread(_payload: dict[str, str]) -> int:
+    """Leave a thread that never ends, and that the interpreter waits for at its end; return the process's id."""
+    threading.Thread(target=threading.Event().wait, daemon=False).start()
     return os.getpid()
 
 

@@ -112,3 +112,9 @@ def add(first: int, second: int = 0) -> int:
 
 
 adopt(add)
+
+
+@job("e2e.send", queue=QUEUE)
+def send(_payload: dict[str, str]) -> None:
+    """Enqueue as one does with Dramatiq alone."""
+    add.send(1)

@@ -1,0 +1,118 @@
+"""From a client's submission over HTTP to the first line of the handler: on an idle system, and at half load."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import psycopg
+from pydantic import SecretStr
+
+from bench.api import load_generator, post_text, send, serving_api
+from bench.effort import Effort
+from bench.http_load import NOW, Load
+from bench.jobs import CLOCK, LAG
+from bench.processes import BenchFailed, Child, stopping
+from bench.results import Figure, Part
+from bench.services import Services
+from db.settings import Settings
+from tests.services.rabbitmq import fresh_vhost
+
+THREADS = 8
+IDLE_RABBITMQ = "idle, on RabbitMQ"
+IDLE_EMBEDDED = "idle, embedded"
+HALF_RABBITMQ = "at half load, on RabbitMQ"
+HALF_EMBEDDED = "at half load, embedded"
+QUANTILES = (50, 95, 99)
+
+_PAUSE = (0.02, 0.08)
+_WARM_UP = 20
+_TIMEOUT = 60.0
+_CONNECTIONS = 32
+_SUBMISSION = f'{{"type":"{LAG}","payload":{NOW}}}'
+
+
+def measure_latency(services: Services, effort: Effort) -> Part:
+    part = Part(effort.rounds)
+    for idle, half, embedded in ((IDLE_RABBITMQ, HALF_RABBITMQ, False), (IDLE_EMBEDDED, HALF_EMBEDDED, True)):
+        with _system(services, embedded=embedded) as (port, settings, generator):
+            _keep(part, idle, [_idle(port, effort.latencies) for _ in range(effort.rounds)])
+            most = _capacity(settings, port, generator, effort.load_seconds)
+            part.figures[f"submitted and done at full load, {half.rpartition(', ')[2]}"] = Figure([most], "jobs/s")
+            _keep(part, half, [_at(most / 2, settings, port, generator, effort) for _ in range(effort.rounds)])
+    return part
+
+
+def _keep(part: Part, name: str, rounds: Sequence[Sequence[float]]) -> None:
+    for quantile in QUANTILES:
+        values = [sorted(each)[min(len(each) - 1, len(each) * quantile // 100)] for each in rounds]
+        part.figures[f"{name}, p{quantile}"] = Figure(values, "ms")
+
+
+def _idle(port: int, jobs: int) -> list[float]:
+    """Return the milliseconds from before each request was sent to when its handler ran."""
+    latencies = []
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=_TIMEOUT) as client:
+        for _ in range(_WARM_UP):
+            _submit_one(client)
+        for _ in range(jobs):
+            time.sleep(random.uniform(*_PAUSE))
+            latencies.append(_submit_one(client))
+    return latencies
+
+
+def _submit_one(client: httpx.Client) -> float:
+    sent_at = time.time()
+    job = client.post("/v1/jobs", json={"type": CLOCK, "payload": None}).raise_for_status().json()
+    while not job["done"]:
+        if time.time() > sent_at + _TIMEOUT:
+            raise BenchFailed(f"a job was not done within {_TIMEOUT:g} s: {job}")
+        job = client.get(f"/v1/jobs/{job['id']}", params={"wait": 20}).raise_for_status().json()
+    return float((job["result"] - sent_at) * 1000)
+
+
+def _capacity(settings: Settings, port: int, generator: Child, seconds: float) -> float:
+    """Return how many jobs a second the whole way takes: as many as can be submitted, until all are done."""
+    began = time.monotonic()
+    send(generator, Load(port, _CONNECTIONS, seconds, [post_text("/v1/jobs", _SUBMISSION)]))
+    return len(_lags(settings)) / (time.monotonic() - began)
+
+
+def _at(rate: float, settings: Settings, port: int, generator: Child, effort: Effort) -> list[float]:
+    """Return the milliseconds from when each request was to be sent to when its handler ran, at so many a second."""
+    request = post_text("/v1/jobs", _SUBMISSION)
+    send(generator, Load(port, _CONNECTIONS, effort.load_seconds, [request], rate=rate))
+    return _lags(settings)
+
+
+def _lags(settings: Settings) -> list[float]:
+    """Wait until no job is left; return the results of those that were made since the last call."""
+    give_up_at = time.monotonic() + _TIMEOUT
+    with psycopg.connect(settings.require_database_url(), autocommit=True) as connection:
+        while connection.execute("SELECT EXISTS (SELECT FROM callboard.jobs)").fetchone() == (True,):
+            if time.monotonic() > give_up_at:
+                raise BenchFailed(f"jobs were not done after {_TIMEOUT:.0f} s")
+            time.sleep(0.02)
+        found = connection.execute(
+            "UPDATE callboard.job_history SET erased_at = now() WHERE type = %s AND erased_at IS NULL "
+            "RETURNING result::float8",
+            [LAG],
+        ).fetchall()
+    return [float(each) for (each,) in found]
+
+
+@contextmanager
+def _system(services: Services, *, embedded: bool) -> Iterator[tuple[int, Settings, Child]]:
+    settings = services.new_database()
+    with ExitStack() as stack:
+        options = {"threads": THREADS}
+        roles = [("work", options)] if embedded else [("dispatcher", {}), ("worker", options)]
+        if not embedded:
+            url = stack.enter_context(fresh_vhost(services.rabbitmq))
+            settings = settings.model_copy(update={"amqp_url": SecretStr(url)})
+        port, _ = stack.enter_context(serving_api(services, settings, roles))
+        (generator,) = stack.enter_context(stopping([load_generator(services)]))
+        yield port, settings, generator
