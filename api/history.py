@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -28,6 +29,8 @@ _MINUTES_REACH: Final = timedelta(days=1, hours=1)
 _OWNERS_MINUTES_REACH: Final = timedelta(hours=1)
 _MOST_PERIODS: Final = 2000
 _MOST_ITEMS: Final = 50_000
+#: Where one period ends the next begins, and the same are asked for again and again.
+_bound: Final = lru_cache(_MOST_PERIODS)(rfc3339)
 
 
 Period = tuple[datetime, datetime]
@@ -158,8 +161,8 @@ def _summary(row: RowMapping, length: timedelta, group_by: GroupBy | None) -> di
     starts_at, succeeded, failed = row["starts_at"], row["succeeded"], row["failed"]
     decided = succeeded + failed
     return {
-        "start": rfc3339(starts_at),
-        "end": rfc3339(starts_at + length),
+        "start": _bound(starts_at),
+        "end": _bound(starts_at + length),
         "group": None if group_by is None else row["value"],
         "jobs": row["jobs"],
         "succeeded": succeeded,

@@ -218,8 +218,8 @@ def failures(database: Database) -> None:
 
 
 def views(settings: Settings) -> None:
-    """Every column of every row, as OFFSET keeps PostgreSQL from leaving any out."""
-    question = sql.SQL("SELECT count(*) FROM (SELECT * FROM {} WHERE {} >= now() - {}::interval OFFSET 0) AS rows")
+    """Every column of every row: counting whole rows keeps PostgreSQL from leaving any out."""
+    question = sql.SQL("SELECT count(rows) FROM (SELECT * FROM {} WHERE {} >= now() - {}::interval OFFSET 0) AS rows")
     with psycopg.connect(settings.require_database_url(), autocommit=True) as connection:
         for (view, column), days in product(VIEWS.items(), (1, 7)):
             interval = sql.Literal(f"{days} days")

@@ -59,8 +59,8 @@ PEERS: Final = (
         2,
         "FROM taskiq_results WHERE result IS NOT NULL",
         "taskiq-aio-pika on RabbitMQ, results in PostgreSQL by taskiq-postgres (asyncpg); two processes, uvloop, 100 "
-        "asynchronous tasks at a time, prefetch 200; acknowledged when the result is saved; quorum or classic queue "
-        "as it declares it",
+        "asynchronous tasks at a time, prefetch 200; persistent messages, classic queue; acknowledged when the result "
+        "is saved",
         "the result row is a pickle without name, arguments or times; nothing is recorded before the end",
     ),
     Peer(

@@ -5,12 +5,15 @@ from __future__ import annotations
 from taskiq.cli.common_args import LogLevel
 from taskiq.cli.worker.args import WorkerArgs
 from taskiq.cli.worker.run import run_worker
-from taskiq_aio_pika import AioPikaBroker
+from taskiq_aio_pika import AioPikaBroker, Queue, QueueType
 from taskiq_pg.asyncpg import AsyncpgResultBackend
 
 from bench.peers.command import AMQP_URL, DATABASE_URL, PROCESSES, run
 
-broker = AioPikaBroker(AMQP_URL, qos=200).with_result_backend(AsyncpgResultBackend(DATABASE_URL))
+# A classic queue, as all others have; its default is a quorum queue.
+broker = AioPikaBroker(AMQP_URL, qos=200, task_queues=[Queue(type=QueueType.CLASSIC)]).with_result_backend(
+    AsyncpgResultBackend(DATABASE_URL)
+)
 
 
 @broker.task(task_name="noop")

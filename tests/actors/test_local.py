@@ -13,6 +13,7 @@ from dataclasses import replace
 import dramatiq
 import pytest
 
+from actors.broker import JobMessage
 from actors.local import LocalBroker, LocalTransport
 from tests.actors.conftest import JOB_TYPE, Handler, dispatches
 
@@ -98,3 +99,5 @@ def test_failed_actors_leave_nothing_in_memory(
     gc.collect()
     assert len(kept) == 50
     assert all(reference() is None for reference in kept)
+    # A thread may still hold the last message that it had.
+    assert sum(isinstance(each, JobMessage) for each in gc.get_objects()) < 25
