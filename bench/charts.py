@@ -51,7 +51,7 @@ def draw(series: dict[str, Any], path: Path) -> None:
     axes.set_ylabel(series["unit"])
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(series["lines"]))
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
 

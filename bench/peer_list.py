@@ -81,8 +81,9 @@ PEERS: Final = (
         "FROM pgqueuer_log WHERE status = 'successful'",
         "jobs in PostgreSQL (asyncpg, uvloop), batch enqueue, its autovacuum settings; two processes, batches of 100; "
         "its default durability",
-        "no broker; a finished job leaves a log line (id, time, status), without payload or result; ends are written "
-        "in batches up to 0.1 s later",
+        "no broker; a finished job leaves a log line (id, time, status) without payload or result; ends are written in "
+        "batches up to 0.1 s later, and what a crash finds unwritten runs again; a handler runs in the event loop that "
+        "fetches, so one that blocks holds up all",
     ),
     Peer(
         "Chancy",
@@ -92,7 +93,7 @@ PEERS: Final = (
         "FROM chancy_jobs WHERE state = 'succeeded'",
         "jobs in PostgreSQL (psycopg 3), push_many; two processes, 100 asynchronous tasks at a time in each, eager "
         "polling",
-        "no broker; ends are written in batches once a second, until then a crash runs them again; finished jobs are "
-        "pruned after a while",
+        "no broker; ends are written in batches once a second, and what a crash finds unwritten runs again (its rate "
+        "here is coarse for that); a handler runs in the event loop that fetches; finished jobs are pruned in time",
     ),
 )  # fmt: skip

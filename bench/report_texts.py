@@ -39,7 +39,8 @@ durable. The first tenth is left out on both sides. CPU time and memory are of a
     "peers": """\
 Each drains the same number of jobs that do nothing, submitted before its worker starts, and is done when PostgreSQL has
 committed the last result: the time of every row is its commit's, and the rows are counted. The first tenth, with the
-start of the processes, is left out. Each is set up as its documentation advises for many short jobs; one
+start of the processes, is left out. Callboard, Dramatiq and Celery run `def` jobs, the
+others `async def` jobs on the event loop. Each is set up as its documentation advises for many short jobs; one
 PostgreSQL and one RabbitMQ serve all, with the settings below and every commit on disk.""",
     "http": """\
 64 connections with one request under way on each (4 for the submissions of 1,000 jobs), one api process, against a
