@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev lock demo up test lint openapi faults bench bench-guard bench-history clean
+.PHONY: help install install-dev lock demo up test test-faults lint openapi faults bench bench-guard bench-history clean
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -38,9 +38,13 @@ demo: install ## run a real job from an upload to its history row, on the embedd
 up: install ## run the system on http://127.0.0.1:8000 until Ctrl-C
 	$(BIN)/callboard up
 
-test: install-dev ## run every test; installs and starts privately what they need
+test: install-dev ## run the tests; installs and starts privately what they need
 	tests/services/install.sh
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not faults"
+
+test-faults: install-dev ## run the tests in which processes, servers and connections die, hang or are flooded
+	tests/services/install.sh
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m faults
 
 lint: install-dev ## check style, types, layers and migrations
 	$(BIN)/ruff check

@@ -50,6 +50,7 @@ def test_message_is_persistent_and_has_the_jobs_priority(
     assert (properties.delivery_mode, properties.priority) == (2, 8)
 
 
+@pytest.mark.faults
 def test_messages_outlive_a_killed_broker(
     transport: RabbitmqTransport, rabbitmq_server: RabbitmqServer, queue: str
 ) -> None:
@@ -129,6 +130,7 @@ def test_queue_declared_otherwise_is_left_out_until_it_is_deleted(
     assert transport.depths([queue, other]) == {queue: 0, other: 0}
 
 
+@pytest.mark.faults
 def test_broker_away_is_an_error_within_bounds_and_over_when_it_is_back(
     transport: RabbitmqTransport, rabbitmq_server: RabbitmqServer, queue: str
 ) -> None:

@@ -18,7 +18,7 @@ from actors.rabbitmq import RabbitmqBroker
 from tests.actors.conftest import Handler, amqp_channel, depth_of, dispatches, eventually, take
 from tests.services.rabbitmq import RabbitmqServer
 
-pytestmark = pytest.mark.xdist_group("rabbitmq")
+pytestmark = [pytest.mark.xdist_group("rabbitmq"), pytest.mark.faults]
 
 StartWorker = Callable[..., dramatiq.Worker]
 

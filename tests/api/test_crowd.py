@@ -19,6 +19,8 @@ from db.states import Status
 from tests.support.api_process import ApiProcess, api_process, many_files
 from tests.support.factory import OUTCOMES, Factory
 
+pytestmark = pytest.mark.faults
+
 CROWD = 2000
 FEW = 20
 FOLLOWED = 20

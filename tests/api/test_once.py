@@ -29,6 +29,8 @@ from tests.support.servers import ALL
 from tests.support.serving import Served
 from tests.support.threads import together
 
+pytestmark = pytest.mark.faults
+
 JOB = {"type": "diagnostics.echo", "payload": {"value": 1}}
 AT_ONCE = 200
 

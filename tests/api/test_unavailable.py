@@ -26,6 +26,8 @@ from tests.support.databases import Databases, settings_of
 from tests.support.servers import ALL
 from tests.support.serving import Served
 
+pytestmark = pytest.mark.faults
+
 AsProblem = Callable[[httpx.Response, int, str], dict[str, Any]]
 Serve = Callable[..., Served]
 
@@ -256,5 +258,6 @@ def test_with_its_database_the_server_is_ready(client: httpx.Client) -> None:
 
 
 def test_a_server_that_stops_is_not_ready(api: Served, as_problem: AsProblem) -> None:
+    assert api.client.get("/readyz").is_success  # it has started
     api.app.state.services.waits._stopped = True
     as_problem(api.client.get("/readyz"), 503, "unavailable")

@@ -18,6 +18,8 @@ from db.hot import HotStatement, execute_together
 from tests.support.databases import Databases, settings_of
 from tests.support.servers import ALL
 
+pytestmark = pytest.mark.faults
+
 _WRITE = text("CREATE TEMPORARY TABLE written (id int) ON COMMIT DROP")
 
 

@@ -13,6 +13,8 @@ import pytest
 from db.settings import Settings
 from tests.e2e.system import Distributed, wait_for
 
+pytestmark = pytest.mark.faults
+
 #: A machine that runs many tests at once may be late, but never early: the best of so many tries counts.
 TRIES = 4
 RUNNING_STOPS_WITHIN = timedelta(seconds=1)

@@ -9,6 +9,8 @@ from actors.amqp import amqp_name
 from tests.e2e.system import Distributed
 from tests.services.rabbitmq import RabbitmqServer
 
+pytestmark = pytest.mark.faults
+
 ALL_DISPATCHED = "SELECT 1 WHERE NOT EXISTS (SELECT FROM jobs WHERE dispatched_at IS NULL)"
 
 

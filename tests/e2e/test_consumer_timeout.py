@@ -10,6 +10,8 @@ import pytest
 from tests.e2e.system import Distributed
 from tests.services.rabbitmq import RabbitmqServer
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture
 def impatient(rabbitmq_server: RabbitmqServer) -> Iterator[None]:

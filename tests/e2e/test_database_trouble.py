@@ -21,6 +21,8 @@ from tests.e2e.system import Distributed, wait_for
 from tests.faults.proxy import Network
 from tests.services.rabbitmq import RabbitmqServer, fresh_vhost
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture
 def postgres_server() -> Iterator[EmbeddedPostgres]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.system import Distributed, System, wait_for
+
+pytestmark = pytest.mark.faults
 
 
 def test_a_process_that_hangs_is_killed(system: System, tmp_path: Path) -> None:

@@ -9,11 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
+import pytest
+
 from actors.amqp import Rabbitmq
 from actors.publisher import RabbitmqTransport
 from actors.transport import Dispatch
 from tests.e2e.client import Job
 from tests.e2e.system import Distributed
+
+pytestmark = pytest.mark.faults
 
 QUEUE = "e2e"
 

@@ -17,6 +17,8 @@ from tests.services.rabbitmq import RabbitmqServer, fresh_vhost
 from tests.support.databases import Databases
 from tests.support.servers import ALL
 
+pytestmark = pytest.mark.faults
+
 
 @dataclass
 class Pooled:

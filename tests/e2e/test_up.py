@@ -13,6 +13,8 @@ from tests.e2e.stage import Stage
 from tests.e2e.system import Embedded
 from tests.e2e.test_once import ledger_jobs, runs_in
 
+pytestmark = pytest.mark.faults
+
 #: Seconds: shutdown_grace, the interruption after it, and a busy machine.
 BOUND = 20.0
 

@@ -18,6 +18,8 @@ from tests.e2e.system import Distributed
 from tests.e2e.test_once import ledger_jobs, runs_in
 from tests.support.ports import free_port
 
+pytestmark = pytest.mark.faults
+
 #: Seconds that nothing here takes, unless it waits for ever.
 LONG = 60.0
 #: Seconds that a process may stand still; on a busy machine it has not waited so long for its turn.

@@ -7,11 +7,15 @@ import signal
 import time
 from datetime import timedelta
 
+import pytest
+
 from tests.e2e.stage import Stage
 from tests.e2e.system import SETTINGS, Distributed, Embedded
 from tests.services.rabbitmq import RabbitmqServer, fresh_vhost
 from tests.support.databases import Databases
 from tests.support.servers import ALL
+
+pytestmark = pytest.mark.faults
 
 LEASE_TTL = float(SETTINGS["lease_ttl"])
 

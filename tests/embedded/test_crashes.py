@@ -19,6 +19,8 @@ from callboard.embedded.postgres import EmbeddedPostgres
 from callboard.embedded.process import data_directory_argument
 from tests.embedded.supervisor import await_supervisor, server_processes, supervisor_process
 
+pytestmark = pytest.mark.faults
+
 MakeServer = Callable[..., EmbeddedPostgres]
 
 
