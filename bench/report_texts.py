@@ -13,6 +13,8 @@ lowest and the highest in brackets. A ratio compares within a round, so it holds
 measured anew with `python -m bench --only PART`; what it finds replaces that part below.
 
 ## Goals
+
+Why some are missed, and what was tried: [0011](../docs/decisions/0011-what-limits-the-rate.md).
 """
 
 TITLES: Final = {
