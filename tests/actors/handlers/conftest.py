@@ -61,6 +61,10 @@ class Bench:
     def submit(self, job_type: str, payload: Any, **options: Any) -> UUID:
         return self.factory.submit(type=job_type, queue="isolated", payload=orjson.dumps(payload), **options)
 
+    def run_only(self, job_id: UUID, attempt: int = 1) -> Future[None]:
+        """Run an attempt in a thread, which does not wait for its record."""
+        return self._threads.submit(self._runner.run, job_id, attempt)
+
     def start(self, job_id: UUID, attempt: int = 1) -> Future[None]:
         """Run an attempt in a thread, until it is recorded."""
 

@@ -6,7 +6,10 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy import select
+
 from actors.interrupts import Interruption
+from db.models import jobs
 from tests.actors.handlers.conftest import Bench, eventually
 
 # Promised are five seconds; a machine that runs many tests at once is not in order.
@@ -41,6 +44,24 @@ def test_a_hanging_handler_is_given_up(bench: Bench, tmp_path: Path) -> None:
         end.result(60)
     assert [bench.row(job_id) for job_id in (cancelled, late)] == rows
     assert bench.row(released)["status"] == "queued"
+
+
+def test_a_thread_does_not_wait_for_the_record(bench: Bench, tmp_path: Path) -> None:
+    """It takes the next job meanwhile. The attempt is held, and so in the worker's care, until it is recorded."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    job_id = bench.submit("thread.hang", str(pipe))
+    ended = bench.run_only(job_id)
+    eventually(lambda: len(bench.running.handlers()) == 1)
+    with bench.database.begin() as connection:
+        connection.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
+        os.close(os.open(pipe, os.O_WRONLY))
+        ended.result(60)
+        assert bench.running.held() == [(job_id, 1)]
+        assert bench.row(job_id)["status"] == "running"
+
+    assert bench.wait_until_done(job_id)["status"] == "succeeded"
+    assert bench.running.wait_until_none(30)
 
 
 def test_handlers_stop_when_the_lease_is_over(bench: Bench, tmp_path: Path) -> None:
