@@ -74,7 +74,6 @@ class Dispatcher:
 
     def _step(self) -> float | None:
         now = time.monotonic()
-        heard, self._heard = self._heard, False
         if now >= self._next_due:
             self._promote()
         try:
@@ -86,7 +85,7 @@ class Dispatcher:
             return self._broker_away(error)
         self._broker_failures = 0
         self._last_round = time.monotonic()
-        if heard:
+        if self._heard:
             # After the dispatch, which must not wait for it: what became known may be due before what was known.
             self._look_ahead()
         if backlog is not None:
@@ -99,6 +98,8 @@ class Dispatcher:
         self._look_ahead()
 
     def _look_ahead(self) -> None:
+        self._heard = False
+        self._next_due = 0.0  # where this fails: the next step looks again
         with self._database.begin() as connection:
             until_due = seconds_until_due(connection)
         longest = self._settings.dispatch_poll_interval

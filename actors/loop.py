@@ -12,6 +12,7 @@ from db.errors import Unavailable
 
 _log = structlog.get_logger(__name__)
 
+_SHORTEST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 
 
@@ -34,7 +35,8 @@ class Loop:
         """
         Args:
             jitter: share of the interval by which calls vary, so that many processes do not call at once.
-            longest_pause: seconds to which the pauses grow while calls fail; never shorter than the interval.
+            longest_pause: seconds to which the pauses grow while calls fail, or the interval where that is longer.
+                They begin far shorter: what a wake-up asked for is still to be done.
         """
         self._name = name
         self._duty = duty
@@ -83,6 +85,6 @@ class Loop:
             if pause is None:
                 pause = self._interval * (1 + self._jitter * random.uniform(-1, 1))
             if failures:
-                pause = max(pause, min(self._longest_pause, 0.1 * 2 ** min(failures, 10)))
+                pause = min(max(self._longest_pause, self._interval), _SHORTEST_PAUSE * 2 ** min(failures - 1, 20))
             if not self._stopping:
                 self._wakeup.wait(pause)
