@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 from sqlalchemy import Connection
@@ -17,6 +17,7 @@ from actors.transport import Dispatch, Transport, TransportError
 from actors.windows import Windows
 from db.dispatch import QueueLimits, next_jobs, queues_in_flight, seconds_until_due, take_queues
 from db.engine import Database
+from db.hot import HotRow
 from db.rate_limits import take_tokens
 from db.settings import Settings
 from db.transitions import Claim, mark_dispatched, promote, undispatch
@@ -24,6 +25,8 @@ from db.transitions import Claim, mark_dispatched, promote, undispatch
 _log = structlog.get_logger(__name__)
 
 _PROMOTE_AT_ONCE = 1000
+# So many jobs of a queue are looked up together with the queues that have any.
+_HEADS = 50
 _READY_FOR = 30.0
 _BROKER_PAUSES = (0.5, 1.0, 2.0, 5.0)
 
@@ -45,6 +48,9 @@ class Dispatcher:
         self._last_round = -math.inf
         self._lost_all = owns_transport
         self._windows = Windows()
+        self._crowded = True
+        # Messages that may wait in each queue of the broker, as far as this dispatcher knows.
+        self._at_most: dict[str, int] = {}
         self._loop = Loop("dispatcher", self._step, interval=settings.dispatch_poll_interval)
         self._listener = Listener(settings, self._hear)
 
@@ -81,6 +87,7 @@ class Dispatcher:
                 self._reconcile()
                 self._next_reconcile = now + self._settings.reconcile_after / 3
             backlog = self._dispatch()
+            self._crowded = backlog is not None
         except TransportError as error:
             return self._broker_away(error)
         self._broker_failures = 0
@@ -93,46 +100,74 @@ class Dispatcher:
         return max(0.0, min(self._next_due - time.monotonic(), self._settings.dispatch_poll_interval))
 
     def _promote(self) -> None:
-        with self._database.begin() as connection:
+        with self._database.autocommit() as connection:
             promote(connection, limit=_PROMOTE_AT_ONCE)
         self._look_ahead()
 
     def _look_ahead(self) -> None:
         self._heard = False
         self._next_due = 0.0  # where this fails: the next step looks again
-        with self._database.begin() as connection:
+        with self._database.autocommit() as connection:
             until_due = seconds_until_due(connection)
         longest = self._settings.dispatch_poll_interval
         self._next_due = time.monotonic() + (longest if until_due is None else min(until_due, longest))
 
     def _dispatch(self) -> float | None:
         """Publish what fits into the windows; return when to go on if jobs are left that did not fit, else None."""
-        # Not durable: a mark that a crash of PostgreSQL undoes repeats a message. Waiting for the disk, with the marked
-        # rows locked, would hold up the claims of these very messages.
         begun = time.monotonic()
-        with self._database.begin(durable=False) as connection:
-            limits = take_queues(connection, default_window=self._settings.dispatch_window)
+        with self._database.begin() as connection:
+            taken = take_queues(
+                connection,
+                default_window=self._settings.dispatch_window,
+                heads=0 if self._crowded else _HEADS,
+            )
+            limits = taken.limits
             if not limits:
                 return None
+            if not self._crowded and self._all_fit(limits, Counter(row["queue"] for row in taken.heads)):
+                waiting = _dispatches(taken.heads)
+                if len(self._publish(connection, waiting)) == len(waiting):
+                    DISPATCH_ROUND.observe(time.monotonic() - begun)
+                    return None
+                self._at_most.clear()
+                return 0.0
             depths = self._transport.depths(sorted(limits))
+            self._at_most |= depths
             # Nothing goes to a queue that the broker refuses: it is left out of the depths.
             rooms = {queue: room for queue, depth in depths.items() if (room := limits[queue].room(depth)) > 0}
             if not rooms:
                 return self._windows.pause(begun, limits, depths, {}) if depths else None
-            waiting = [
-                Dispatch(row.id, row.attempt, row.type, row.queue, row.priority) for row in next_jobs(connection, rooms)
-            ]
-            due = _within_rates(connection, limits, waiting)
-            confirmed = self._transport.publish(due)
-            published = Counter(each.queue for each in confirmed)
-            for queue, count in published.items():
-                PUBLISHED.labels(queue).inc(count)
-            if confirmed:
-                mark_dispatched(connection, [Claim(each.job_id, each.attempt) for each in confirmed])
+            waiting = _dispatches(next_jobs(connection, rooms))
+            confirmed = self._publish(connection, _within_rates(connection, limits, waiting))
         DISPATCH_ROUND.observe(time.monotonic() - begun)
         if len(confirmed) == len(waiting) and len(rooms) == len(depths) and not _filled(waiting, rooms):
             return None
-        return self._windows.pause(begun, limits, depths, published)
+        return self._windows.pause(begun, limits, depths, Counter(each.queue for each in confirmed))
+
+    def _all_fit(self, limits: Mapping[str, QueueLimits], heads: Mapping[str, int]) -> bool:
+        """Whether the first jobs of these queues are all that wait, and have room however few have left the broker.
+
+        That spares an idle system the question to the broker. Other dispatchers may have published, too: a queue then
+        has a window for each dispatcher, at most, before one asks.
+        """
+        return all(
+            heads[queue] < _HEADS
+            and limit.rate is None
+            and queue in self._at_most
+            and heads[queue] <= limit.room(self._at_most[queue])
+            for queue, limit in limits.items()
+        )
+
+    def _publish(self, connection: Connection, due: Sequence[Dispatch]) -> Sequence[Dispatch]:
+        """Publish jobs, and commit that those which are returned have arrived."""
+        confirmed = self._transport.publish(due)
+        published = Counter(each.queue for each in confirmed)
+        for queue, count in published.items():
+            PUBLISHED.labels(queue).inc(count)
+            self._at_most[queue] += count
+        if confirmed:
+            mark_dispatched(connection, [Claim(each.job_id, each.attempt) for each in confirmed], commit=True)
+        return confirmed
 
     def _reconcile(self) -> None:
         """Take back what was published but is in the broker no more, and nobody has claimed."""
@@ -153,9 +188,14 @@ class Dispatcher:
     def _broker_away(self, error: TransportError) -> float:
         pause = _BROKER_PAUSES[min(self._broker_failures, len(_BROKER_PAUSES) - 1)]
         self._broker_failures += 1
+        self._at_most.clear()
         BROKER_FAILURES.inc()
         _log.warning("broker_away", reason=str(error), retry_in=pause)
         return pause
+
+
+def _dispatches(rows: Iterable[HotRow]) -> list[Dispatch]:
+    return [Dispatch(row["id"], row["attempt"], row["type"], row["queue"], row["priority"]) for row in rows]
 
 
 def _within_rates(

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from db.batching import Batcher
-from db.dispatch import notify_dispatcher
 from db.engine import Database
 from db.errors import Unavailable
 from db.progress import ProgressReport, report_progress
 from db.states import Status
 from db.transitions import Claim, ClaimedJob, Ending, record_and_claim
+from db.wakeup import notify_dispatcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,7 @@ class Journal:
             report_progress(connection, [end.last_report for end in ends if end.last_report is not None])
             written = record_and_claim(connection, endings, claims, worker_id=worker_id, worker=worker)
         if any(ending.outcome.status in {Status.RETRYING, Status.QUEUED} for ending in endings):
-            with self._database.begin() as connection:
-                notify_dispatcher(connection)
+            notify_dispatcher(self._database)
         return [
             # Of two messages with one claim, one runs.
             written.started.pop(entry, None)

@@ -9,9 +9,9 @@ import psycopg
 import structlog
 from psycopg import sql
 
-from db.dispatch import DISPATCH_CHANNEL
 from db.engine import reason_of
 from db.settings import Settings
+from db.wakeup import DISPATCH_CHANNEL
 
 _log = structlog.get_logger(__name__)
 

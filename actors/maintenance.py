@@ -15,7 +15,6 @@ from actors.leader import leads
 from actors.loop import Loop
 from actors.retention import Retention
 from actors.rollups import Rollups
-from db.dispatch import notify_dispatcher
 from db.engine import Database
 from db.errors import Unavailable
 from db.memos import forget_memos
@@ -24,6 +23,7 @@ from db.rate_limits import forget_full_buckets
 from db.settings import Settings
 from db.transitions import Ending, expire, record
 from db.upkeep import forget_idempotency_keys, forget_workers
+from db.wakeup import notify_dispatcher
 from db.workers import abandoned_attempts, declare_lost
 
 _log = structlog.get_logger(__name__)
@@ -74,20 +74,22 @@ class Maintenance:
 
     def _rescue(self) -> None:
         try:
-            self._led("rescue", self._rescue_led)()
+            with self._database.begin() as connection:
+                rescued = self._rescue_led(connection) if leads(connection, "rescue") else 0
         except Unavailable:
             self._seeing_since = None
             raise
         if self._seeing_since is None:
             self._seeing_since = time.monotonic()
+        if rescued:
+            notify_dispatcher(self._database)
 
-    def _rescue_led(self, connection: Connection) -> None:
+    def _rescue_led(self, connection: Connection) -> int:
         # A database that was away was so for workers too: they get a whole lease to be seen again.
         if self._seeing_since is not None and time.monotonic() - self._seeing_since > self._settings.lease_ttl:
             for worker_id, name in declare_lost(connection, lease_ttl=self._settings.lease_ttl):
                 _log.warning("worker_lost", worker=name, worker_id=str(worker_id))
-        if rescue(connection):
-            notify_dispatcher(connection)
+        return rescue(connection)
 
     def _forget_memos(self) -> None:
         position: UUID | None = UUID(int=0)

@@ -7,6 +7,7 @@ from typing import Final
 
 from actors.leader import leads
 from db.engine import Database
+from db.hot import NOT_DURABLE, execute_together
 from db.rollups import follow, recount_next
 from db.settings import Settings
 
@@ -33,7 +34,8 @@ class Rollups:
             Unavailable: the database cannot be reached.
         """
         began = time.monotonic()
-        with self._database.begin(durable=False) as connection:
+        with self._database.begin() as connection:
+            execute_together(connection, NOT_DURABLE)
             if not leads(connection, "rollups"):
                 return self._interval
             follow(connection, late=self._late)
@@ -45,5 +47,6 @@ class Rollups:
         return 0.0 if more else max(self._interval, spent / _SHARE)
 
     def _recount(self) -> bool:
-        with self._database.begin(durable=False) as connection:
+        with self._database.begin() as connection:
+            execute_together(connection, NOT_DURABLE)
             return recount_next(connection)

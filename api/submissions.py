@@ -11,11 +11,11 @@ from typing import Final
 
 from api.handover import Handover
 from db.batching import Batcher
-from db.dispatch import notify_dispatcher
 from db.engine import Database
 from db.errors import Unavailable
 from db.queues import ensure_queues
-from db.transitions import Request, Submission, SubmissionKind, submit
+from db.transitions import Request, Submission, SubmissionKind, is_one_statement, submit
+from db.wakeup import notify_dispatcher
 
 #: Requests above this many bytes of payload are written one by one, so that they neither delay small ones nor make
 #: one statement of hundreds of megabytes.
@@ -47,7 +47,8 @@ class Submissions:
         large = Batcher("submit-large", self._write, rewrite=again, max_size=1, patience=retry_for)
         self._small = Handover(small, patience=patience)
         self._large = Handover(large, patience=patience)
-        # One NOTIFY for all batches that were committed since the one before it.
+        # The first hint goes out at once, those of the next moments together.
+        self._next_hint = 0.0
         self._wakeups = Batcher("notify", self._wake, patience=0.0)
 
     async def submit(self, request: Request) -> Submission:
@@ -78,19 +79,24 @@ class Submissions:
         self._wakeups.close()
 
     def _write(self, requests: Sequence[Request], *, repeated: bool = False) -> Sequence[Submission]:
-        with self._database.begin() as connection:
-            if not self._queues_exist:
+        if not self._queues_exist:
+            with self._database.begin() as connection:
                 ensure_queues(connection, self._queues)
-            submissions = submit(connection, requests, repeated=repeated)
-        self._queues_exist = True
+            self._queues_exist = True
+        # What is one statement needs no round trips to begin and to commit, or to wake the dispatcher.
+        one = not repeated and all(map(is_one_statement, requests))
+        wake = one and time.monotonic() >= self._next_hint
+        with self._database.autocommit() if one else self._database.begin() as connection:
+            submissions = submit(connection, requests, repeated=repeated, wake=wake)
         # For those that are scheduled, too: they may be due before its next look.
-        if any(made.rows for made in submissions):
+        if wake:
+            self._next_hint = time.monotonic() + _BETWEEN_HINTS
+        elif any(made.rows for made in submissions):
             self.wake_dispatcher()
         return submissions
 
     def _wake(self, hints: Sequence[None]) -> Sequence[None]:
-        with self._database.autocommit() as connection:
-            notify_dispatcher(connection)
-        # The first hint went out at once; those of the next moments are one.
-        time.sleep(_BETWEEN_HINTS)
+        time.sleep(max(0.0, self._next_hint - time.monotonic()))
+        notify_dispatcher(self._database)
+        self._next_hint = time.monotonic() + _BETWEEN_HINTS
         return hints

@@ -13,12 +13,12 @@ from sqlalchemy import update
 from bench.drains import Measured, Record, Shape
 from bench.services import Services
 from bench.system import QUEUE, System, running
-from db.dispatch import notify_dispatcher
 from db.engine import Database
 from db.ids import new_id
 from db.models import queues
 from db.settings import Settings
 from db.transitions import NewJob, Request, submit
+from db.wakeup import notify_dispatcher
 from tests.services.rabbitmq import fresh_vhost
 
 #: Makes so many jobs of an owner.
@@ -82,8 +82,7 @@ class Callboard:
         """Change settings of all queues; the dispatcher acts on them at once."""
         with self.database.begin() as connection:
             connection.execute(update(queues).where(queues.c.name.in_(self._queues)).values(**values))
-        with self.database.begin() as connection:
-            notify_dispatcher(connection)
+        notify_dispatcher(self.database)
 
 
 def noops(jobs: int, owner: str) -> list[NewJob]:

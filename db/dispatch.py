@@ -5,15 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Integer, Row, Text, bindparam, case, func, literal, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Integer,
+    Text,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
 
 from db.batch import batch, batch_of
+from db.hot import NOT_DURABLE, HotRow, HotStatement, execute_together
 from db.models import jobs, queues
 from db.rate_limits import Rate
 from db.states import Status
-
-#: Wakes the dispatcher: sent after a commit that made jobs due. Only a hint, the dispatcher also looks by itself.
-DISPATCH_CHANNEL = "callboard_dispatch"
 
 _waits = (jobs.c.due_at.is_(None), jobs.c.dispatched_at.is_(None))
 _lock_space = func.hashtext("callboard.dispatch")
@@ -34,15 +45,34 @@ _with_jobs = (
 _in_flight_count = (
     select(func.count()).where(jobs.c.queue == _with_jobs.c.name, jobs.c.dispatched_at.is_not(None)).scalar_subquery()
 )
-_take_queues = select(
-    _with_jobs.c.name,
-    func.coalesce(_with_jobs.c.dispatch_window, bindparam("window", type_=Integer)).label("window"),
-    # Counted only where there is a limit. What is in the broker counts as if it ran.
-    case((_with_jobs.c.concurrency_limit.is_not(None), _with_jobs.c.concurrency_limit - _in_flight_count)).label(
-        "startable"
-    ),
-    _with_jobs.c.per_second,
-).where(func.pg_try_advisory_xact_lock(_lock_space, func.hashtext(_with_jobs.c.name)))
+_take_queues = HotStatement(
+    select(
+        _with_jobs.c.name,
+        func.coalesce(_with_jobs.c.dispatch_window, bindparam("window", type_=Integer)).label("window"),
+        # Counted only where there is a limit. What is in the broker counts as if it ran.
+        case((_with_jobs.c.concurrency_limit.is_not(None), _with_jobs.c.concurrency_limit - _in_flight_count)).label(
+            "startable"
+        ),
+        _with_jobs.c.per_second,
+    ).where(func.pg_try_advisory_xact_lock(_lock_space, func.hashtext(_with_jobs.c.name)))
+)
+
+
+def _first_of(queue: ColumnElement[str], at_most: ColumnElement[int]) -> FromClause:
+    """Return the jobs of a queue to dispatch, by priority (highest first), then by id (oldest first)."""
+    return (
+        select(jobs.c.id, (jobs.c.attempt + literal(1)).label("attempt"), jobs.c.type, jobs.c.queue, jobs.c.priority)
+        .where(jobs.c.queue == queue, *_waits)
+        .order_by(jobs.c.priority.desc(), jobs.c.id)
+        .limit(at_most)
+        .lateral("first_of")
+    )
+
+
+_heads = _first_of(queues.c.name, bindparam("at_most", type_=Integer))
+_heads_of_all = HotStatement(
+    select(*_heads.c).select_from(queues.join(_heads, true())).where(queues.c.paused.is_(False))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,36 +97,51 @@ class QueueLimits:
         return max(0, min(bounds))
 
 
-def take_queues(connection: Connection, *, default_window: int) -> dict[str, QueueLimits]:
-    """Return the queues that have jobs to dispatch, with their limits.
+@dataclass(frozen=True, slots=True)
+class TakenQueues:
+    """The queues whose only dispatcher this transaction is until it ends."""
 
-    This transaction is their only dispatcher until it ends; queues that another one has are left out, as are paused
-    ones.
+    limits: Mapping[str, QueueLimits]
+    heads: Sequence[HotRow]
+    """Their first jobs, as :func:`next_jobs` returns them."""
+
+
+def take_queues(connection: Connection, *, default_window: int, heads: int = 0) -> TakenQueues:
+    """Take the queues that have jobs to dispatch; those that another dispatcher has are left out, as are paused ones.
+
+    The transaction's commit does not wait for the disk: a mark that a crash of PostgreSQL undoes repeats a message, and
+    waiting with the marked rows locked would hold up the claims of these very messages.
+
+    Args:
+        heads: how many jobs of each queue to return at once, at most.
     """
-    rows = connection.execute(_take_queues, {"window": default_window})
-    return {
-        row.name: QueueLimits(row.window, row.startable, Rate(row.per_second) if row.per_second else None)
-        for row in rows
+    limits_of, *heads_of = execute_together(
+        connection,
+        NOT_DURABLE,
+        (_take_queues, {"window": default_window}),
+        *([(_heads_of_all, {"at_most": heads})] if heads else ()),
+    )[1:]
+    limits = {
+        row["name"]: QueueLimits(
+            row["window"], row["startable"], Rate(row["per_second"]) if row["per_second"] else None
+        )
+        for row in limits_of
     }
+    return TakenQueues(limits, [row for rows in heads_of for row in rows if row["queue"] in limits])
 
 
 _rooms = batch(queue=Text(), room=Integer())
-_next = (
-    select(jobs.c.id, (jobs.c.attempt + literal(1)).label("attempt"), jobs.c.type, jobs.c.queue, jobs.c.priority)
-    .where(jobs.c.queue == _rooms.c.queue, *_waits)
-    .order_by(jobs.c.priority.desc(), jobs.c.id)
-    .limit(_rooms.c.room)
-    .lateral("next_jobs")
-)
-_next_jobs = select(*_next.c).select_from(_rooms.join(_next, true()))
+_next = _first_of(_rooms.c.queue, _rooms.c.room)
+_next_jobs = HotStatement(select(*_next.c).select_from(_rooms.join(_next, true())))
 
 
-def next_jobs(connection: Connection, rooms: Mapping[str, int]) -> Sequence[Row[tuple[object, ...]]]:
+def next_jobs(connection: Connection, rooms: Mapping[str, int]) -> list[HotRow]:
     """Return up to ``rooms[queue]`` jobs of each queue, by priority (highest first), then by id (oldest first).
 
     Columns: ``id``, ``attempt`` (the one to start), ``type``, ``queue``, ``priority``.
     """
-    return connection.execute(_next_jobs, batch_of(("queue", "room"), sorted(rooms.items()))).all()
+    [rows] = execute_together(connection, (_next_jobs, batch_of(("queue", "room"), sorted(rooms.items()))))
+    return rows
 
 
 _until_due = select(func.extract("epoch", func.min(jobs.c.due_at) - func.now())).where(
@@ -116,17 +161,6 @@ _in_flight = select(jobs.c.queue).where(jobs.c.dispatched_at.is_not(None)).disti
 def queues_in_flight(connection: Connection) -> list[str]:
     """Return the queues that have dispatched or running jobs."""
     return list(connection.execute(_in_flight).scalars())
-
-
-_notify = select(func.pg_notify(DISPATCH_CHANNEL, ""))
-
-
-def notify_dispatcher(connection: Connection) -> None:
-    """Wake the dispatcher when this transaction commits.
-
-    A transaction of its own, after the one that made the jobs: NOTIFY takes a lock that all its committers share.
-    """
-    connection.execute(_notify)
 
 
 _due_in = (

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import orjson
 from psycopg.errors import ReadOnlySqlTransaction
-from sqlalchemy import URL, Connection, ExceptionContext, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -17,8 +17,6 @@ from db.settings import Settings
 
 #: The class of SQLSTATE codes (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 _PROGRAM_LIMIT = "54"
-
-_ASYNCHRONOUS = text("SET LOCAL synchronous_commit TO OFF")
 
 
 class Database:
@@ -51,20 +49,14 @@ class Database:
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
-    def begin(self, *, durable: bool = True) -> Iterator[Connection]:
+    def begin(self) -> Iterator[Connection]:
         """Yield a connection in a transaction that commits at the end of the block.
-
-        Args:
-            durable: False: do not wait for the disk. If the database server crashes within its next second, all of the
-                transaction may be undone. For what would be done again, and harms nobody if it is.
 
         Raises:
             Unavailable: the database cannot be reached, or did not answer in time. After a lost COMMIT nobody knows
                 whether it happened; every writer here can be repeated safely.
         """
         with _unavailable(), self._engine.begin() as connection:
-            if not durable:
-                connection.execute(_ASYNCHRONOUS)
             yield connection
 
     @contextmanager

@@ -6,7 +6,7 @@ statement does. These are written with it all the same, run on its connections, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from enum import Enum
 from typing import Any, Final
@@ -14,7 +14,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import dict_row
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection, Executable, func, literal, select
 from sqlalchemy.dialects.postgresql.psycopg import dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -50,11 +50,25 @@ class HotStatement:
 HotCall = tuple[HotStatement, Mapping[str, Any]]
 """A statement with its parameters."""
 
+NOT_DURABLE: Final[HotCall] = (
+    HotStatement(select(func.set_config("synchronous_commit", "off", literal(value=True)))),
+    {},
+)
+"""Has the transaction that it is a part of not wait for the disk: if the database server crashes within its next
+second, all of the transaction may be undone. For what would be done again, and harms nobody if it is."""
 
-def execute_together(connection: Connection, *calls: HotCall) -> list[list[HotRow]]:
+
+def execute_together(
+    connection: Connection, *calls: HotCall, commit: bool = False, afterwards: Sequence[HotCall] = ()
+) -> list[list[HotRow]]:
     """Execute statements, in order, in one round trip; return the rows of each by column name.
 
     On an autocommit connection they are one transaction: all are durable on return, or none has happened.
+
+    Args:
+        commit: also commit the transaction that the connection is in, in the same round trip.
+        afterwards: statements without rows that follow in a transaction of their own, still in the same round trip;
+            for an autocommit connection.
 
     Raises:
         DBAPIError: as SQLAlchemy's own ``execute`` does.
@@ -62,11 +76,17 @@ def execute_together(connection: Connection, *calls: HotCall) -> list[list[HotRo
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)  # noqa: S101 (db.engine makes no others)
     try:
-        with driver.pipeline() if len(calls) > 1 else nullcontext():
+        with driver.pipeline() if len(calls) > 1 or commit or afterwards else nullcontext() as pipeline:
             cursors = [
                 driver.cursor(row_factory=dict_row).execute(statement.sql, statement.parameters(given))
                 for statement, given in calls
             ]
+            if commit:
+                driver.commit()
+            if pipeline is not None and afterwards:
+                pipeline.sync()
+                for statement, given in afterwards:
+                    driver.execute(statement.sql, statement.parameters(given))
         return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
     except psycopg.Error as error:
         # A server that has become a standby is as good as lost.

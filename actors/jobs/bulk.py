@@ -23,8 +23,8 @@ from db.bulk import (
     begin,
     find_batch,
 )
-from db.dispatch import notify_dispatcher
 from db.files import delete_bytes
+from db.wakeup import notify_dispatcher
 
 _BATCH: Final = 500
 
@@ -74,8 +74,7 @@ def act(payload: BulkOrder, run: AttemptRun, *, batch: int) -> BulkResult:
         position, files = applied
         delete_bytes(run.storage, files)
         if bulk.action is Action.RETRY:
-            with run.database.begin() as connection:
-                notify_dispatcher(connection)
+            notify_dispatcher(run.database)
     counts = position.counts
     run.progress(counts.matched, counts.matched)
     return BulkResult(action=bulk.action, matched=counts.matched, changed=counts.changed, skipped=dict(counts.skipped))

@@ -33,7 +33,7 @@ from db.transitions.reopen import reopen, reopen_all
 from db.transitions.start import claim, mark_dispatched, promote, undispatch
 from db.transitions.stop import cancel, cancel_all, expire
 from db.transitions.submission import IdempotencyKey, NewJob, Request, Submission, SubmissionKind
-from db.transitions.submit import submit
+from db.transitions.submit import is_one_statement, submit
 
 __all__ = [
     "Amendment",
@@ -56,6 +56,7 @@ __all__ = [
     "expire",
     "find_submission",
     "finish",
+    "is_one_statement",
     "load",
     "load_missing",
     "mark_dispatched",

@@ -55,12 +55,16 @@ _mark_dispatched = HotStatement(
 )
 
 
-def mark_dispatched(connection: Connection, claims: Sequence[Claim]) -> None:
+def mark_dispatched(connection: Connection, claims: Sequence[Claim], *, commit: bool = False) -> None:
     """Note that the broker has confirmed these messages.
 
     A job that was claimed, cancelled or expired since its message was published is left alone.
+
+    Args:
+        commit: also commit the transaction, in the same round trip: the claims of these very messages wait for the
+            rows until then.
     """
-    execute_together(connection, (_mark_dispatched, _parameters(claims)))
+    execute_together(connection, (_mark_dispatched, _parameters(claims)), commit=commit)
 
 
 _undispatch = (

@@ -36,6 +36,7 @@ from db.states import Status
 from db.transitions.idempotency import point_keys, take_keys
 from db.transitions.submission import IdempotencyKey, NewJob, Request, Submission, SubmissionKind
 from db.views import JobView, live_columns, view_of
+from db.wakeup import WAKE_DISPATCHER
 
 _COLUMNS: dict[str, TypeEngine[Any]] = {
     "id": Uuid(),
@@ -99,11 +100,19 @@ _finished = select(_put.c.id).select_from(
 )
 _take_back = delete(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
 
+
+def is_one_statement(request: Request) -> bool:
+    """Whether :func:`submit` makes its jobs in one statement, which needs no transaction around it."""
+    return request.key is None and all(job.unique_key is None for job in request.jobs)
+
+
 # A unique key may become free between finding it taken and looking for its job; then the job is inserted after all.
 _ROUNDS = 5
 
 
-def submit(connection: Connection, requests: Sequence[Request], *, repeated: bool = False) -> list[Submission]:
+def submit(
+    connection: Connection, requests: Sequence[Request], *, repeated: bool = False, wake: bool = False
+) -> list[Submission]:
     """Make the jobs of all requests; return one answer for each, in order.
 
     From nothing to scheduled (its time is ahead) or queued, by the api. Several requests with one key, or several
@@ -112,6 +121,7 @@ def submit(connection: Connection, requests: Sequence[Request], *, repeated: boo
     Args:
         repeated: these very requests may have been committed before, and only the answer was lost. Their jobs are then
             found rather than made again, those that have finished meanwhile included.
+        wake: wake the dispatcher once the jobs are durable, in the same round trip; on an autocommit connection.
 
     Raises:
         Unavailable: unique keys changed hands faster than this call could follow; try again.
@@ -119,7 +129,8 @@ def submit(connection: Connection, requests: Sequence[Request], *, repeated: boo
     answered = take_keys(connection, [request for request in requests if request.key is not None])
     fresh = [request for request in requests if id(request) not in answered]
     insert_ = _insert_one_each if all(len(request.jobs) == 1 for request in fresh) else _insert_many
-    rows = _insert_jobs(connection, insert_, [job for request in fresh for job in request.jobs], repeated=repeated)
+    new = [job for request in fresh for job in request.jobs]
+    rows = _insert_jobs(connection, insert_, new, repeated=repeated, wake=wake)
     submissions = []
     moved: dict[tuple[str, str], tuple[IdempotencyKey, list[UUID]]] = {}
     for request in requests:
@@ -141,7 +152,7 @@ def submit(connection: Connection, requests: Sequence[Request], *, repeated: boo
 
 
 def _insert_jobs(
-    connection: Connection, insert_: HotStatement, new: Sequence[NewJob], *, repeated: bool
+    connection: Connection, insert_: HotStatement, new: Sequence[NewJob], *, repeated: bool, wake: bool
 ) -> dict[UUID, JobView]:
     """Insert the jobs; return for each id that was asked for the row of its job, or of the unique key's holder."""
     rows: dict[UUID, JobView] = {}
@@ -150,7 +161,8 @@ def _insert_jobs(
     for _ in range(_ROUNDS):
         if not missing:
             return rows
-        [inserted] = execute_together(connection, (insert_, batch_of(_COLUMNS, map(_row, missing))))
+        inserting = (insert_, batch_of(_COLUMNS, map(_row, missing)))
+        [inserted] = execute_together(connection, inserting, afterwards=[WAKE_DISPATCHER] if wake else [])
         made: dict[UUID, JobView] = {row["id"]: row for row in inserted}
         if repeated and made:
             # Only now: a job that finished before its row went in again is in history for this later snapshot.

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from api import answers
-from db.dispatch import DISPATCH_CHANNEL
 from db.engine import Database
 from db.ids import created_at_of, new_id
 from db.models import jobs
 from db.queues import ensure_queues, queue_names
 from db.settings import Settings
 from db.states import Status
+from db.wakeup import DISPATCH_CHANNEL
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.serving import Served
 

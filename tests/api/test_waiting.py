@@ -18,12 +18,12 @@ from sqlalchemy import event
 from starlette.types import Message
 
 from api.waits import Waits
-from db.dispatch import DISPATCH_CHANNEL
 from db.engine import Database
 from db.ids import new_id
 from db.queries import JobState
 from db.settings import Settings
 from db.states import Status
+from db.wakeup import DISPATCH_CHANNEL
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.serving import Served
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import update
 
-from db.dispatch import anything_due, next_jobs, queues_in_flight, seconds_until_due, take_queues
+from db.dispatch import TakenQueues, anything_due, next_jobs, queues_in_flight, seconds_until_due, take_queues
 from db.engine import Database
 from db.models import queues
 from db.rate_limits import Rate
@@ -20,8 +20,8 @@ def test_jobs_come_by_priority_then_by_age(database: Database, factory: Factory)
     with database.begin() as connection:
         due = next_jobs(connection, {QUEUE: 4})
 
-    assert [row.id for row in due] == [job_id for _, job_id in sorted(jobs, key=lambda job: (-job[0], job[1]))][:4]
-    assert {row.attempt for row in due} == {1}
+    assert [row["id"] for row in due] == [job_id for _, job_id in sorted(jobs, key=lambda job: (-job[0], job[1]))][:4]
+    assert {row["attempt"] for row in due} == {1}
 
 
 def test_each_queue_has_room_of_its_own(database: Database, factory: Factory) -> None:
@@ -31,7 +31,7 @@ def test_each_queue_has_room_of_its_own(database: Database, factory: Factory) ->
     with database.begin() as connection:
         due = next_jobs(connection, {"one": 2, "two": 0, "no such queue": 5})
 
-    assert [row.queue for row in due] == ["one", "one"]
+    assert [row["queue"] for row in due] == ["one", "one"]
 
 
 @pytest.mark.parametrize("status", sorted(set(Status) - {Status.QUEUED}))
@@ -39,17 +39,17 @@ def test_only_queued_jobs_are_dispatched(database: Database, factory: Factory, s
     factory.in_state(status)
     with database.begin() as connection:
         assert next_jobs(connection, {QUEUE: 10}) == []
-        assert take_queues(connection, default_window=10) == {}
+        assert take_queues(connection, default_window=10).limits == {}
 
 
 def test_a_queue_has_one_dispatcher_at_a_time(database: Database, factory: Factory) -> None:
     for queue in ("one", "two"):
         factory.submit(queue=queue)
     with database.begin() as mine, database.begin() as other:
-        assert take_queues(mine, default_window=10).keys() == {"one", "two"}
-        assert take_queues(other, default_window=10) == {}
+        assert take_queues(mine, default_window=10).limits.keys() == {"one", "two"}
+        assert take_queues(other, default_window=10, heads=5) == TakenQueues({}, [])
     with database.begin() as connection:
-        assert take_queues(connection, default_window=10).keys() == {"one", "two"}
+        assert take_queues(connection, default_window=10).limits.keys() == {"one", "two"}
 
 
 def test_a_paused_queue_is_left_out_and_a_window_of_its_own_counts(database: Database, factory: Factory) -> None:
@@ -59,9 +59,21 @@ def test_a_paused_queue_is_left_out_and_a_window_of_its_own_counts(database: Dat
         connection.execute(update(queues).where(queues.c.name == "paused").values(paused=True))
         connection.execute(update(queues).where(queues.c.name == "narrow").values(dispatch_window=3))
 
-        taken = take_queues(connection, default_window=10)
+        taken = take_queues(connection, default_window=10, heads=5)
 
-    assert {name: limits.window for name, limits in taken.items()} == {"narrow": 3, "plain": 10}
+    assert {name: limits.window for name, limits in taken.limits.items()} == {"narrow": 3, "plain": 10}
+    assert {row["queue"] for row in taken.heads} == {"narrow", "plain"}
+
+
+def test_the_first_jobs_of_a_queue_can_come_with_it(database: Database, factory: Factory) -> None:
+    jobs = {queue: [factory.submit(queue=queue, priority=priority) for priority in (1, 9, 5)] for queue in ("a", "b")}
+    with database.begin() as connection:
+        heads = take_queues(connection, default_window=10, heads=2).heads
+
+    assert sorted((row["queue"], row["id"]) for row in heads) == sorted(
+        (queue, job_id) for queue, (_, high, middle) in jobs.items() for job_id in (high, middle)
+    )
+    assert [row["priority"] for row in heads if row["queue"] == "a"] == [9, 5]
 
 
 def test_a_concurrency_limit_counts_what_runs_and_what_is_on_its_way(database: Database, factory: Factory) -> None:
@@ -72,14 +84,14 @@ def test_a_concurrency_limit_counts_what_runs_and_what_is_on_its_way(database: D
         mark_dispatched(connection, [Claim(sent, 1)])
         connection.execute(update(queues).values(concurrency_limit=3))
 
-        assert take_queues(connection, default_window=10)[QUEUE].room(0) == 1
+        assert take_queues(connection, default_window=10).limits[QUEUE].room(0) == 1
 
 
 def test_a_rate_bounds_what_waits_in_the_broker(database: Database, factory: Factory) -> None:
     factory.submit()
     with database.begin() as connection:
         connection.execute(update(queues).values(rate_limit=90, rate_period=60.0))
-        limits = take_queues(connection, default_window=10)[QUEUE]
+        limits = take_queues(connection, default_window=10).limits[QUEUE]
 
     assert limits.rate == Rate(1.5)
     assert [limits.room(depth) for depth in (0, 1, 2, 3)] == [2, 1, 0, 0]
@@ -121,7 +133,7 @@ def test_only_messages_that_are_old_enough_are_taken_for_lost(database: Database
     with database.begin() as connection:
         assert undispatch(connection, "another", older_than=15.0) == 0
         assert undispatch(connection, QUEUE, older_than=15.0) == 1
-        assert [row.id for row in next_jobs(connection, {QUEUE: 10})] == [old]
+        assert [row["id"] for row in next_jobs(connection, {QUEUE: 10})] == [old]
 
 
 @pytest.mark.parametrize(

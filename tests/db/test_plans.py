@@ -94,7 +94,7 @@ def partitions(plan: list[Node], table: str) -> set[str]:
 Call = Callable[[Connection], object]
 
 DUTIES: dict[str, tuple[Call, str, int]] = {
-    "take_queues": (lambda c: take_queues(c, default_window=10), "jobs_dispatch_idx", 5),
+    "take_queues": (lambda c: take_queues(c, default_window=10, heads=20), "jobs_dispatch_idx", 105),
     "next_jobs": (lambda c: next_jobs(c, {f"queue-{n}": 20 for n in range(5)}), "jobs_dispatch_idx", 100),
     "seconds_until_due": (seconds_until_due, "jobs_due_idx", 1),
     "promote": (lambda c: promote(c, limit=50), "jobs_due_idx", 200),

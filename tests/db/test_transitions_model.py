@@ -169,7 +169,7 @@ class Transitions(RuleBasedStateMachine):
             expected = sorted(
                 (job for job in self.model.values() if job.dispatchable), key=lambda job: (-job.new.priority, job.id)
             )
-            assert [(row.id, row.attempt) for row in due] == [(job.id, job.attempt + 1) for job in expected]
+            assert [(row["id"], row["attempt"]) for row in due] == [(job.id, job.attempt + 1) for job in expected]
             mark_dispatched(connection, [Claim(job.id, job.attempt + 1) for job in expected[:confirmed]])
         for job in expected[:confirmed]:
             job.mark_dispatched(job.attempt + 1)

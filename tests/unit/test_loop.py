@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 from actors.loop import Loop
 from db.errors import Unavailable
@@ -50,5 +51,5 @@ def test_pauses_grow_while_the_duty_fails() -> None:
 
     with started(Loop("test", duty, interval=0.01, longest_pause=0.4)):
         assert done.wait(10)
-    pauses = [later - sooner for sooner, later in zip(calls, calls[1:], strict=False)]
+    pauses = [later - sooner for sooner, later in pairwise(calls)]
     assert all(pause >= least for pause, least in zip(pauses, (0.1, 0.2, 0.4, 0.4), strict=True)), pauses
