@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from db.engine import Database
 from db.errors import Unavailable
-from db.hot import HotStatement, execute_together
+from db.hot import NOT_DURABLE, HotStatement, execute_together
 from db.models import queues
 
 MAKE = HotStatement(insert(queues).values(name=bindparam("of_name", type_=Text)).returning(queues.c.name))
@@ -37,6 +37,31 @@ def test_they_take_part_in_a_transaction(database: Database) -> None:
         raise LookupError
     with database.begin() as connection:
         assert execute_together(connection, (NAMES, {})) == [[]]
+
+
+def test_the_commit_can_go_with_them(database: Database) -> None:
+    with database.begin() as connection:
+        execute_together(connection, (MAKE, {"of_name": "one"}), commit=True)
+        with database.autocommit() as other:
+            assert execute_together(other, (NAMES, {})) == [[{"name": "one"}]]
+        execute_together(connection, (MAKE, {"of_name": "two"}))  # in a transaction of its own, which the block commits
+    with database.autocommit() as connection:
+        assert execute_together(connection, (NAMES, {})) == [[{"name": "one"}, {"name": "two"}]]
+
+
+def test_what_comes_afterwards_is_a_transaction_of_its_own(database: Database) -> None:
+    with database.autocommit() as connection, pytest.raises(IntegrityError):
+        execute_together(connection, (MAKE, {"of_name": "one"}), afterwards=[(MAKE, {"of_name": "one"})])
+    with database.autocommit() as connection:
+        assert execute_together(connection, (NAMES, {})) == [[{"name": "one"}]]
+
+
+def test_a_transaction_need_not_wait_for_the_disk(database: Database) -> None:
+    waits = HotStatement(select(func.current_setting("synchronous_commit").label("waits")))
+    with database.begin() as connection:
+        assert execute_together(connection, NOT_DURABLE, (waits, {}))[1] == [{"waits": "off"}]
+    with database.begin() as connection:
+        assert execute_together(connection, (waits, {})) == [[{"waits": "on"}]]
 
 
 def test_a_connection_that_has_ended_is_replaced(database: Database) -> None:

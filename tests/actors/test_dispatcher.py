@@ -1,0 +1,178 @@
+"""How the dispatcher gets jobs from the database into the broker."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import func, select, update
+
+from actors.dispatcher import Dispatcher
+from actors.local import LocalBroker, LocalTransport
+from actors.transport import Dispatch
+from db.engine import Database
+from db.models import jobs, queues
+from db.settings import Settings
+from db.wakeup import notify_dispatcher
+from tests.support.factory import QUEUE, Factory
+
+PATIENCE = 30.0
+
+
+class Watched(LocalTransport):
+    """Counts what it is asked, and may leave out messages that it is told to refuse."""
+
+    def __init__(self) -> None:
+        self.broker = LocalBroker()
+        super().__init__(self.broker)
+        self.asked: Counter[str] = Counter()
+        self.refusals = 0
+
+    def depths(self, queues: Sequence[str]) -> Mapping[str, int]:
+        self.asked.update(queues)
+        return super().depths(queues)
+
+    def publish(self, dispatches: Sequence[Dispatch]) -> Sequence[Dispatch]:
+        if dispatches and self.refusals:
+            self.refusals -= 1
+            return ()
+        return super().publish(dispatches)
+
+    def waiting(self, queue: str = QUEUE) -> int:
+        """Return how many messages wait in a queue of the broker."""
+        return len(self.broker.mailbox(queue))
+
+
+@pytest.fixture
+def transport() -> Watched:
+    return Watched()
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """No look but those that are asked for, and a window that is soon full."""
+    return settings.model_copy(update={"dispatch_poll_interval": 60.0, "dispatch_window": 4, "reconcile_after": 600.0})
+
+
+@contextmanager
+def dispatching(settings: Settings, database: Database, transport: Watched) -> Iterator[Dispatcher]:
+    dispatcher = Dispatcher(settings, database, transport, owns_transport=False)
+    dispatcher.start()
+    try:
+        yield dispatcher
+    finally:
+        dispatcher.stop()
+
+
+def until(true: Callable[[], bool]) -> None:
+    give_up_at = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.005)
+
+
+def dispatched(database: Database) -> int:
+    """Return how many jobs are marked as sent."""
+    with database.begin() as connection:
+        sent = select(func.count()).where(jobs.c.dispatched_at.is_not(None))
+        return int(connection.execute(sent).scalar_one())
+
+
+def test_the_broker_is_asked_only_when_its_queue_may_be_full(
+    settings: Settings, database: Database, factory: Factory, transport: Watched
+) -> None:
+    with dispatching(settings, database, transport):
+        for count in range(1, 5):
+            factory.submit()
+            notify_dispatcher(database)
+            until(lambda count=count: dispatched(database) == count)  # type: ignore[misc]
+        assert transport.asked == {QUEUE: 1}
+
+        factory.submit()
+        notify_dispatcher(database)
+        until(lambda: transport.asked[QUEUE] > 2)
+        assert transport.waiting() == dispatched(database) == settings.dispatch_window
+
+        transport.broker.flush(QUEUE)  # as if workers had taken them
+        until(lambda: dispatched(database) == 5)
+        assert transport.waiting() == 1
+
+
+def test_many_jobs_at_once_fill_the_window_and_no_more(
+    settings: Settings, database: Database, factory: Factory, transport: Watched
+) -> None:
+    with dispatching(settings, database, transport):
+        first = factory.submit()
+        notify_dispatcher(database)
+        until(lambda: dispatched(database) == 1)
+        rest = factory.submit_all(*(factory.new_job(priority=number % 10) for number in range(200)))
+        notify_dispatcher(database)
+        until(lambda: transport.waiting() == settings.dispatch_window)
+        time.sleep(0.3)
+        assert dispatched(database) == transport.waiting() == settings.dispatch_window
+
+    taken = [transport.broker.mailbox(QUEUE).take().job_id for _ in range(settings.dispatch_window)]
+    # Of priority 9 are those at 9, 19, 29, …; the first job has 5 and went before they came.
+    assert taken == [rest[9], rest[19], rest[29], first]
+
+
+def test_a_message_that_is_not_confirmed_is_sent_again_at_once(
+    settings: Settings, database: Database, factory: Factory, transport: Watched
+) -> None:
+    with dispatching(settings, database, transport):
+        factory.submit()
+        notify_dispatcher(database)
+        until(lambda: dispatched(database) == 1)
+        transport.refusals = 1
+        factory.submit()
+        notify_dispatcher(database)
+        until(lambda: dispatched(database) == 2)
+    assert transport.asked[QUEUE] == 2
+
+
+@pytest.mark.parametrize("limit", [{"concurrency_limit": 2}, {"rate_limit": 2, "rate_period": 3600.0}])
+def test_limits_hold_for_jobs_that_come_one_by_one(
+    settings: Settings, database: Database, factory: Factory, transport: Watched, limit: dict[str, object]
+) -> None:
+    factory.submit()
+    with database.begin() as connection:
+        connection.execute(update(queues).values(**limit))
+    with dispatching(settings, database, transport):
+        until(lambda: dispatched(database) == 1)
+        for _ in range(3):
+            factory.submit()
+            notify_dispatcher(database)
+            time.sleep(0.15)
+        expected = 2 if "concurrency_limit" in limit else 1
+        assert dispatched(database) == expected
+
+
+def test_a_scheduled_job_is_on_time_though_the_look_ahead_failed(
+    settings: Settings, database: Database, factory: Factory, transport: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = threading.Event()
+    begin = database.autocommit
+
+    def fails_once() -> object:
+        if not failed.is_set() and armed.is_set():
+            failed.set()
+            raise ConnectionError
+        return begin()
+
+    armed = threading.Event()
+    with dispatching(settings, database, transport):
+        factory.submit()
+        notify_dispatcher(database)
+        until(lambda: dispatched(database) == 1)
+        time.sleep(0.1)
+        monkeypatch.setattr(database, "autocommit", fails_once)
+        factory.submit(delay=1.0)
+        with begin() as connection:
+            connection.execute(select(func.pg_notify("callboard_dispatch", "")))
+        armed.set()
+        until(failed.is_set)
+        until(lambda: dispatched(database) == 2)
