@@ -17,6 +17,7 @@ from bench.parts.http import BULK, Target, api_loads
 from bench.processes import stopping
 from bench.results import Figure, Part
 from bench.services import Services
+from callboard.counting import count_pending
 from callboard.samples import generate_history
 from db.engine import Database
 from db.settings import Settings
@@ -61,6 +62,7 @@ def _generate(settings: Settings, jobs: int) -> int:
     database = Database(settings, role="bench", pool_size=2)
     try:
         stored = generate_history(database, job_count=jobs, days=_DAYS, seed=1)
+        count_pending(database)  # or the dispatcher does, beside what is measured
         with database.autocommit() as connection:
             connection.execute(text("VACUUM (ANALYZE)"))
         return stored
