@@ -21,7 +21,7 @@ from callboard.cli.terminal import safe
 _TABLE_WIDTH: Final = 80
 _WITH_TIMES_WIDTH: Final = 120
 _WITH_OWNER_WIDTH: Final = 160
-_TYPE_WIDTH: Final = 20
+_NAMES: Final = frozenset({"type", "queue", "owner"})
 
 
 class JobList:
@@ -38,27 +38,31 @@ class JobList:
                 yield Text("  ") + safe(job["type"]) + " · " + status(job) + f" · {age(job['created_at'])}"
             return
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-        table.add_column("id", no_wrap=True)
-        table.add_column(
-            "type", no_wrap=True, overflow="ellipsis", max_width=_TYPE_WIDTH if width == _TABLE_WIDTH else None
-        )
-        for name in ("status", "age", *self._more(width)):
-            table.add_column(name, no_wrap=True, overflow="ellipsis")
+        for name in ("id", "type", "status", "age", *self._more(width)):
+            # Where a table is too wide, rich makes columns narrower that may wrap: names are cut, ids never.
+            table.add_column(name, no_wrap=name not in _NAMES)
         for job in self._jobs:
             cells: dict[str, Text | str] = {
                 "attempt": str(job["attempt"]),
                 "took": took(job),
-                "queue": safe(job["queue"]),
-                "owner": safe(job["owner"]),
+                "queue": _cut(job["queue"]),
+                "owner": _cut(job["owner"]),
             }
             more = (cells[name] for name in self._more(width))
-            table.add_row(job["id"], safe(job["type"]), status(job), age(job["created_at"]), *more)
+            table.add_row(job["id"], _cut(job["type"]), status(job), age(job["created_at"]), *more)
         yield table
 
     @staticmethod
     def _more(width: int) -> Sequence[str]:
         times = ("attempt", "took") if width >= _WITH_TIMES_WIDTH else ()
         return (*times, "queue", "owner") if width >= _WITH_OWNER_WIDTH else times
+
+
+def _cut(name: str) -> Text:
+    """Return a name that is cut off where it does not fit into its line."""
+    text = safe(name)
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
 
 
 def status(job: Json) -> Text:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,12 +27,15 @@ def shown(value: RenderableType, width: int) -> str:
     [
         (40, ["running 45%", "table.analyze"]),
         (80, ["running 45%", "table.analyze", "age"]),
+        (90, ["running 45%", "table.analyze", "age"]),
         (120, ["running 45%", "took", "attempt"]),
         (160, ["running 45%", "owner", "local", "tables"]),
     ],
 )
 def test_a_list_shows_whole_ids_at_every_width(job: MakeJob, width: int, words: list[str]) -> None:
-    jobs = [job(progress={"percent": 45.0}), job("succeeded", type="a.very.long.name.of.a.job.type.that.goes.on")]
+    long = "a.very.long.name.of.something.that.goes.on"
+    jobs = [job(progress={"percent": 45.0}), job("succeeded", type=long, queue=long, owner=long)]
+    jobs[1]["created_at"] = (datetime.now(UTC) - timedelta(days=1234, hours=23)).isoformat()
     text = shown(JobList(jobs), width)
     assert text.count(jobs[0]["id"]) == 2
     assert all(word in text for word in words)
