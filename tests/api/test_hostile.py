@@ -20,6 +20,8 @@ from tests.support.api_process import ApiProcess, api_process
 from tests.support.databases import Databases, settings_of
 from tests.support.servers import ALL
 
+pytestmark = pytest.mark.faults
+
 #: The id of a job that nobody has made; the same in each process of a test run, which must agree on the tests' names.
 NOBODY = "019aa1f0-7c00-7000-8000-000000000000"
 JSON = {"Content-Type": "application/json"}

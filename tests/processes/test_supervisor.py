@@ -14,6 +14,8 @@ from structlog.testing import capture_logs
 from callboard.processes.signals import StopSignal
 from callboard.processes.supervisor import ChildSpec, Supervisor
 
+pytestmark = pytest.mark.faults
+
 _HAMMER = """
 import random, signal
 from callboard.processes.signals import StopSignal

@@ -23,6 +23,8 @@ from db.outputs import list_outputs
 from db.settings import Settings
 from tests.actors.handlers.conftest import Bench, eventually
 
+pytestmark = pytest.mark.faults
+
 ROOT = Path(__file__).parents[3]
 # Promised are five seconds; a machine that runs many tests at once is not in order.
 HANG_ENDS_WITHIN = timedelta(seconds=8)
