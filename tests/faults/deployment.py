@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -103,9 +103,9 @@ class Deployment:
         """Every way of the network."""
         return [*self.to_postgres.values(), *self.to_rabbitmq.values()]
 
-    def start(self, name: str) -> None:
-        """Start a process that does not run."""
-        self._keeper.submit(self._start, name).result()
+    def start(self, name: str, environment: Mapping[str, str] | None = None) -> None:
+        """Start a process that does not run, with these variables beside its own."""
+        self._keeper.submit(self._start, name, environment or {}).result()
 
     def kill(self, name: str) -> None:
         """End a process and its children at once, as a machine does that loses power."""
@@ -159,7 +159,7 @@ class Deployment:
         """Call ``step`` in the thread that may start processes."""
         return self._keeper.submit(step).result()
 
-    def _start(self, name: str) -> None:
+    def _start(self, name: str, more: Mapping[str, str]) -> None:
         assert name not in self.processes or not self.processes[name].running
         role = name.split("-", maxsplit=1)[0]
         command = {
@@ -173,7 +173,7 @@ class Deployment:
             "database_url": _by_way_of(self.database_url, self.to_postgres[role]),
             "amqp_url": _by_way_of(self.rabbitmq.url, self.to_rabbitmq.get(role)),
         }
-        environment = self._family.environment(settings)
+        environment = {**self._family.environment(settings), **more}
         self.processes[name] = Process(name, ["callboard.cli", *command], environment, self.directory)
 
     def _stop_all(self) -> None:

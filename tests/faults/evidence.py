@@ -19,7 +19,8 @@ _OF_ROW: Final = (
     "id, status, attempt, (payload->>'number')::bigint AS number, (progress->>'current')::float AS progress, "
     "extract(epoch FROM scheduled_at)::float AS scheduled_at"
 )
-_OF_THE_LOAD: Final = "FROM {} WHERE type LIKE 'faults.%%' AND created_at >= to_timestamp(%s)"
+# By when they ended: the time in an id is that of whoever made it, see ``on_clock``.
+_ENDED_SINCE: Final = "finished_at >= to_timestamp(%s) AND created_at > now() - interval '1 day'"
 
 
 def wait_until_none_live(deployment: Deployment, timeout: float) -> None:
@@ -31,13 +32,15 @@ def wait_until_none_live(deployment: Deployment, timeout: float) -> None:
 
 def gather(deployment: Deployment, told: Told, *, began: float, fault_ended: float) -> Evidence:
     """Return all that is known of the jobs that were made since ``began`` (seconds since the epoch)."""
-    live = deployment.rows(f"SELECT {_OF_ROW} {_OF_THE_LOAD.format('jobs')}", began)
+    live = deployment.rows(f"SELECT {_OF_ROW} FROM jobs WHERE type LIKE 'faults.%'")
     history = deployment.rows(
-        f"SELECT {_OF_ROW}, (result->>'attempt')::int AS result_attempt {_OF_THE_LOAD.format('job_history')}", began
+        f"SELECT {_OF_ROW}, (result->>'attempt')::int AS result_attempt FROM job_history "
+        f"WHERE type LIKE 'faults.%%' AND {_ENDED_SINCE}",
+        began,
     )
     attempts = deployment.rows(
         "SELECT job_id, attempt, outcome, reason, extract(epoch FROM finished_at)::float AS finished_at "
-        "FROM job_attempts WHERE created_at >= to_timestamp(%s)",
+        f"FROM job_attempts WHERE {_ENDED_SINCE}",
         began,
     )
     accepted = list(told.accepted)

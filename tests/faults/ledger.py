@@ -24,7 +24,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. ``at``: seconds since the epoch, by the machine's clock, which is PostgreSQL's too."""
+    """One line. ``at``: seconds since the epoch, by the reader's clock, which is PostgreSQL's too."""
 
     mark: Mark
     job_id: UUID
@@ -34,8 +34,11 @@ class Line:
 
 
 def append(path: Path, mark: Mark, job_id: UUID, attempt: int) -> None:
-    """Write a line of this process, now."""
-    line = f"{mark} {job_id} {attempt} {os.getpid()} {time.time():.6f}\n".encode()
+    """Write a line of this process, now.
+
+    By the clock that counts from the start of the machine: the time of day may be wrong in a process, see ``on_clock``.
+    """
+    line = f"{mark} {job_id} {attempt} {os.getpid()} {time.monotonic():.6f}\n".encode()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         os.write(descriptor, line)
@@ -47,6 +50,7 @@ def read(path: Path) -> Iterator[Line]:
     """Yield all lines; none where nothing has been written."""
     if not path.exists():
         return
+    started = time.time() - time.monotonic()
     for line in path.read_text().splitlines():
         mark, job_id, attempt, pid, at = line.split()
-        yield Line(Mark(mark), UUID(job_id), int(attempt), int(pid), float(at))
+        yield Line(Mark(mark), UUID(job_id), int(attempt), int(pid), started + float(at))
