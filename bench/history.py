@@ -109,8 +109,8 @@ def main() -> None:
             measure(settings, directory)
 
 
-def prepare(settings: Settings, jobs: int) -> None:
-    """Make a history and count its last month."""
+def prepare(settings: Settings, jobs: int) -> int:
+    """Make a history of about so many jobs and count its last month; return how many there are."""
     migrate(settings)
     with opened(settings) as database:
         began = time.monotonic()
@@ -125,6 +125,7 @@ def prepare(settings: Settings, jobs: int) -> None:
         line("an hour counted into the rollups", (time.monotonic() - began) / hours * 1000)
         with database.autocommit() as connection:
             connection.execute(text("VACUUM (ANALYZE)"))
+    return stored
 
 
 def measure(settings: Settings, directory: Path) -> None:

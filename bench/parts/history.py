@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-
-from sqlalchemy import text
 
 from bench.api import load_generator, serving_api
 from bench.callboard_drain import Callboard, callboard_on_rabbitmq
 from bench.drains import Measured, Shape
 from bench.effort import Effort
+from bench.history import prepare
 from bench.parts.drain import ON_RABBITMQ, add_measured
 from bench.parts.http import BULK, Target, api_loads
 from bench.processes import stopping
 from bench.results import Figure, Part
 from bench.services import Services
-from callboard.counting import count_pending
-from callboard.samples import generate_history
-from db.engine import Database
-from db.settings import Settings
 
 EMPTY = "empty database"
 FULL = "with the history"
 GENERATED = "finished jobs in the history"
 
-_DAYS = 90
 _SHAPE = Shape(1, 32)
 
 
@@ -39,7 +32,7 @@ def measure_history(services: Services, effort: Effort, jobs: int) -> Part:
         for kind in (EMPTY, FULL):
             settings = services.new_database()
             if kind == FULL:
-                part.figures[GENERATED] = Figure([float(_generate(settings, jobs))], "jobs")
+                part.figures[GENERATED] = Figure([float(prepare(settings, jobs))], "jobs")
             callboard = stack.enter_context(callboard_on_rabbitmq(services, _SHAPE, settings=settings))
             contestants[f"{ON_RABBITMQ}, {kind}"] = _drain(callboard, effort.jobs)
             port, system = stack.enter_context(serving_api(services, settings))
@@ -55,16 +48,3 @@ def measure_history(services: Services, effort: Effort, jobs: int) -> Part:
 
 def _drain(callboard: Callboard, jobs: int) -> Callable[[], Measured]:
     return lambda: callboard.drain(jobs)
-
-
-def _generate(settings: Settings, jobs: int) -> int:
-    sys.stderr.write(f"making a history of {jobs:,} jobs\n")
-    database = Database(settings, role="bench", pool_size=2)
-    try:
-        stored = generate_history(database, job_count=jobs, days=_DAYS, seed=1)
-        count_pending(database)  # or the dispatcher does, beside what is measured
-        with database.autocommit() as connection:
-            connection.execute(text("VACUUM (ANALYZE)"))
-        return stored
-    finally:
-        database.close()
