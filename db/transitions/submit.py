@@ -100,14 +100,13 @@ _finished = select(_put.c.id).select_from(
 )
 _take_back = delete(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
 
+# A unique key may become free between finding it taken and looking for its job; then the job is inserted after all.
+_ROUNDS = 5
+
 
 def is_one_statement(request: Request) -> bool:
     """Whether :func:`submit` makes its jobs in one statement, which needs no transaction around it."""
     return request.key is None and all(job.unique_key is None for job in request.jobs)
-
-
-# A unique key may become free between finding it taken and looking for its job; then the job is inserted after all.
-_ROUNDS = 5
 
 
 def submit(

@@ -17,7 +17,7 @@ from actors.transport import Dispatch
 from db.engine import Database
 from db.models import jobs, queues
 from db.settings import Settings
-from db.wakeup import notify_dispatcher
+from db.wakeup import DISPATCH_CHANNEL, notify_dispatcher
 from tests.support.factory import QUEUE, Factory
 
 PATIENCE = 30.0
@@ -172,7 +172,7 @@ def test_a_scheduled_job_is_on_time_though_the_look_ahead_failed(
         monkeypatch.setattr(database, "autocommit", fails_once)
         factory.submit(delay=1.0)
         with begin() as connection:
-            connection.execute(select(func.pg_notify("callboard_dispatch", "")))
+            connection.execute(select(func.pg_notify(DISPATCH_CHANNEL, "")))
         armed.set()
         until(failed.is_set)
         until(lambda: dispatched(database) == 2)
