@@ -27,6 +27,8 @@ _log = structlog.get_logger(__name__)
 _PROMOTE_AT_ONCE = 1000
 # So many jobs of a queue are looked up together with the queues that have any.
 _HEADS = 50
+# Least seconds from one look to that which a hint asks for, while jobs are left over: hints come all the time then.
+_BETWEEN_LOOKS = 0.02
 _READY_FOR = 30.0
 _BROKER_PAUSES = (0.5, 1.0, 2.0, 5.0)
 
@@ -40,6 +42,7 @@ class Dispatcher:
         """
         self._settings = settings
         self._database = database
+        self._connection = database.standing(transactional=True)
         self._transport = transport
         self._next_due = 0.0
         self._heard = False
@@ -49,9 +52,12 @@ class Dispatcher:
         self._lost_all = owns_transport
         self._windows = Windows()
         self._crowded = True
+        self._not_before = 0.0
         # Messages that may wait in each queue of the broker, as far as this dispatcher knows.
         self._at_most: dict[str, int] = {}
-        self._loop = Loop("dispatcher", self._step, interval=settings.dispatch_poll_interval)
+        self._loop = Loop(
+            "dispatcher", self._step, interval=settings.dispatch_poll_interval, at_end=self._connection.close
+        )
         self._listener = Listener(settings, self._hear)
 
     @property
@@ -80,6 +86,8 @@ class Dispatcher:
 
     def _step(self) -> float | None:
         now = time.monotonic()
+        if now < self._not_before:
+            return self._not_before - now
         if now >= self._next_due:
             self._promote()
         try:
@@ -96,6 +104,7 @@ class Dispatcher:
             # After the dispatch, which must not wait for it: what became known may be due before what was known.
             self._look_ahead()
         if backlog is not None:
+            self._not_before = self._last_round + min(backlog, _BETWEEN_LOOKS)
             return backlog
         return max(0.0, min(self._next_due - time.monotonic(), self._settings.dispatch_poll_interval))
 
@@ -107,15 +116,15 @@ class Dispatcher:
     def _look_ahead(self) -> None:
         self._heard = False
         self._next_due = 0.0  # where this fails: the next step looks again
-        with self._database.autocommit() as connection:
-            until_due = seconds_until_due(connection)
+        with self._connection.use() as connection:
+            until_due = seconds_until_due(connection, commit=True)
         longest = self._settings.dispatch_poll_interval
         self._next_due = time.monotonic() + (longest if until_due is None else min(until_due, longest))
 
     def _dispatch(self) -> float | None:
         """Publish what fits into the windows; return when to go on if jobs are left that did not fit, else None."""
         begun = time.monotonic()
-        with self._database.begin() as connection:
+        with self._connection.use() as connection:
             taken = take_queues(
                 connection,
                 default_window=self._settings.dispatch_window,

@@ -59,10 +59,11 @@ class Journal:
     def __init__(self, database: Database, identity: Callable[[], tuple[UUID, str]]) -> None:
         """``identity``: the id and name that this worker process claims under now."""
         self._database = database
+        self._connection = database.standing()
         self._identity = identity
         # One for both, as half as many batches of twice the size cost half as much.
         self._entries: Batcher[Claim | _End, ClaimedJob | bool | None] = Batcher(
-            "journal", self._write, size_of=_size_of, patience=None
+            "journal", self._write, size_of=_size_of, patience=None, at_end=self._connection.close
         )
 
     def start(self, claim: Claim) -> ClaimedJob | None:
@@ -100,7 +101,7 @@ class Journal:
         endings = [end.ending for end in ends]
         worker_id, worker = self._identity()
         # A report and the ends of different attempts need not be one transaction; the report only has to come first.
-        with self._database.autocommit() as connection:
+        with self._connection.use() as connection:
             report_progress(connection, [end.last_report for end in ends if end.last_report is not None])
             written = record_and_claim(connection, endings, claims, worker_id=worker_id, worker=worker)
         if any(ending.outcome.status in {Status.RETRYING, Status.QUEUED} for ending in endings):

@@ -31,18 +31,21 @@ class Loop:
         interval: float,
         jitter: float = 0.1,
         longest_pause: float = _LONGEST_PAUSE,
+        at_end: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Args:
             jitter: share of the interval by which calls vary, so that many processes do not call at once.
             longest_pause: seconds to which the pauses grow while calls fail, or the interval where that is longer.
                 They begin far shorter: what a wake-up asked for is still to be done.
+            at_end: what the loop's thread does last, such as giving back what only it uses.
         """
         self._name = name
         self._duty = duty
         self._interval = interval
         self._jitter = jitter
         self._longest_pause = longest_pause
+        self._at_end = at_end
         self._wakeup = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
@@ -88,3 +91,4 @@ class Loop:
                 pause = min(max(self._longest_pause, self._interval), _SHORTEST_PAUSE * 2 ** min(failures - 1, 20))
             if not self._stopping:
                 self._wakeup.wait(pause)
+        self._at_end()

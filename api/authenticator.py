@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+from functools import lru_cache
 from typing import Final
 
 from fastapi import Request
@@ -54,8 +55,13 @@ async def _is_open(services: Services) -> bool:
 
 def _is_from_here(request: Request) -> bool:
     """Whether the client is on this machine too: a proxy in front says for whom it asks."""
+    return request.client is not None and _is_loopback(request.client.host)
+
+
+@lru_cache(maxsize=64)
+def _is_loopback(host: str) -> bool:
     try:
-        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 

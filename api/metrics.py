@@ -28,7 +28,7 @@ class Metrics:
     """The counters of one api process."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        """``routes``: those that Starlette serves, which does not say in the scope which one it took."""
+        """``routes``: those past FastAPI's router, which says in the scope which one it took."""
         self._paths: dict[object, str] = {route.endpoint: route.path_format for route in routes}
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
@@ -47,6 +47,7 @@ class Metrics:
         )
         # Looking labels up costs more than counting.
         self._series: dict[tuple[str, str, int], Histogram] = {}
+        self._submitted_series: dict[tuple[str, str], Counter] = {}
 
     def answered(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request whose answer begins; ``scope`` has been routed."""
@@ -61,8 +62,15 @@ class Metrics:
 
     def submitted(self, new: Iterable[NewJob]) -> None:
         """Count jobs that have been made."""
-        for (job_type, queue), jobs in Tally((job.type, job.queue) for job in new).items():
-            self._submitted.labels(job_type, queue).inc(jobs)
+        made: dict[tuple[str, str], int] = {}
+        for job in new:
+            key = (job.type, job.queue)
+            made[key] = made.get(key, 0) + 1
+        for key, jobs in made.items():
+            series = self._submitted_series.get(key)
+            if series is None:
+                series = self._submitted_series[key] = self._submitted.labels(*key)
+            series.inc(jobs)
 
     def exposition(self, gauges: Gauges | None, *, open_streams: int) -> _Exposition:
         """Return all there is to tell.

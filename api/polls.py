@@ -24,8 +24,9 @@ class Polls:
             retry_for: seconds for which a batch is tried again while the database is away.
             patience: seconds after which a caller gives up.
         """
-        self._database = database
-        self._batches = Handover(Batcher("poll", self._read, patience=retry_for), patience=patience)
+        self._connection = database.standing()
+        reads = Batcher("poll", self._read, patience=retry_for, at_end=self._connection.close)
+        self._batches = Handover(reads, patience=patience)
 
     async def job(self, job_id: UUID, caller: Caller) -> JobView:
         """Return the job (``db.views``) as it is now.
@@ -44,7 +45,7 @@ class Polls:
         self._batches.close()
 
     def _read(self, job_ids: Sequence[UUID]) -> Sequence[JobView | None]:
-        with self._database.autocommit() as connection:
+        with self._connection.use() as connection:
             found = get_jobs(connection, list(dict.fromkeys(job_ids)))
         return [found.get(job_id) for job_id in job_ids]
 

@@ -162,10 +162,8 @@ def add_problem_handlers(app: FastAPI, operations: Sequence[APIRoute]) -> None:
     ``operations`` are all routes, to tell which methods a path knows.
     """
     app.state.operations = operations
-    app.add_exception_handler(CallboardError, _callboard_error)
-    app.add_exception_handler(RequestValidationError, _invalid_parameters)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(DataError, _refused_by_database)
+    for kind in ANSWERED_ERRORS:
+        app.add_exception_handler(kind, answer_error)
 
 
 def problem_of(error: CallboardError) -> Problem:
@@ -226,19 +224,27 @@ def error_response(error: CallboardError, path: str) -> Response:
     return problem_response(problem, path, detail, headers, **members)
 
 
-async def _callboard_error(request: Request, error: Exception) -> Response:
+ANSWERED_ERRORS: Final = (CallboardError, RequestValidationError, HTTPException, DataError)
+"""Errors that :func:`answer_error` tells a client of. Any other is a mistake of ours."""
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """Return the answer that tells of one of :data:`ANSWERED_ERRORS`, wherever in a request it was raised."""
+    path = request.url.path
+    match error:
+        case HTTPException():
+            return _http_error(request, error)
+        case RequestValidationError():
+            error = InvalidInput("The parameters do not fit.", field_errors(list(error.errors())))
+        case DataError():
+            # Input is checked before it gets there; this is for what nobody thought of.
+            _log.error("the database refused a value", path=path, exc_info=error)
+            error = InvalidInput("The request holds a value that cannot be stored.")
     assert isinstance(error, CallboardError)  # noqa: S101 - for the type checker
-    return error_response(error, request.url.path)
+    return error_response(error, path)
 
 
-async def _invalid_parameters(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - for the type checker
-    invalid = InvalidInput("The parameters do not fit.", field_errors(list(error.errors())))
-    return error_response(invalid, request.url.path)
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker
+def _http_error(request: Request, error: HTTPException) -> Response:
     path = request.url.path
     phrase = HTTPStatus(error.status_code).phrase
     problem = _BY_STATUS.get(error.status_code) or Problem(_HTTP.code, error.status_code, phrase, _HTTP.explanation)
@@ -254,10 +260,3 @@ def _methods_of(app: FastAPI, path: str) -> list[str]:
     # Each route knows its own methods only, and the first one with this path answers.
     routes: Sequence[APIRoute] = app.state.operations
     return sorted({method for route in routes if route.path_regex.match(path) for method in route.methods or ()})
-
-
-async def _refused_by_database(request: Request, error: Exception) -> Response:
-    # Input is checked before it gets there; this is for what nobody thought of.
-    _log.error("the database refused a value", path=request.url.path, exc_info=error)
-    invalid = InvalidInput("The request holds a value that cannot be stored.")
-    return error_response(invalid, request.url.path)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Final
+
+from sqlalchemy import Connection
 
 from api.handover import Handover
 from db.batching import Batcher
@@ -25,7 +27,7 @@ _LARGE: Final = 64 * 2**10
 _IN_FLIGHT_PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 
 #: Seconds: little against what the first of these jobs has waited by then, and many batches of a busy server.
-_BETWEEN_HINTS: Final = 0.02
+_BETWEEN_HINTS: Final = 0.005
 
 
 class Submissions:
@@ -42,9 +44,18 @@ class Submissions:
         self._database = database
         self._queues = queues
         self._queues_exist = False
-        again = partial(self._write, repeated=True)
-        small = Batcher("submit", self._write, rewrite=again, max_size=200, patience=retry_for)
-        large = Batcher("submit-large", self._write, rewrite=again, max_size=1, patience=retry_for)
+        kept = database.standing()
+        write = partial(self._write, kept.use)
+        small = Batcher(
+            "submit",
+            write,
+            rewrite=partial(write, repeated=True),
+            max_size=200,
+            patience=retry_for,
+            at_end=kept.close,
+        )
+        write = partial(self._write, database.autocommit)
+        large = Batcher("submit-large", write, rewrite=partial(write, repeated=True), max_size=1, patience=retry_for)
         self._small = Handover(small, patience=patience)
         self._large = Handover(large, patience=patience)
         # The first hint goes out at once, those of the next moments together.
@@ -78,7 +89,13 @@ class Submissions:
         self._large.close()
         self._wakeups.close()
 
-    def _write(self, requests: Sequence[Request], *, repeated: bool = False) -> Sequence[Submission]:
+    def _write(
+        self,
+        autocommit: Callable[[], AbstractContextManager[Connection]],
+        requests: Sequence[Request],
+        *,
+        repeated: bool = False,
+    ) -> Sequence[Submission]:
         if not self._queues_exist:
             with self._database.begin() as connection:
                 ensure_queues(connection, self._queues)
@@ -86,7 +103,7 @@ class Submissions:
         # What is one statement needs no round trips to begin and to commit, or to wake the dispatcher.
         one = not repeated and all(map(is_one_statement, requests))
         wake = one and time.monotonic() >= self._next_hint
-        with self._database.autocommit() if one else self._database.begin() as connection:
+        with autocommit() if one else self._database.begin() as connection:
             submissions = submit(connection, requests, repeated=repeated, wake=wake)
         # For those that are scheduled, too: they may be due before its next look.
         if wake:

@@ -18,7 +18,7 @@ def rfc3339(moment: datetime | None) -> str | None:
     """Return e.g. ``2026-01-31T09:00:00.000Z``."""
     if moment is None:
         return None
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _require_text(value: object) -> object:

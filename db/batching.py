@@ -94,6 +94,7 @@ class Batcher(Generic[Item, Result]):
         size_of: Callable[[Item], int] | None = None,
         max_bytes: int = _MOST_BYTES,
         patience: float | None = 5.0,
+        at_end: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Args:
@@ -104,6 +105,7 @@ class Batcher(Generic[Item, Result]):
             size_of: returns about how many bytes an item has; None where all items are small.
             max_bytes: most bytes in one call; a larger item is written by itself.
             patience: seconds that a batch is tried for while the database is away; None: until :meth:`close`.
+            at_end: what the thread does last, such as giving back what only it uses.
         """
         self._write_batch = write
         self._rewrite = rewrite or write
@@ -111,6 +113,7 @@ class Batcher(Generic[Item, Result]):
         self._size_of = size_of
         self._max_bytes = max_bytes
         self._patience = patience
+        self._at_end = at_end
         self._pending: deque[tuple[Item, Receiver[Result]]] = deque()
         self._wakeup = threading.Condition(threading.Lock())
         self._closing = False
@@ -167,11 +170,12 @@ class Batcher(Generic[Item, Result]):
                 while not self._pending and not self._closing:
                     self._wakeup.wait()
                 if not self._pending:
-                    return
+                    break
                 batch = [self._pending.popleft() for _ in range(self._next_size())]
             # From here on nobody can cancel them: a cancelled future accepts no result.
             if wanted := [entry for entry in batch if entry[1].set_running_or_notify_cancel()]:
                 self._settle(wanted)
+        self._at_end()
 
     def _next_size(self) -> int:
         """Return how many of the pending items make the next batch: one at least."""

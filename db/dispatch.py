@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from db.batch import batch, batch_of
-from db.hot import NOT_DURABLE, HotRow, HotStatement, execute_together
+from db.hot import HotRow, HotStatement, execute_together
 from db.models import jobs, queues
 from db.rate_limits import Rate
 from db.states import Status
@@ -109,18 +109,14 @@ class TakenQueues:
 def take_queues(connection: Connection, *, default_window: int, heads: int = 0) -> TakenQueues:
     """Take the queues that have jobs to dispatch; those that another dispatcher has are left out, as are paused ones.
 
-    The transaction's commit does not wait for the disk: a mark that a crash of PostgreSQL undoes repeats a message, and
-    waiting with the marked rows locked would hold up the claims of these very messages.
-
     Args:
         heads: how many jobs of each queue to return at once, at most.
     """
     limits_of, *heads_of = execute_together(
         connection,
-        NOT_DURABLE,
         (_take_queues, {"window": default_window}),
         *([(_heads_of_all, {"at_most": heads})] if heads else ()),
-    )[1:]
+    )
     limits = {
         row["name"]: QueueLimits(
             row["window"], row["startable"], Rate(row["per_second"]) if row["per_second"] else None
@@ -144,15 +140,21 @@ def next_jobs(connection: Connection, rooms: Mapping[str, int]) -> list[HotRow]:
     return rows
 
 
-_until_due = select(func.extract("epoch", func.min(jobs.c.due_at) - func.now())).where(
-    jobs.c.due_at.is_not(None), jobs.c.due_at < literal("infinity", jobs.c.due_at.type)
+_until_due = HotStatement(
+    select(func.extract("epoch", func.min(jobs.c.due_at) - func.now()).label("seconds")).where(
+        jobs.c.due_at.is_not(None), jobs.c.due_at < literal("infinity", jobs.c.due_at.type)
+    )
 )
 
 
-def seconds_until_due(connection: Connection) -> float | None:
-    """Return when the next scheduled or retrying job is due: 0 or less for now, None when there is none."""
-    seconds = connection.execute(_until_due).scalar_one_or_none()
-    return None if seconds is None else float(seconds)
+def seconds_until_due(connection: Connection, *, commit: bool = False) -> float | None:
+    """Return when the next scheduled or retrying job is due: 0 or less for now, None when there is none.
+
+    Args:
+        commit: also commit the transaction, in the same round trip.
+    """
+    [[row]] = execute_together(connection, (_until_due, {}), commit=commit)
+    return None if row["seconds"] is None else float(row["seconds"])
 
 
 _in_flight = select(jobs.c.queue).where(jobs.c.dispatched_at.is_not(None)).distinct()

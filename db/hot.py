@@ -1,7 +1,8 @@
 """Statements of the hottest paths: compiled once, then sent by psycopg itself, several in one round trip.
 
 SQLAlchemy looks up, binds and wraps anew for each execution, which costs several times as much as sending a prepared
-statement does. These are written with it all the same, run on its connections, and raise its errors.
+statement does. These are written with it all the same, run on its connections, and raise its errors. Their parameters
+are numbered as PostgreSQL wants them, so that psycopg has nothing to rewrite either.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from enum import Enum
 from typing import Any, Final
 
 import psycopg
+from psycopg import RawCursor
 from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import dict_row
 from sqlalchemy import Connection, Executable, func, literal, select
@@ -21,7 +23,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 HotRow = dict[str, Any]
 
-_DIALECT: Final = dialect()  # type: ignore[no-untyped-call]
+_DIALECT: Final = dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
 class HotStatement:
@@ -37,14 +39,17 @@ class HotStatement:
         if compiled.post_compile_params or compiled.literal_execute_params:
             raise TypeError(f"Write the lists of this statement out, or as arrays: {compiled}")
         self.sql: Final = str(compiled).encode()
-        constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        self._names: Final = compiled.positiontup or []
+        constants = {name: compiled.binds[name] for name in self._names}
         self._constants: Final = {
-            name: value.value if isinstance(value, Enum) else value for name, value in constants.items()
+            name: bind.value.value if isinstance(bind.value, Enum) else bind.value
+            for name, bind in constants.items()
+            if not bind.required
         }
 
-    def parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values of all parameters: those ``given`` and the statement's constants."""
-        return {**self._constants, **given}
+    def parameters(self, given: Mapping[str, Any]) -> list[Any]:
+        """Return the values of all parameters in order: those ``given`` and the statement's constants."""
+        return [given[name] if name in given else self._constants[name] for name in self._names]
 
 
 HotCall = tuple[HotStatement, Mapping[str, Any]]
@@ -78,7 +83,7 @@ def execute_together(
     try:
         with driver.pipeline() if len(calls) > 1 or commit or afterwards else nullcontext() as pipeline:
             cursors = [
-                driver.cursor(row_factory=dict_row).execute(statement.sql, statement.parameters(given))
+                RawCursor(driver, row_factory=dict_row).execute(statement.sql, statement.parameters(given))
                 for statement, given in calls
             ]
             if commit:
@@ -86,8 +91,8 @@ def execute_together(
             if pipeline is not None and afterwards:
                 pipeline.sync()
                 for statement, given in afterwards:
-                    driver.execute(statement.sql, statement.parameters(given))
-        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+                    RawCursor(driver).execute(statement.sql, statement.parameters(given))
+        return [_rows_of(cursor) for cursor in cursors]
     except psycopg.Error as error:
         # A server that has become a standby is as good as lost.
         lost = driver.closed or isinstance(error, ReadOnlySqlTransaction)
@@ -97,3 +102,8 @@ def execute_together(
         raise DBAPIError.instance(
             None, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=lost, dialect=_DIALECT
         ) from error
+
+
+def _rows_of(cursor: RawCursor[HotRow]) -> list[HotRow]:
+    # cursor.description tells the same, and makes an object for each column.
+    return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     )
 
     # --- database use -----------------------------------------------------------------------------------------
-    database_pool_size: int = Field(10, ge=2, le=200, description="Most connections one process holds.")
+    database_pool_size: int = Field(10, ge=4, le=200, description="Most connections one process holds.")
     database_pgbouncer: bool = Field(
         default=False,
         description="Set when `CALLBOARD_DATABASE_URL` goes through a transaction-mode pooler: "

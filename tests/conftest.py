@@ -33,6 +33,13 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("callboard")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Keep those on one worker of pytest-xdist that share a database which takes long to fill."""
+    for item in items:
+        for costly in {"crowds", "histories"} & set(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group(f"{costly} {item.callspec.params['postgres']}"))
+
+
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the settings of whoever runs the tests out of their way."""

@@ -88,9 +88,10 @@ def count_anew(connection: Connection, since: datetime, until: datetime) -> None
 
 
 def recount_next(connection: Connection) -> bool:
-    """Count the latest hour of which something is noted, and its day; False when nothing was.
+    """Count the latest hour of which something is noted; False when nothing was.
 
-    Cheap for the present hour: only the minutes that are noted are counted. Numbers and note change together.
+    Cheap for the present hour: only the minutes that are noted are counted. Numbers and note change together; those of
+    the day do so with the earliest of its hours that are noted.
     """
     state = _held(connection)
     connection.execute(_STATEMENT_TIMEOUT)
@@ -105,10 +106,18 @@ def recount_next(connection: Connection) -> bool:
         .where(_pending.c.starts_at >= hour, _pending.c.starts_at < hour + _HOUR)
         .returning(_pending.c.starts_at, _pending.c.ends_at)
     ).all()
-    if state["frozen_before"] is not None and hour < state["frozen_before"]:
-        return True
+    if state["frozen_before"] is None or hour >= state["frozen_before"]:
+        _recount(connection, hour, min(row.starts_at for row in noted), max(row.ends_at for row in noted))
+    day = hour.replace(hour=0)
+    earlier = select(_pending).where(_pending.c.starts_at >= day, _pending.c.starts_at < hour)
+    if not connection.execute(select(earlier.exists())).scalar_one():
+        merge_day(connection, day)
+    return True
+
+
+def _recount(connection: Connection, hour: datetime, since: datetime, until: datetime) -> None:
+    """Count the hour, whose jobs that finished from ``since`` to ``until`` may have changed."""
     now: datetime = connection.execute(select(func.now())).scalar_one()
-    since, until = min(row.starts_at for row in noted), max(row.ends_at for row in noted)
     # Later than what is forgotten by anybody who holds the state after this.
     kept = _hour(now) - hour + _HOUR
     if kept <= MINUTES_KEPT:
@@ -118,8 +127,6 @@ def recount_next(connection: Connection) -> bool:
         merge_hour(connection, hour)
     else:
         count_hour(connection, hour)
-    merge_day(connection, hour.replace(hour=0))
-    return True
 
 
 def freeze(connection: Connection, before: datetime) -> None:

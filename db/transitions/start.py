@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Double, Integer, Text, Uuid, all_, bindparam,
 
 from db.attempts import Claim, ClaimedJob
 from db.batch import among, batch, batch_of, each
-from db.hot import HotCall, HotRow, HotStatement, execute_together
+from db.hot import NOT_DURABLE, HotCall, HotRow, HotStatement, execute_together
 from db.models import jobs, queues, workers
 from db.states import Status
 
@@ -58,13 +58,15 @@ _mark_dispatched = HotStatement(
 def mark_dispatched(connection: Connection, claims: Sequence[Claim], *, commit: bool = False) -> None:
     """Note that the broker has confirmed these messages.
 
-    A job that was claimed, cancelled or expired since its message was published is left alone.
+    A job that was claimed, cancelled or expired since its message was published is left alone. The transaction's commit
+    does not wait for the disk: a mark that a crash of PostgreSQL undoes repeats a message, and waiting with the marked
+    rows locked would hold up the claims of these very messages.
 
     Args:
         commit: also commit the transaction, in the same round trip: the claims of these very messages wait for the
             rows until then.
     """
-    execute_together(connection, (_mark_dispatched, _parameters(claims)), commit=commit)
+    execute_together(connection, NOT_DURABLE, (_mark_dispatched, _parameters(claims)), commit=commit)
 
 
 _undispatch = (

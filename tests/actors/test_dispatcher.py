@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from actors.dispatcher import Dispatcher
 from actors.local import LocalBroker, LocalTransport
 from actors.transport import Dispatch
+from db.dispatch import seconds_until_due
 from db.engine import Database
 from db.models import jobs, queues
 from db.settings import Settings
-from db.wakeup import DISPATCH_CHANNEL, notify_dispatcher
+from db.wakeup import notify_dispatcher
 from tests.support.factory import QUEUE, Factory
 
 PATIENCE = 30.0
@@ -120,6 +121,24 @@ def test_many_jobs_at_once_fill_the_window_and_no_more(
     assert taken == [rest[9], rest[19], rest[29], first]
 
 
+def test_hints_do_not_make_it_look_at_full_windows_all_the_time(
+    settings: Settings, database: Database, factory: Factory, transport: Watched
+) -> None:
+    with dispatching(settings, database, transport):
+        factory.submit_all(*(factory.new_job() for _ in range(20)))
+        notify_dispatcher(database)
+        until(lambda: transport.waiting() == settings.dispatch_window)
+        before, began = transport.asked[QUEUE], time.monotonic()
+        while time.monotonic() < began + 0.5:
+            notify_dispatcher(database)
+        looks = transport.asked[QUEUE] - before
+        assert looks <= 50 * (time.monotonic() - began) + 2
+
+        factory.submit(queue="other")  # has room, and does not wait for those that have none
+        notify_dispatcher(database)
+        until(lambda: transport.waiting("other") == 1)
+
+
 def test_a_message_that_is_not_confirmed_is_sent_again_at_once(
     settings: Settings, database: Database, factory: Factory, transport: Watched
 ) -> None:
@@ -155,24 +174,20 @@ def test_a_scheduled_job_is_on_time_though_the_look_ahead_failed(
     settings: Settings, database: Database, factory: Factory, transport: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = threading.Event()
-    begin = database.autocommit
 
-    def fails_once() -> object:
-        if not failed.is_set() and armed.is_set():
+    def fails_once(connection: Connection, *, commit: bool) -> float | None:
+        if not failed.is_set():
             failed.set()
             raise ConnectionError
-        return begin()
+        return seconds_until_due(connection, commit=commit)
 
-    armed = threading.Event()
     with dispatching(settings, database, transport):
         factory.submit()
         notify_dispatcher(database)
         until(lambda: dispatched(database) == 1)
         time.sleep(0.1)
-        monkeypatch.setattr(database, "autocommit", fails_once)
+        monkeypatch.setattr("actors.dispatcher.seconds_until_due", fails_once)
         factory.submit(delay=1.0)
-        with begin() as connection:
-            connection.execute(select(func.pg_notify(DISPATCH_CHANNEL, "")))
-        armed.set()
+        notify_dispatcher(database)
         until(failed.is_set)
         until(lambda: dispatched(database) == 2)

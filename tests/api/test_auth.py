@@ -123,8 +123,9 @@ def changed(key: str, position: int) -> str:
     return KeyText(text.environment, text.key_id, secret).reveal()
 
 
+# capfd comes first, so that it ends after the server, which may still be logging its last request.
 def test_what_is_not_a_valid_key_is_refused_and_not_repeated(
-    secured: Secured, database: Database, as_problem: AsProblem, capfd: pytest.CaptureFixture[str]
+    capfd: pytest.CaptureFixture[str], secured: Secured, database: Database, as_problem: AsProblem
 ) -> None:
     key = make_key(database)
     text = KeyText.parse(key)

@@ -2,17 +2,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
 from fastapi import HTTPException
+from sqlalchemy.exc import DataError
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 import api.errors
 import db.errors
+from api.polls import Polls
 from api.problems import PROBLEMS, problem_of
-from db.errors import CallboardError, ConfigurationError
+from db.errors import CallboardError, ConfigurationError, Unavailable
+from db.ids import new_id
 from tests.support.serving import Served
 
 AsProblem = Callable[[httpx.Response, int, str], dict[str, Any]]
@@ -68,6 +72,27 @@ def test_what_nobody_expected_is_told_without_details(api: Served, as_problem: A
     assert "secret" not in answer.text
     as_problem(answer, 500, "internal")
     assert answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("path", ["", "/attempts"], ids=["past FastAPI's router", "by FastAPI's router"])
+def test_errors_are_told_alike_wherever_they_come_from(
+    client: httpx.Client, as_problem: AsProblem, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    url = f"/v1/jobs/{new_id()}{path}"
+    as_problem(client.get(url), 404, "not-found")
+    as_problem(client.put(url), 405, "method-not-allowed")
+    for error, status, code in (
+        (RuntimeError("secret"), 500, "internal"),
+        (DataError("SELECT", {}, Exception("secret")), 422, "invalid-input"),
+        (Unavailable("secret"), 503, "unavailable"),
+        (HTTPException(418), 418, "http-error"),  # as an ``authenticate`` of somebody else's may raise
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(Polls, "job", AsyncMock(side_effect=error))
+            answer = client.get(url, headers={"x-request-id": "asked"})
+        as_problem(answer, status, code)
+        assert "secret" not in answer.text
+        assert answer.headers["x-request-id"] == "asked"
 
 
 def test_other_errors_of_the_framework_keep_status_and_headers(api: Served, as_problem: AsProblem) -> None:

@@ -17,7 +17,7 @@ import pytest
 from callboard.cli.client import Client
 from callboard.up_process import UpProcess
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("cli system")]
 
 ROOT = Path(__file__).resolve().parents[2]
 

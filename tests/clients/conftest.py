@@ -18,6 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.timeout(180))  # the first of them starts a system
+            item.add_marker(pytest.mark.xdist_group("clients"))  # that all of them share
 
 
 @pytest.fixture(scope="session")

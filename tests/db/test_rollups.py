@@ -237,6 +237,25 @@ def test_frozen_hours_keep_their_numbers(database: Database) -> None:
         assert rolled_up(connection) == before
 
 
+def test_a_day_has_the_hours_that_were_counted_before_it_was_frozen(database: Database) -> None:
+    with database.begin() as connection:
+        now: datetime = connection.execute(select(func.now())).scalar_one()
+        noon = (now - timedelta(days=4)).replace(hour=12, minute=0, second=0, microsecond=0)
+        for moment in (noon, noon + timedelta(hours=3)):
+            imported(connection, now - moment)
+            count_anew(connection, moment, moment)
+    assert recounted(database)  # the later one
+    with database.begin() as connection:
+        freeze(connection, noon + timedelta(days=1))
+    settle(database)
+
+    with database.begin() as connection:
+        shown = select(history_rollup.c.grain, history_rollup.c.jobs).where(
+            history_rollup.c.dimension == "total", history_rollup.c.owner.is_(None)
+        )
+        assert {tuple(row) for row in connection.execute(shown)} == {("hour", 1), ("day", 1)}
+
+
 def test_rows_that_the_history_does_not_have_go(database: Database) -> None:
     with database.begin() as connection:
         imported(connection, timedelta(days=3))

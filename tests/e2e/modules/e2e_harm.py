@@ -107,8 +107,9 @@ def kill_thread(payload: Victim, run: Run) -> int:
         if payload.thread in {thread.name, type(thread).__name__} and thread is not threading.current_thread()
     )
     assert victim.ident is not None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(victim.ident), ctypes.py_object(SystemExit))
     while victim.is_alive():
+        # Again and again: it survives where it handles a message, as an error ends only that; this job may have two.
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(victim.ident), ctypes.py_object(SystemExit))
         run.check()
-        time.sleep(0.01)
+        victim.join(1)
     return os.getpid()
