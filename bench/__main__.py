@@ -29,11 +29,14 @@ def main() -> None:
     parser.add_argument("--only", type=_parts, help=f"parts, separated by commas: {', '.join(PARTS)}; default: all")
     parser.add_argument("--history", type=int, metavar="JOBS", help="only this: with a history of so many jobs")
     parser.add_argument("--quick", action="store_true", help="one round of little: does it run at all?")
-    parser.add_argument("--output", type=Path, default=_HERE, help="directory of the report; default: bench/")
+    parser.add_argument(
+        "--output", type=Path, default=_HERE, help="directory of the report, made if need be; default: bench/"
+    )
     parser.add_argument("--render", action="store_true", help="only write the report anew, from its report.json")
     arguments = parser.parse_args()
     # So that a termination, too, stops all that runs and removes its files.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    arguments.output.mkdir(parents=True, exist_ok=True)
     results = read_results(arguments.output)
     if not arguments.render:
         parts = {name: PARTS[name] for name in arguments.only or PARTS}

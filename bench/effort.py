@@ -23,6 +23,8 @@ class Effort:
     """Jobs in one round, one after the other."""
     load_seconds: float
     """Of half load in one round."""
+    history_rounds: int
+    """Beside a long history, where five in a hundred are to be told from none."""
     scale_rounds: int
     scale_jobs: int
     processes: tuple[int, ...]
@@ -44,6 +46,7 @@ FULL: Final = Effort(
     http_seconds=2.5,
     latencies=100,
     load_seconds=5.0,
+    history_rounds=11,
     scale_rounds=3,
     scale_jobs=4000,
     processes=(1, 2, 4),
@@ -62,6 +65,7 @@ QUICK: Final = Effort(
     http_seconds=0.3,
     latencies=10,
     load_seconds=1.0,
+    history_rounds=1,
     scale_rounds=1,
     scale_jobs=400,
     processes=(1, 2),

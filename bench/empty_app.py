@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 
-import uvicorn
 from fastapi import FastAPI
 
-from callboard.processes.signals import stop_with_parent
+from bench.serving import serve
 
 app = FastAPI()
 
@@ -23,14 +22,4 @@ async def get() -> dict[str, bool]:
 
 
 if __name__ == "__main__":
-    stop_with_parent(int(sys.argv[2]))
-    uvicorn.run(
-        app,
-        host="127.0.0.1",
-        port=int(sys.argv[1]),
-        loop="uvloop",
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-    )
+    serve(app, port=int(sys.argv[1]), parent=int(sys.argv[2]))

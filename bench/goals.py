@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from bench.parts.drain import EMBEDDED, ON_RABBITMQ, RAW
-from bench.parts.history import EMPTY, FULL
+from bench.parts.history import EMPTY, FULL, MIXED, WITHIN_LIMITS
 from bench.parts.http import BULK, EMPTY_GET, EMPTY_POST, POLL_FINISHED, POLL_LIVE, SUBMIT
 from bench.parts.latency import IDLE_EMBEDDED, IDLE_RABBITMQ
 from bench.parts.statements import BEFORE_BATCHING
@@ -81,7 +81,15 @@ GOALS = (
     Goal("SQL statements a job, before batching", "statements", BEFORE_BATCHING, 4, at_most=True),
     *(
         Goal(f"{name}, with a long history", "history", f"{name}, {FULL}", 0.95, f"{name}, {EMPTY}")
-        for name in (ON_RABBITMQ, SUBMIT, BULK, POLL_LIVE, POLL_FINISHED)
+        for name in (ON_RABBITMQ, MIXED, WITHIN_LIMITS, SUBMIT, BULK, POLL_LIVE, POLL_FINISHED)
+    ),
+    Goal(
+        "submit → handler starts, idle, p50, with a long history",
+        "history",
+        f"{IDLE_RABBITMQ}, {FULL}, p50",
+        1.05,
+        f"{IDLE_RABBITMQ}, {EMPTY}, p50",
+        at_most=True,
     ),
 )
 

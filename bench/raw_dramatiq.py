@@ -7,7 +7,9 @@ worker that is stopped takes nothing from the queue, so that messages can be pub
 from __future__ import annotations
 
 import os
+import socket
 import sys
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,10 +33,13 @@ class Actors:
     """Does nothing."""
     mix: dramatiq.Actor[[int], None]
     """Works as ``bench.mix`` does in Callboard; there is nobody to report progress to."""
+    clock: dramatiq.Actor[[int], None]
+    """Tells a UDP port of this machine the seconds since the epoch."""
 
 
-def make_actors(url: str, queue: str) -> Actors:
-    broker = RabbitmqBroker(url=url)
+def make_actors(url: str, queue: str, *, confirm_delivery: bool = False) -> Actors:
+    """``confirm_delivery``: what sends a message waits until RabbitMQ has it."""
+    broker = RabbitmqBroker(url=url, confirm_delivery=confirm_delivery)
     if MIX in os.environ:
         broker.add_middleware(CurrentMessage())  # tells the actor whether it is retried
     backoff = int(BACKOFF * 1000)
@@ -43,7 +48,8 @@ def make_actors(url: str, queue: str) -> Actors:
     mix: dramatiq.Actor[[int], None] = dramatiq.actor(
         actor_name="mix", min_backoff=backoff, max_backoff=backoff, **options
     )(_mix)
-    return Actors(broker, noop, mix)
+    clock: dramatiq.Actor[[int], None] = dramatiq.actor(actor_name="clock", **options)(_clock)
+    return Actors(broker, noop, mix, clock)
 
 
 def _noop() -> None:
@@ -56,6 +62,12 @@ def _mix(number: int) -> None:
     message = CurrentMessage.get_current_message()
     if message is not None and not message.options.get("retries") and fails_first(number):
         raise ConnectionError("the first attempt of every tenth job fails")
+
+
+def _clock(port: int) -> None:
+    now = time.time()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendto(str(now).encode(), ("127.0.0.1", port))
 
 
 def main() -> None:

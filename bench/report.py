@@ -75,6 +75,8 @@ def _costs(what: str, costs: Mapping[str, Mapping[str, float]], digits: int) -> 
     parts = sorted({part for each in costs.values() for part in each})
     lines = [f"| {what} | {' | '.join(parts)} | sum |", f"|---|{'---|' * len(parts)}---|"]
     for name, each in costs.items():
+        if not each:
+            continue  # not measured: what answers requests keeps its memory
         cells = " | ".join(f"{each[part]:.{digits}f}" if part in each else "" for part in parts)
         lines.append(f"| {name} | {cells} | {sum(each.values()):.{digits}f} |")
     return lines

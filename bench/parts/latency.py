@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import httpx
 import psycopg
 from pydantic import SecretStr
 
 from bench.api import load_generator, post_text, send, serving_api
+from bench.dramatiq_latency import dramatiq_behind_endpoint
 from bench.effort import Effort
 from bench.http_load import NOW, Load
 from bench.jobs import CLOCK, LAG
@@ -22,6 +24,7 @@ from db.settings import Settings
 from tests.services.rabbitmq import fresh_vhost
 
 THREADS = 8
+DRAMATIQ = "idle, Dramatiq alone behind an endpoint"
 IDLE_RABBITMQ = "idle, on RabbitMQ"
 IDLE_EMBEDDED = "idle, embedded"
 HALF_RABBITMQ = "at half load, on RabbitMQ"
@@ -39,28 +42,47 @@ def measure_latency(services: Services, effort: Effort) -> Part:
     part = Part(effort.rounds)
     for idle, half, embedded in ((IDLE_RABBITMQ, HALF_RABBITMQ, False), (IDLE_EMBEDDED, HALF_EMBEDDED, True)):
         with _system(services, embedded=embedded) as (port, settings, generator):
-            _keep(part, idle, [_idle(port, effort.latencies) for _ in range(effort.rounds)])
-            most = _capacity(settings, port, generator, effort.load_seconds)
+            if embedded:
+                keep_quantiles(part, idle, [idle_latencies(port, effort.latencies) for _ in range(effort.rounds)])
+            else:
+                _beside_dramatiq(part, services, port, effort)
+            most = capacity(settings, port, generator, effort.load_seconds)
             part.figures[f"submitted and done at full load, {half.rpartition(', ')[2]}"] = Figure([most], "jobs/s")
-            _keep(part, half, [_at(most / 2, settings, port, generator, effort) for _ in range(effort.rounds)])
+            lags = [lags_at(most / 2, settings, port, generator, effort) for _ in range(effort.rounds)]
+            keep_quantiles(part, half, lags)
     return part
 
 
-def _keep(part: Part, name: str, rounds: Sequence[Sequence[float]]) -> None:
+def _beside_dramatiq(part: Part, services: Services, port: int, effort: Effort) -> None:
+    rounds: dict[str, list[list[float]]] = {DRAMATIQ: [], IDLE_RABBITMQ: []}
+    with dramatiq_behind_endpoint(services, THREADS) as send_one:
+        for _ in range(effort.rounds):
+            rounds[DRAMATIQ].append(_one_after_the_other(send_one, effort.latencies))
+            rounds[IDLE_RABBITMQ].append(idle_latencies(port, effort.latencies))
+    keep_quantiles(part, DRAMATIQ, rounds[DRAMATIQ])
+    keep_quantiles(part, IDLE_RABBITMQ, rounds[IDLE_RABBITMQ], beside=DRAMATIQ)
+
+
+def keep_quantiles(part: Part, name: str, rounds: Sequence[Sequence[float]], beside: str = "") -> None:
+    """Keep the quantiles of each round's milliseconds; ``beside``: of what they are compared with."""
     for quantile in QUANTILES:
         values = [sorted(each)[min(len(each) - 1, len(each) * quantile // 100)] for each in rounds]
-        part.figures[f"{name}, p{quantile}"] = Figure(values, "ms")
+        part.figures[f"{name}, p{quantile}"] = Figure(values, "ms", f"{beside}, p{quantile}" if beside else "")
 
 
-def _idle(port: int, jobs: int) -> list[float]:
-    """Return the milliseconds from before each request was sent to when its handler ran."""
-    latencies = []
+def idle_latencies(port: int, jobs: int) -> list[float]:
+    """Submit one job after the other; return the milliseconds from before each request to when its handler ran."""
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=_TIMEOUT) as client:
-        for _ in range(_WARM_UP):
-            _submit_one(client)
-        for _ in range(jobs):
-            time.sleep(random.uniform(*_PAUSE))
-            latencies.append(_submit_one(client))
+        return _one_after_the_other(partial(_submit_one, client), jobs)
+
+
+def _one_after_the_other(submit_one: Callable[[], float], jobs: int) -> list[float]:
+    for _ in range(_WARM_UP):
+        submit_one()
+    latencies = []
+    for _ in range(jobs):
+        time.sleep(random.uniform(*_PAUSE))
+        latencies.append(submit_one())
     return latencies
 
 
@@ -74,14 +96,14 @@ def _submit_one(client: httpx.Client) -> float:
     return float((job["result"] - sent_at) * 1000)
 
 
-def _capacity(settings: Settings, port: int, generator: Child, seconds: float) -> float:
+def capacity(settings: Settings, port: int, generator: Child, seconds: float) -> float:
     """Return how many jobs a second the whole way takes: as many as can be submitted, until all are done."""
     began = time.monotonic()
     send(generator, Load(port, _CONNECTIONS, seconds, [post_text("/v1/jobs", _SUBMISSION)]))
     return len(_lags(settings)) / (time.monotonic() - began)
 
 
-def _at(rate: float, settings: Settings, port: int, generator: Child, effort: Effort) -> list[float]:
+def lags_at(rate: float, settings: Settings, port: int, generator: Child, effort: Effort) -> list[float]:
     """Return the milliseconds from when each request was to be sent to when its handler ran, at so many a second."""
     request = post_text("/v1/jobs", _SUBMISSION)
     send(generator, Load(port, _CONNECTIONS, effort.load_seconds, [request], rate=rate))

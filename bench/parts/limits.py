@@ -19,10 +19,11 @@ RATE = "at most 1,000,000 starts a minute"
 ALL = "priorities and both limits"
 
 SHAPE = Shape(1, 32)
-_NO_LIMITS: dict[str, object] = {"concurrency_limit": None, "rate_limit": None, "rate_period": None}
+NO_LIMITS: dict[str, object] = {"concurrency_limit": None, "rate_limit": None, "rate_period": None}
 _AT_A_TIME: dict[str, object] = {"concurrency_limit": 64}
 # Never reached: what counts is the counting.
 _A_MINUTE: dict[str, object] = {"rate_limit": 1_000_000, "rate_period": 60.0}
+BOTH_LIMITS = _AT_A_TIME | _A_MINUTE
 
 
 def measure_limits(services: Services, effort: Effort) -> Part:
@@ -30,23 +31,23 @@ def measure_limits(services: Services, effort: Effort) -> Part:
     with callboard_on_rabbitmq(services, SHAPE) as callboard:
 
         def drain(make: Make, limits: dict[str, object]) -> Callable[[], Measured]:
-            return lambda: _drain(callboard, effort.jobs, make, limits)
+            return lambda: drain_within(callboard, effort.jobs, make, limits)
 
         contestants = {
             PLAIN: drain(noops, {}),
-            PRIORITIES: drain(_prioritised, {}),
+            PRIORITIES: drain(prioritised, {}),
             CONCURRENCY: drain(noops, _AT_A_TIME),
             RATE: drain(noops, _A_MINUTE),
-            ALL: drain(_prioritised, _AT_A_TIME | _A_MINUTE),
+            ALL: drain(prioritised, BOTH_LIMITS),
         }
         add_measured(part, contestants, dict.fromkeys(contestants, PLAIN))
     return part
 
 
-def _drain(callboard: Callboard, jobs: int, make: Make, limits: dict[str, object]) -> Measured:
-    callboard.set_queues(**_NO_LIMITS | limits)
+def drain_within(callboard: Callboard, jobs: int, make: Make, limits: dict[str, object]) -> Measured:
+    callboard.set_queues(**NO_LIMITS | limits)
     return callboard.drain(jobs, make)
 
 
-def _prioritised(jobs: int, owner: str) -> list[NewJob]:
+def prioritised(jobs: int, owner: str) -> list[NewJob]:
     return [new_job(owner, priority=number % 10) for number in range(jobs)]

@@ -26,12 +26,13 @@ def measure_mix(services: Services, effort: Effort) -> Part:
         embedded = stack.enter_context(callboard_embedded(services, SHAPE.threads))
         contestants = {
             raw: lambda: alone.drain(effort.jobs, lambda actors, number: actors.mix.send(number)),
-            f"{ON_RABBITMQ}, {SHAPE}": lambda: on_rabbitmq.drain(effort.jobs, _mixed),
-            f"{EMBEDDED}, {SHAPE}": lambda: embedded.drain(effort.jobs, _mixed),
+            f"{ON_RABBITMQ}, {SHAPE}": lambda: on_rabbitmq.drain(effort.jobs, mixed),
+            f"{EMBEDDED}, {SHAPE}": lambda: embedded.drain(effort.jobs, mixed),
         }
         add_measured(part, contestants, dict.fromkeys(contestants, raw))
     return part
 
 
-def _mixed(jobs: int, owner: str) -> list[NewJob]:
+def mixed(jobs: int, owner: str) -> list[NewJob]:
+    """Make jobs of the mix."""
     return [new_job(owner, type=MIX, payload=str(number).encode()) for number in range(jobs)]

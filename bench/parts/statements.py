@@ -35,16 +35,17 @@ def measure_statements(services: Services, effort: Effort) -> Part:
     }
     contestants |= {peer.name: (peer_contestant(services, peer), _FEW) for peer in PEERS}
     part = Part(1)
-    with _logging(services):
+    with statements_logged(services):
         for name, (opening, jobs) in contestants.items():
             with opening as contestant:
-                work, every = _count(services, contestant, jobs)
+                work, every = count_statements(services, contestant, jobs)
             part.figures[name] = Figure([work], "statements a job")
             part.figures[f"{name}, with BEGIN, COMMIT and SET"] = Figure([every], "statements a job")
     return part
 
 
-def _count(services: Services, contestant: Contestant, jobs: int) -> tuple[float, float]:
+def count_statements(services: Services, contestant: Contestant, jobs: int) -> tuple[float, float]:
+    """Return the statements for each of so many jobs, without and with those that begin and end transactions."""
     log = services.directory / "postgres" / "postgres.log"
     begin = log.stat().st_size
     contestant.drain(jobs)
@@ -55,7 +56,7 @@ def _count(services: Services, contestant: Contestant, jobs: int) -> tuple[float
 
 
 @contextmanager
-def _logging(services: Services) -> Iterator[None]:
+def statements_logged(services: Services) -> Iterator[None]:
     """Have PostgreSQL log every statement."""
     with psycopg.connect(services.postgres_url, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET log_statement = 'all'")
