@@ -12,18 +12,14 @@ from typing import Final
 from sqlalchemy import (
     Connection,
     RowMapping,
-    Text,
     bindparam,
-    cast,
     delete,
     func,
-    literal_column,
     select,
     text,
     union_all,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from db.models import TIME, history_rollup, history_rollup_pending, history_rollup_state, job_history
@@ -36,20 +32,29 @@ MINUTES_KEPT: Final = timedelta(hours=26)
 #: and each owner's by type, queue and status for so many. They would be most of all rows, and the hours, which are
 #: merged from them, have the same.
 OWNERS_MINUTES_KEPT: Final = timedelta(hours=2)
+#: A transaction's begin is its ``now()`` before others see it: at most so long before.
+_UNSEEN: Final = timedelta(seconds=5)
 #: An hour with many millions of jobs takes longer than an ordinary statement may.
 _STATEMENT_TIMEOUT: Final = text("SET LOCAL statement_timeout = '10min'")
 
 _state, _pending = history_rollup_state, history_rollup_pending
 
 _hold = select(_state).with_for_update()
-_here = select(
-    func.now().label("at"),
-    func.array(
-        select(cast(literal_column("xid"), Text))
-        .select_from(func.pg_snapshot_xip(func.pg_current_snapshot()).alias("xid"))
-        .scalar_subquery(),
-        type_=ARRAY(Text),
-    ).label("running"),
+# A session's begin is hidden from other roles without pg_read_all_stats, and where activities are not tracked. Of those
+# who cannot write history, such as analysts, it does not matter. Autovacuum has no role.
+_here = text(
+    """
+    SELECT
+        now() AS at,
+        ARRAY(SELECT CAST(xid AS text) FROM pg_snapshot_xip(pg_current_snapshot()) AS xid) AS running,
+        writers.began, writers.hidden
+    FROM (
+        SELECT min(xact_start) AS began, coalesce(bool_or(state IS NULL OR state = 'disabled'), false) AS hidden
+        FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()
+            AND has_table_privilege(usesysid, 'callboard.job_history', 'INSERT')
+    ) AS writers
+    """
 )
 _note = text(
     """
@@ -64,19 +69,23 @@ def follow(connection: Connection, *, late: float) -> None:
     """Note the times at which jobs may have finished that were not committed when this was called before.
 
     ``late`` is the longest, in seconds, that a transaction which ends a job takes to begin to write; how long it takes
-    to commit does not matter.
+    to commit does not matter. It counts where PostgreSQL does not say when the transactions of others began, and for
+    those that have been open for longer.
     """
     state = _held(connection)
     here = connection.execute(_here).one()
-    before: datetime = state["followed_at"] or first_hour(connection) or here.at
+    earliest = here.at - timedelta(seconds=late)
+    before: datetime = state["followed_at"] or min(first_hour(connection) or earliest, earliest)
     known = {xid: datetime.fromisoformat(since) for xid, since in state["running"].items()}
     running = {xid: known.get(xid, before) for xid in here.running}
     ended = [since for xid, since in known.items() if xid not in running]
     # A clock that was set back is behind what was followed.
-    since = min(before, here.at, *ended) - timedelta(seconds=late)
-    count_anew(connection, since, max(before, here.at))
+    since = before if before <= here.at else earliest
+    count_anew(connection, min([since, *ended]), max(before, here.at))
+    # Who ends a job from here on and is not running yet has an open transaction, or begins one later.
+    began = earliest if here.hidden else max(min(here.began or here.at, here.at) - _UNSEEN, earliest)
     connection.execute(
-        update(_state).values(followed_at=here.at, running={xid: since.isoformat() for xid, since in running.items()})
+        update(_state).values(followed_at=began, running={xid: since.isoformat() for xid, since in running.items()})
     )
     if state["followed_at"] is None or _hour(state["followed_at"]) != _hour(here.at):
         _forget_minutes(connection, _hour(here.at))

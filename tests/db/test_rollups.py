@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -18,7 +18,7 @@ from sqlalchemy import Connection, delete, func, insert, select, text, update
 from db.engine import Database
 from db.ids import first_id, new_id
 from db.models import history_rollup, history_rollup_pending, history_rollup_state, job_history, metadata
-from db.rollups import count_anew, first_hour, follow, freeze, recount_next
+from db.rollups import count_anew, first_hour, follow, following, freeze, recount_next
 from db.states import Status
 from db.transitions import Claim, Ending, cancel, claim, consume, erase, record, reopen
 from tests.support.counted import Key, counted, rolled_up
@@ -88,6 +88,7 @@ class Workload(RuleBasedStateMachine):
         self.done: list[UUID] = []
         self.slow = ExitStack()
         self.uncommitted = 0
+        self.unwritten: list[tuple[Connection, UUID]] = []
         with database.begin() as connection:
             for table in reversed(metadata.sorted_tables):
                 connection.execute(delete(table))
@@ -111,11 +112,27 @@ class Workload(RuleBasedStateMachine):
         self.done.append(job_id)
         cancel(self.slow.enter_context(self.database.begin()), job_id)
 
+    @precondition(lambda self: self.uncommitted < MOST_UNCOMMITTED)
+    @rule(kind=KINDS)
+    def begin_to_finish(self, kind: dict[str, str]) -> None:
+        self.uncommitted += 1
+        connection = self.slow.enter_context(self.database.begin())
+        connection.execute(select(func.now()))
+        self.unwritten.append((connection, self.factory.submit(**kind)))
+
+    @precondition(lambda self: self.unwritten)
+    @rule()
+    def finish_at_last(self) -> None:
+        connection, job_id = self.unwritten.pop()
+        cancel(connection, job_id)
+        self.done.append(job_id)
+
     @precondition(lambda self: self.uncommitted)
     @rule()
     def commit_what_is_late(self) -> None:
         self.slow.close()
         self.uncommitted = 0
+        self.unwritten.clear()
 
     @rule(kind=KINDS, status=st.sampled_from(TERMINAL), minutes=st.integers(0, 5 * 24 * 60))
     def bring_in(self, kind: dict[str, str], status: Status, minutes: int) -> None:
@@ -156,7 +173,9 @@ class Workload(RuleBasedStateMachine):
         check(self.database)
 
 
-def test_rollups_equal_a_direct_count(database: Database) -> None:
+def test_rollups_equal_a_direct_count(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each run is over within seconds: what is found must be found by what is known, not by some seconds more.
+    monkeypatch.setattr(following, "_UNSEEN", timedelta(0))
     options = settings(max_examples=8, stateful_step_count=20, phases=[Phase.explicit, Phase.reuse, Phase.generate])
     play(lambda: Workload(database), settings=options)  # type: ignore[arg-type]  # a function that makes one will do
 
@@ -184,6 +203,36 @@ def test_what_is_committed_hours_late_is_counted(database: Database, factory: Fa
         settle(database)
     settle(database)
     check(database)
+
+
+def followed(database: Database, *, late: float = LATE) -> timedelta:
+    """Follow the history; return how far before now whoever follows it next begins."""
+    with database.begin() as connection:
+        follow(connection, late=late)
+        now_to_then = select(func.now() - history_rollup_state.c.followed_at)
+        return cast("timedelta", connection.execute(now_to_then).scalar_one())
+
+
+def test_minutes_in_which_nothing_can_end_any_more_are_not_counted_again(database: Database) -> None:
+    assert followed(database) < timedelta(seconds=LATE / 2)
+
+
+def test_where_activities_are_not_tracked_transactions_may_have_begun_long_ago(database: Database) -> None:
+    with database.begin() as connection:
+        connection.execute(text("SET LOCAL track_activities = off"))
+        assert followed(database) == timedelta(seconds=LATE)
+    assert followed(database) < timedelta(seconds=LATE)
+
+
+def test_what_began_and_has_not_written_yet_is_looked_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "_UNSEEN", timedelta(0))
+    with database.begin() as slow:
+        began = slow.execute(select(func.now())).scalar_one()
+        with database.begin() as connection:
+            follow(connection, late=LATE)
+            assert connection.execute(select(history_rollup_state.c.followed_at)).scalar_one() == began
+        # Not for longer than it may last.
+        assert followed(database, late=0.0) == timedelta(0)
 
 
 def test_two_that_follow_at_once_count_once(database: Database, factory: Factory) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 import psycopg
 import pytest
 from psycopg import errors, sql
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.engine import make_url
 
 from db.analyst_query import ask
@@ -17,6 +18,8 @@ from db.analysts import ANALYST, add_analyst, ensure_analyst_roles, list_analyst
 from db.engine import Database
 from db.errors import ConfigurationError, Conflict, InvalidInput, NotFound
 from db.migrate import migrate
+from db.models import history_rollup_state
+from db.rollups import follow, following
 from db.settings import Settings
 from db.states import Status
 from tests.support.databases import Databases, settings_of
@@ -161,6 +164,20 @@ def test_a_setting_shows_contents(log_in: LogIn, database: Database) -> None:
         assert ensure_analyst_roles(connection, contents=False)
     with pytest.raises(errors.InsufficientPrivilege):
         analyst.execute("SELECT payload FROM callboard.job_history")
+
+
+def test_what_analysts_read_for_long_does_not_hold_up_the_rollups(
+    log_in: LogIn, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_UNSEEN", timedelta(0))
+    analyst = log_in()
+    with analyst.transaction():
+        began = counted(analyst, "SELECT now()")
+        with database.begin() as connection:
+            follow(connection, late=60)
+            followed_at: datetime = connection.execute(select(history_rollup_state.c.followed_at)).scalar_one()
+    assert isinstance(began, datetime)
+    assert followed_at > began
 
 
 def test_names_are_taken_once_and_unknown_ones_are_named(log_in: LogIn, database: Database) -> None:
