@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 import certifi
 import pytest
+import structlog
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -31,6 +32,17 @@ hypothesis_settings.register_profile(
     "thorough", hypothesis_settings.get_profile("callboard"), max_examples=500, stateful_step_count=60
 )
 hypothesis_settings.load_profile("callboard")
+
+# Servers run in threads here. What they print while pytest reads and empties what was printed has ended the process (a
+# text stream is not safe among threads); what they log is collected line by line.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.format_exc_info,
+        structlog.stdlib.render_to_log_kwargs,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
