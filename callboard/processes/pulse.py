@@ -16,6 +16,8 @@ from typing import Final
 _EVERY: Final = 0.5
 #: The supervisor was not there to listen for longer than this: it was suspended itself, perhaps with all the machine.
 _LONGEST_ABSENCE: Final = 1.0
+#: Seconds for the start of an interpreter until the first sign, on a busy machine.
+_LONGEST_START: Final = 60.0
 
 
 class Pulse:
@@ -36,7 +38,7 @@ class Pulse:
     def silence(self) -> float:
         """Listen; return the seconds since the last sign of life, without those in which nobody listened.
 
-        It is 0 before the first one: on a busy machine the start of an interpreter takes its time.
+        Before the first one it begins a minute after the start, which takes its time on a busy machine.
         """
         now = time.monotonic()
         self._silence += min(now - self._listened_at, _LONGEST_ABSENCE)
@@ -44,7 +46,7 @@ class Pulse:
         with suppress(BlockingIOError):
             if os.read(self._readable, 4096):
                 self._heard, self._silence = True, 0.0
-        return self._silence if self._heard else 0.0
+        return self._silence if self._heard else max(0.0, self._silence - _LONGEST_START)
 
     def close(self) -> None:
         os.close(self._readable)
@@ -61,9 +63,10 @@ def signs_of_life(descriptor: int) -> Iterator[None]:
 
     def beat() -> None:
         with suppress(BrokenPipeError):  # the supervisor is gone, and this process is told to stop
-            while not ended.wait(_EVERY):
+            while not ended.is_set():
                 with suppress(BlockingIOError):  # the supervisor is suspended
                     os.write(descriptor, b".")
+                ended.wait(_EVERY)
 
     threading.Thread(target=beat, name="pulse", daemon=True).start()
     try:
