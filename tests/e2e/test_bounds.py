@@ -30,8 +30,12 @@ def test_a_job_that_waits_is_cancelled_in_the_answer(workerless: Distributed) ->
 
 @pytest.fixture
 def system(workerless: Distributed) -> Distributed:
+    return with_worker(workerless)
+
+
+def with_worker(workerless: Distributed, **settings: str) -> Distributed:
     default = Settings.model_fields["stop_check_interval"].default
-    workerless.start_worker("--threads", "2", stop_check_interval=str(default))
+    workerless.start_worker("--threads", "2", stop_check_interval=str(default), **settings)
     workerless.wait_for_workers()
     return workerless
 
@@ -80,9 +84,12 @@ def test_a_job_that_runs(system: Distributed) -> None:
         stops_within(bound, partial(over_its_limit, system, job_type, payload))
 
 
-def test_a_job_in_a_process_of_its_own(system: Distributed, tmp_path: Path) -> None:
-    """Cancelled while that starts, and when its handler hangs."""
+def test_a_job_whose_own_process_is_starting(workerless: Distributed) -> None:
+    system = with_worker(workerless, job_modules="e2e_jobs,e2e_harm,e2e_slow")
     stops_within(RUNNING_STOPS_WITHIN, partial(cancelled_soon, system, "diagnostics.hang_isolated", FOR_EVER))
+
+
+def test_a_job_that_hangs_in_a_process_of_its_own(system: Distributed, tmp_path: Path) -> None:
     pids: list[int] = []
 
     def cancelled_when_it_hangs() -> timedelta:
