@@ -25,6 +25,8 @@ class Effort:
     """Of half load in one round."""
     history_rounds: int
     """Beside a long history, where five in a hundred are to be told from none."""
+    history_jobs: int
+    """Of one backlog there of jobs that do nothing: it lasts for longer than what PostgreSQL does now and then."""
     scale_rounds: int
     scale_jobs: int
     processes: tuple[int, ...]
@@ -47,6 +49,7 @@ FULL: Final = Effort(
     latencies=100,
     load_seconds=5.0,
     history_rounds=11,
+    history_jobs=15_000,
     scale_rounds=3,
     scale_jobs=4000,
     processes=(1, 2, 4),
@@ -66,6 +69,7 @@ QUICK: Final = Effort(
     latencies=10,
     load_seconds=1.0,
     history_rounds=1,
+    history_jobs=500,
     scale_rounds=1,
     scale_jobs=400,
     processes=(1, 2),
