@@ -69,7 +69,8 @@ Of each backlog the first jobs are worked off while the others go on waiting in 
 against the second at which all jobs were due.""",
     "history": """\
 Two systems side by side, one of whose databases has a history of 90 days (`callboard generate-history`). What is
-measured is explained above; drains are those of 1 × 32 threads, half load is half of what the empty side takes.""",
+measured is explained above; drains are those of 1 × 32 threads, of jobs that do nothing three times as many after some
+that are not measured; half load is half of what the empty side takes.""",
 }
 
 #: Parts whose report shows memory.
