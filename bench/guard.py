@@ -32,6 +32,8 @@ COMMITTED: Final = Path(__file__).parent / "guard.json"
 #: A ratio may fall to this share of the committed one.
 TOLERATED: Final = 0.75
 
+#: What follows the name of a measure, of the ratio of what a second of CPU time yields.
+PER_CPU: Final = ", per CPU second"
 #: How often a measure is taken before its loss is believed: noise passes, a loss stays.
 ATTEMPTS: Final = 3
 
@@ -82,9 +84,15 @@ def share_one_core() -> None:
 
 
 def measure(services: Services, parts: Collection[str]) -> dict[str, float]:
-    """Return the ratio of each measure to its baseline."""
+    """Return by measure the ratio to its baseline: of the rates, and of what a second of CPU time yields."""
     results = Results({}, {name: _PARTS[name](services, _EFFORT) for name in parts})
-    return {each.goal.name: median(each.compared) for each in outcomes(results) if each.goal.baseline}
+    found = {}
+    for each in outcomes(results):
+        goal, cpu = each.goal, results.parts[each.goal.part].cpu_ms
+        if goal.baseline:
+            found[goal.name] = median(each.compared)
+            found[f"{goal.name}{PER_CPU}"] = sum(cpu[goal.baseline].values()) / sum(cpu[goal.figure].values())
+    return found
 
 
 def best_of(
@@ -97,7 +105,7 @@ def best_of(
         for name, ratio in measure(parts).items():
             found[name] = max(ratio, found.get(name, 0.0))
         lost = {each.measure for each in losses(committed, found)}
-        parts = {goal.part for goal in GOALS if goal.name in lost}
+        parts = {goal.part for goal in GOALS if lost & {goal.name, f"{goal.name}{PER_CPU}"}}
         if not parts:
             break
     return found
