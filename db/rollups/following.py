@@ -32,7 +32,7 @@ MINUTES_KEPT: Final = timedelta(hours=26)
 #: and each owner's by type, queue and status for so many. They would be most of all rows, and the hours, which are
 #: merged from them, have the same.
 OWNERS_MINUTES_KEPT: Final = timedelta(hours=2)
-#: A transaction's begin is its ``now()`` before others see it: at most so long before.
+#: A session shows others what it began at most so long after the ``now()`` of the transaction.
 _UNSEEN: Final = timedelta(seconds=5)
 #: An hour with many millions of jobs takes longer than an ordinary statement may.
 _STATEMENT_TIMEOUT: Final = text("SET LOCAL statement_timeout = '10min'")
@@ -76,11 +76,11 @@ def follow(connection: Connection, *, late: float) -> None:
     here = connection.execute(_here).one()
     earliest = here.at - timedelta(seconds=late)
     before: datetime = state["followed_at"] or min(first_hour(connection) or earliest, earliest)
-    known = {xid: datetime.fromisoformat(since) for xid, since in state["running"].items()}
-    running = {xid: known.get(xid, before) for xid in here.running}
-    ended = [since for xid, since in known.items() if xid not in running]
     # A clock that was set back is behind what was followed.
     since = before if before <= here.at else earliest
+    known = {xid: datetime.fromisoformat(began) for xid, began in state["running"].items()}
+    running = {xid: known.get(xid, since) for xid in here.running}
+    ended = [began for xid, began in known.items() if xid not in running]
     count_anew(connection, min([since, *ended]), max(before, here.at))
     # Who ends a job from here on and is not running yet has an open transaction, or begins one later.
     began = earliest if here.hidden else max(min(here.began or here.at, here.at) - _UNSEEN, earliest)

@@ -235,6 +235,25 @@ def test_what_began_and_has_not_written_yet_is_looked_for(database: Database, mo
         assert followed(database, late=0.0) == timedelta(0)
 
 
+def test_a_clock_that_was_set_back_does_not_hide_what_was_running(database: Database, factory: Factory) -> None:
+    job_id = factory.submit()
+    assert followed(database) < timedelta(seconds=LATE)
+    with database.begin() as connection:
+        ahead = history_rollup_state.c.followed_at + timedelta(hours=1)
+        connection.execute(update(history_rollup_state).values(followed_at=ahead))
+    with database.begin() as slow:
+        cancel(slow, job_id)
+        began = slow.execute(select(func.now())).scalar_one()
+        factory.submit()  # a snapshot has none among those that run who began after all that have ended
+        followed(database)
+        with database.begin() as connection:
+            running = connection.execute(select(history_rollup_state.c.running)).scalar_one()
+    assert running
+    assert all(datetime.fromisoformat(since) <= began for since in running.values())
+    settle(database)
+    check(database)
+
+
 def test_two_that_follow_at_once_count_once(database: Database, factory: Factory) -> None:
     for status in TERMINAL:
         factory.in_state(status)
