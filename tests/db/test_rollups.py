@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
+import psycopg
 import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as play
+from psycopg import sql
+from pydantic import SecretStr
 from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy.engine import make_url
 
 from db.engine import Database
 from db.ids import first_id, new_id
 from db.models import history_rollup, history_rollup_pending, history_rollup_state, job_history, metadata
 from db.rollups import count_anew, first_hour, follow, following, freeze, recount_next
+from db.settings import Settings
 from db.states import Status
 from db.transitions import Claim, Ending, cancel, claim, consume, erase, record, reopen
 from tests.support.counted import Key, counted, rolled_up
@@ -222,6 +228,25 @@ def test_where_activities_are_not_tracked_transactions_may_have_begun_long_ago(d
         connection.execute(text("SET LOCAL track_activities = off"))
         assert followed(database) == timedelta(seconds=LATE)
     assert followed(database) < timedelta(seconds=LATE)
+
+
+def test_the_sessions_of_other_users_are_seen_with_pg_read_all_stats(database: Database, settings: Settings) -> None:
+    url, name = settings.require_database_url(), f"dispatcher_{secrets.token_hex(4)}"
+    user = sql.Identifier(name)
+    with psycopg.connect(url, autocommit=True) as worker:
+        worker.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'secret'").format(user))
+        worker.execute(sql.SQL("GRANT USAGE ON SCHEMA callboard TO {}").format(user))
+        worker.execute(sql.SQL("GRANT ALL ON ALL TABLES IN SCHEMA callboard TO {}").format(user))
+        worker.execute(sql.SQL("GRANT ALL ON ALL SEQUENCES IN SCHEMA callboard TO {}").format(user))
+        own = make_url(url).set(username=name, password="secret").render_as_string(hide_password=False)
+        dispatcher = Database(Settings(database_url=SecretStr(own)), role="test")
+        try:
+            assert followed(dispatcher) == timedelta(seconds=LATE)
+            worker.execute(sql.SQL("GRANT pg_read_all_stats TO {}").format(user))
+            assert followed(dispatcher) < timedelta(seconds=LATE)
+        finally:
+            dispatcher.close()
+            worker.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(user))
 
 
 def test_what_began_and_has_not_written_yet_is_looked_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
