@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from db.errors import Unavailable
+from callboard.db.errors import Unavailable
 
 _log = structlog.get_logger(__name__)
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import dramatiq
 
-from actors.amqp import Rabbitmq
-from actors.rabbitmq import RabbitmqBroker
-from actors.registry import load_job_types
-from actors.runtime import WorkerRuntime
-from db.logs import configure_logs
-from db.settings import load_settings
+from callboard.actors.broker.amqp import Rabbitmq
+from callboard.actors.broker.rabbitmq_consumer import RabbitmqBroker
+from callboard.actors.types.registry import load_job_types
+from callboard.actors.worker_process.runtime import WorkerRuntime
+from callboard.db.logs import configure_logs
+from callboard.db.settings import load_settings
 
 settings = load_settings()
 configure_logs(settings)

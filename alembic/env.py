@@ -1,12 +1,12 @@
-"""How Alembic runs: on the connection that ``db.migrate`` holds under its lock, or on one of its own."""
+"""How Alembic runs: on the connection that ``callboard.db.schema.migrate`` holds under its lock, or on one of its own."""
 
 from alembic import context
 from sqlalchemy import create_engine
 
-from db.engine import sqlalchemy_url
-from db.migrate import migrating
-from db.models import PARTITIONED, SCHEMA, metadata
-from db.settings import load_settings
+from callboard.db.models import PARTITIONED, SCHEMA, metadata
+from callboard.db.schema.migrate import migrating
+from callboard.db.settings import load_settings
+from callboard.db.sql.engine import sqlalchemy_url
 
 PARTITIONS = tuple(f"{table.name}_" for table in PARTITIONED)
 

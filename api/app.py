@@ -12,43 +12,25 @@ from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from actors.registry import Registry
-from api import (
-    bulk,
-    changes,
-    docs_page,
-    events,
-    exports,
-    files,
-    history,
-    javascript,
-    job_list,
-    job_types,
-    jobs,
-    monitoring,
-    openapi,
-    outputs,
-    probes,
-    queues,
-    results,
-    run,
-    streams,
-    submit,
-    system,
-)
-from api.auth import Authenticate, current_caller, local_admin
-from api.cors import cors
-from api.hot_routes import HotRoutes
-from api.metrics import Metrics
-from api.middleware import BodyLimit, RequestContext
-from api.paths import JOB
-from api.problems import add_problem_handlers
-from api.services import Services
-from api.tokens import Tokens
-from db.engine import Database
-from db.settings import Settings
-from db.storage import open_storage
-from db.version import VERSION
+from callboard.actors.types.registry import Registry
+from callboard.api.auth.caller import Authenticate, current_caller, local_admin
+from callboard.api.auth.oidc import Tokens
+from callboard.api.files import outputs, transfer
+from callboard.api.history import exports, summary
+from callboard.api.jobs import amend, bulk, events, listing, results, run, show, stream, submit
+from callboard.api.openapi import document
+from callboard.api.server.cors import cors
+from callboard.api.server.direct_routes import HotRoutes
+from callboard.api.server.metrics import Metrics
+from callboard.api.server.middleware import BodyLimit, RequestContext
+from callboard.api.services import Services
+from callboard.api.system import docs_page, javascript, job_types, metrics_page, probes, queues, workers_and_stats
+from callboard.api.wire.paths import JOB
+from callboard.api.wire.problems import add_problem_handlers
+from callboard.db.files.storage import open_storage
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.version import VERSION
 
 _FILES: Final = "/v1/files"
 _DESCRIPTION: Final = "Durable jobs over HTTP. Errors are problem details (RFC 9457)."
@@ -106,42 +88,42 @@ def create_app(
         ],
     )
     app.state.authenticate = authenticate
-    routers = [
-        part.router
-        for part in (
-            docs_page,
-            javascript,
-            submit,
-            bulk,
-            run,
-            job_list,
-            streams,
-            jobs,
-            events,
-            results,
-            changes,
-            files,
-            history,
-            exports,
-            outputs,
-            job_types,
-            queues,
-            system,
-            monitoring,
-            probes,
-        )
-    ]
-    for router in routers:
+    for router in _ROUTERS:
         # Endpoints that do nothing with their caller need one all the same.
-        public = router in (docs_page.router, javascript.router, monitoring.router, probes.router)
-        app.include_router(router, dependencies=[] if public else [Depends(current_caller)])
+        app.include_router(router, dependencies=[] if router in _PUBLIC else [Depends(current_caller)])
     docs_page.mount_assets(app)
-    add_problem_handlers(app, [route for router in routers for route in router.routes if isinstance(route, APIRoute)])
+    add_problem_handlers(app, [route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute)])
     return app
 
 
+#: In the order in which the OpenAPI document lists them.
+_ROUTERS: Final = (
+    docs_page.router,
+    javascript.router,
+    submit.router,
+    bulk.router,
+    run.router,
+    listing.router,
+    stream.router,
+    show.router,
+    events.router,
+    results.router,
+    amend.router,
+    transfer.router,
+    summary.router,
+    exports.router,
+    outputs.router,
+    job_types.router,
+    queues.router,
+    workers_and_stats.router,
+    metrics_page.router,
+    probes.router,
+)
+#: Open to everybody.
+_PUBLIC: Final = (docs_page.router, javascript.router, metrics_page.router, probes.router)
+
 _HOT_ROUTES: Final = (
-    Route(JOB, jobs.get_job, methods=["GET"]),
+    Route(JOB, show.get_job, methods=["GET"]),
     Route("/v1/jobs", submit.submit_job, methods=["POST"]),
 )
 
@@ -149,5 +131,5 @@ _HOT_ROUTES: Final = (
 class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            self.openapi_schema = openapi.document(self)
+            self.openapi_schema = document.document(self)
         return self.openapi_schema

@@ -9,12 +9,12 @@ from typing import Final
 
 from fastapi import Request
 
-from api.auth import Caller, Quota, local_admin
-from api.errors import Unauthenticated
-from api.services import Services, services_of
-from db.key_text import PREFIX, KeyText
-from db.keys import Key
-from db.settings import Settings
+from callboard.api.auth.caller import Caller, Quota, local_admin
+from callboard.api.errors import Unauthenticated
+from callboard.api.services import Services, services_of
+from callboard.db.access.keys import Key
+from callboard.db.rules.key_text import PREFIX, KeyText
+from callboard.db.settings import Settings
 
 _HOW: Final = "Send Authorization: Bearer <key>; 'callboard keys create' makes one."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Self
 
-from db.errors import CallboardError, Conflict, InvalidInput
+from callboard.db.errors import CallboardError, Conflict, InvalidInput
 
 
 class MalformedBody(CallboardError):

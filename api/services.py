@@ -7,22 +7,22 @@ from typing import Final, Self
 
 from fastapi import Request
 
-from actors.registry import Registry
-from api.bounded import DatabaseThreads
-from api.key_ring import KeyRing
-from api.latest_gauges import LatestGauges
-from api.limits import Limits
-from api.live import LiveStreams
-from api.metrics import Metrics
-from api.polls import Polls
-from api.submissions import Submissions
-from api.tokens import Tokens
-from api.waits import Waits
-from db.engine import Database
-from db.keys import read_keys
-from db.queries import get_states
-from db.settings import Settings
-from db.storage import Storage
+from callboard.actors.types.registry import Registry
+from callboard.api.auth.api_keys import KeyRing
+from callboard.api.auth.oidc import Tokens
+from callboard.api.database.job_waiters import Waits
+from callboard.api.database.reads import Polls
+from callboard.api.database.submissions import Submissions
+from callboard.api.database.threads import DatabaseThreads
+from callboard.api.limits.quotas import Limits
+from callboard.api.live.streams import LiveStreams
+from callboard.api.server.gauges import LatestGauges
+from callboard.api.server.metrics import Metrics
+from callboard.db.access.keys import read_keys
+from callboard.db.files.storage import Storage
+from callboard.db.reads.jobs import get_states
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 
 #: Seconds for which submissions and polls are tried again while the database is away: it takes about so long to
 #: restart, or to fail over to a standby that is ready.

@@ -17,7 +17,7 @@ from bench.http_load import Answered, Load
 from bench.processes import BenchFailed, Child
 from bench.services import Services
 from bench.system import System, running
-from db.settings import Settings
+from callboard.db.settings import Settings
 
 _START_TIMEOUT = 60.0
 

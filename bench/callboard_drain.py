@@ -13,12 +13,12 @@ from sqlalchemy import update
 from bench.drains import Measured, Record, Shape
 from bench.services import Services
 from bench.system import QUEUE, System, running
-from db.engine import Database
-from db.ids import new_id
-from db.models import queues
-from db.settings import Settings
-from db.transitions import NewJob, Request, submit
-from db.wakeup import notify_dispatcher
+from callboard.db.models import queues
+from callboard.db.rules.ids import new_id
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.sql.notify import notify_dispatcher
+from callboard.db.transitions import NewJob, Request, submit
 from tests.services.rabbitmq import fresh_vhost
 
 #: Makes so many jobs of an owner.

@@ -29,21 +29,21 @@ from sqlalchemy.engine import make_url
 
 from bench.processes import Child, stopping
 from bench.system import PULSE
-from callboard.counting import count_pending
+from callboard.db.history.failures import group_failures
+from callboard.db.history.retention import Rule, drop_month, set_rule
+from callboard.db.history.rollups import follow
+from callboard.db.history.rollups.counting import count_pending
+from callboard.db.models import history_rollup_pending, job_history
+from callboard.db.reads.jobs import JobFilter, get_jobs
+from callboard.db.reads.lists import list_jobs
+from callboard.db.rules.ids import new_id
+from callboard.db.rules.states import Status
+from callboard.db.schema.migrate import migrate
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import NewJob, Request, cancel, submit
 from callboard.embedded.postgres import EmbeddedPostgres
-from callboard.samples import generate_history
-from db.engine import Database
-from db.failures import group_failures
-from db.ids import new_id
-from db.migrate import migrate
-from db.models import history_rollup_pending, job_history
-from db.pages import list_jobs
-from db.queries import JobFilter, get_jobs
-from db.retention import Rule, drop_month, set_rule
-from db.rollups import follow
-from db.settings import Settings
-from db.states import Status
-from db.transitions import NewJob, Request, cancel, submit
+from callboard.history_generator import generate_history
 
 DAYS: Final = 90
 COUNTED: Final = timedelta(days=31)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from actors.context import Run
-from actors.registry import job
 from bench.work import BACKOFF, STEPS, fails_first, one_step
+from callboard.actors.types.registry import job
+from callboard.actors.types.run import Run
 
 CLOCK: Final = "bench.clock"
 LAG: Final = "bench.lag"

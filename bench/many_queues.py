@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from actors.registry import job
+from callboard.actors.types.registry import job
 
 #: By queue, the job type on it.
 JOB_TYPES: Final = {f"bench-{number:02}": f"bench.queue_{number:02}" for number in range(50)}

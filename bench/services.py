@@ -15,9 +15,9 @@ from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
+from callboard.db.schema.migrate import migrate
+from callboard.db.settings import Settings
 from callboard.embedded.postgres import EmbeddedPostgres
-from db.migrate import migrate
-from db.settings import Settings
 from tests.services.rabbitmq import RabbitmqServer, private_rabbitmq
 
 

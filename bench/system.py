@@ -14,7 +14,7 @@ import psycopg
 
 from bench.processes import BenchFailed, Child
 from bench.services import Services
-from db.settings import Settings
+from callboard.db.settings import Settings
 
 QUEUE = "diagnostics"
 #: Where processes give their signs of life: their standard output, which nobody reads.

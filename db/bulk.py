@@ -16,13 +16,13 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, RowMapping, Select, Table, func, insert, literal, select, update
 
-from db.audit import Actor, write_audits
-from db.ids import new_id
-from db.models import bulk_actions, job_history, jobs
-from db.outputs import delete_outputs
-from db.queries import JobFilter, count_matching, matching_jobs
-from db.states import LIVE, TERMINAL, Status
-from db.transitions import NewJob, cancel_all, erase_all, reopen_all
+from callboard.db.access.audit import Actor, write_audits
+from callboard.db.files.outputs import delete_outputs
+from callboard.db.models import bulk_actions, job_history, jobs
+from callboard.db.reads.jobs import JobFilter, count_matching, matching_jobs
+from callboard.db.rules.ids import new_id
+from callboard.db.rules.states import LIVE, TERMINAL, Status
+from callboard.db.transitions import NewJob, cancel_all, erase_all, reopen_all
 
 JOB_TYPE: Final = "callboard.bulk"
 #: A queue of its own: what is to empty a flooded queue must not wait in it.

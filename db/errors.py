@@ -1,4 +1,4 @@
-"""Errors of the domain. Each has a stable ``code``; ``api.problems`` alone turns them into HTTP."""
+"""Errors of the domain. Each has a stable ``code``; ``callboard.api.wire.problems`` alone turns them into HTTP."""
 
 from __future__ import annotations
 

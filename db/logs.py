@@ -8,7 +8,7 @@ import sys
 import structlog
 from structlog.typing import Processor
 
-from db.settings import Settings
+from callboard.db.settings import Settings
 
 # Loggers of libraries that tell every step of a connection at level info.
 _CHATTY = ("httpx", "httpcore", "alembic", "dramatiq", "uvicorn.error")

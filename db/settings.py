@@ -1,6 +1,6 @@
 """Every setting of Callboard, as one frozen object.
 
-An entry point (the CLI, ``actors.worker``, an ASGI factory) builds it once with :func:`load_settings` and
+An entry point (the CLI, ``callboard.actors.worker``, an ASGI factory) builds it once with :func:`load_settings` and
 passes it on; no other module reads the environment. docs/settings.md is made from this file.
 """
 
@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from db.errors import ConfigurationError
+from callboard.db.errors import ConfigurationError
 
 _ORIGIN: Final = re.compile(r"https?://[^/?#@\s]+")
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import psycopg
 
-from db.settings import load_settings
+from callboard.db.settings import load_settings
 
 PAGE: Final = Path(__file__).with_name("history-columns.md")
 

@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 
 from pydantic import SecretStr
 
-from actors.registry import Registry
-from api.app import create_app
-from db.settings import Settings
+from callboard.actors.types.registry import Registry
+from callboard.api.app import create_app
+from callboard.db.settings import Settings
 
 FILE = Path(__file__).with_name("openapi.json")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from db.settings import Settings
+from callboard.db.settings import Settings
 
 PAGE = Path(__file__).with_name("settings.md")
 

@@ -12,8 +12,8 @@ import structlog
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from db.engine import Database
-from db.settings import Settings
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from tests.services.rabbitmq import RabbitmqMissing, RabbitmqServer, private_rabbitmq
 from tests.support.databases import Databases, settings_of
 from tests.support.factory import Factory

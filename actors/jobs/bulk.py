@@ -7,10 +7,10 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from actors.context import Run
-from actors.registry import job
-from actors.run import AttemptRun
-from db.bulk import (
+from callboard.actors.execution.attempt_run import AttemptRun
+from callboard.actors.types.registry import job
+from callboard.actors.types.run import Run
+from callboard.db.bulk import (
     JOB_TYPE,
     MAX_RETRIES,
     PRIORITY,
@@ -23,8 +23,8 @@ from db.bulk import (
     begin,
     find_batch,
 )
-from db.files import delete_bytes
-from db.wakeup import notify_dispatcher
+from callboard.db.files.rows import delete_bytes
+from callboard.db.sql.notify import notify_dispatcher
 
 _BATCH: Final = 500
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from actors.context import Run
-from actors.registry import job
+from callboard.actors.types.registry import job
+from callboard.actors.types.run import Run
 
 QUEUE = "diagnostics"
 # Long enough to be seen, short enough to wait for.

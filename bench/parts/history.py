@@ -23,7 +23,7 @@ from bench.processes import Child, stopping
 from bench.results import Figure, Part
 from bench.rounds import in_turns
 from bench.services import Services
-from db.settings import Settings
+from callboard.db.settings import Settings
 
 EMPTY = "empty database"
 FULL = "with the history"

@@ -19,13 +19,13 @@ from bench.processes import Child, stopping
 from bench.results import Part
 from bench.services import Services
 from bench.system import QUEUE
-from db.engine import Database
-from db.models import jobs
-from db.outcome import Outcome
-from db.queues import ensure_queues
-from db.settings import Settings
-from db.transitions import Claim, Ending, claim, record
-from db.workers import WorkerBoot, register_worker
+from callboard.db.dispatching.queues import ensure_queues
+from callboard.db.fleet.workers import WorkerBoot, register_worker
+from callboard.db.models import jobs
+from callboard.db.rules.outcome import Outcome
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import Claim, Ending, claim, record
 
 EMPTY_POST = "empty POST"
 EMPTY_GET = "empty GET"

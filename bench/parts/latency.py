@@ -20,7 +20,7 @@ from bench.jobs import CLOCK, LAG
 from bench.processes import BenchFailed, Child, stopping
 from bench.results import Figure, Part
 from bench.services import Services
-from db.settings import Settings
+from callboard.db.settings import Settings
 from tests.services.rabbitmq import fresh_vhost
 
 THREADS = 8

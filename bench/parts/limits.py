@@ -10,7 +10,7 @@ from bench.effort import Effort
 from bench.parts.drain import add_measured
 from bench.results import Part
 from bench.services import Services
-from db.transitions import NewJob
+from callboard.db.transitions import NewJob
 
 PLAIN = "one priority, no limits"
 PRIORITIES = "ten priorities, mixed"

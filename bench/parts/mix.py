@@ -12,7 +12,7 @@ from bench.jobs import MIX
 from bench.parts.drain import EMBEDDED, ON_RABBITMQ, RAW, add_measured
 from bench.results import Part
 from bench.services import Services
-from db.transitions import NewJob
+from callboard.db.transitions import NewJob
 
 SHAPE = Shape(1, 32)
 

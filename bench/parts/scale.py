@@ -16,7 +16,7 @@ from bench.parts.drain import ON_RABBITMQ, RAW
 from bench.results import Part, Series
 from bench.rounds import in_turns
 from bench.services import Services
-from db.transitions import NewJob
+from callboard.db.transitions import NewJob
 
 _THREADS_OF_A_PROCESS = 32
 #: Of one backlog, so that the greatest payloads are few.

@@ -16,7 +16,7 @@ from bench.effort import Effort
 from bench.parts.drain import ON_RABBITMQ
 from bench.results import Figure, Part, Series
 from bench.services import Services
-from db.settings import Settings
+from callboard.db.settings import Settings
 
 BACKLOG = "backlog"
 DUE = 1000

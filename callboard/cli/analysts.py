@@ -25,7 +25,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Make a role that logs in and reads schema analytics, and print its password, this once."""
-    from db.analysts import add_analyst
+    from callboard.db.schema.analysts import add_analyst
 
     if not _NAME.fullmatch(name):
         raise typer.BadParameter("must be a lower-case letter, then letters, digits and _, 63 at most")
@@ -42,7 +42,7 @@ def add(
 @app.command("list")
 def list_all(as_json: AsJson = False) -> None:
     """Show who logs in as an analyst, and whose jobs each sees."""
-    from db.analysts import list_analysts
+    from callboard.db.schema.analysts import list_analysts
 
     with transaction(database_settings(), role="analysts") as connection:
         items = [{"name": name, "owner": owner} for name, owner in list_analysts(connection)]
@@ -59,7 +59,7 @@ def list_all(as_json: AsJson = False) -> None:
 @app.command()
 def remove(name: Name) -> None:
     """Remove an analyst's role."""
-    from db.analysts import remove_analyst
+    from callboard.db.schema.analysts import remove_analyst
 
     with transaction(database_settings(), role="analysts") as connection:
         remove_analyst(connection, name)

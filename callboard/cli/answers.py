@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from db.errors import CallboardError, FieldError
+from callboard.db.errors import CallboardError, FieldError
 
 _TRANSIENT = frozenset({429, 502, 503, 504})
 

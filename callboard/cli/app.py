@@ -23,7 +23,7 @@ from callboard.cli import (
     system,
 )
 from callboard.cli.terminal import exit_code, show_error
-from db.errors import CallboardError
+from callboard.db.errors import CallboardError
 
 app = typer.Typer(
     name="callboard",

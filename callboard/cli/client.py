@@ -16,8 +16,8 @@ import httpx
 
 from callboard.cli.answers import ProblemAnswer, ServerUnreachable, problem_of, read_json
 from callboard.cli.ordering import in_schema_order
-from db.errors import ConfigurationError
-from db.settings import Settings
+from callboard.db.errors import ConfigurationError
+from callboard.db.settings import Settings
 
 Json = dict[str, Any]
 
@@ -62,8 +62,8 @@ class Page:
 class Client:
     """Speaks to one API server; a context manager, for one thread.
 
-    Every method raises :class:`~callboard.cli.answers.ProblemAnswer` when the server refuses, and
-    :class:`~callboard.cli.answers.ServerUnreachable` when no answer comes.
+    Every method raises :class:`ProblemAnswer` when the server refuses, and
+    :class:`ServerUnreachable` when no answer comes.
     """
 
     def __init__(self, url: str, api_key: str | None = None) -> None:

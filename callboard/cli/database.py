@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from db.errors import ConfigurationError
-from db.settings import Settings, load_settings
+from callboard.db.errors import ConfigurationError
+from callboard.db.settings import Settings, load_settings
 
 if TYPE_CHECKING:  # the client commands are to start quickly, so what speaks to a database is imported when it is used
     from sqlalchemy import Connection
 
-    from db.engine import Database
+    from callboard.db.sql.engine import Database
 
 
 def database_settings(**overrides: object) -> Settings:
@@ -38,8 +38,8 @@ def current_database(settings: Settings, *, role: str, pool_size: int = 1) -> It
         ConfigurationError: it has an older one, or none.
         Unavailable: it does not answer.
     """
-    from db.engine import Database
-    from db.migrate import schema_is_current
+    from callboard.db.schema.migrate import schema_is_current
+    from callboard.db.sql.engine import Database
 
     database = Database(settings, role=role, pool_size=pool_size)
     try:
@@ -60,7 +60,7 @@ def transaction(settings: Settings, *, role: str) -> Iterator[Connection]:
 
 def audit(connection: Connection, action: str, subject: str) -> None:
     """Write down in the audit log what the user of this command does, in the same transaction."""
-    from db.audit import Actor, write_audit
+    from callboard.db.access.audit import Actor, write_audit
 
     write_audit(connection, Actor(f"cli:{_user()}"), action, subject=subject)
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from callboard.cli.answers import ProblemAnswer, ServerUnreachable
 from callboard.cli.client import Client, Json, Seen
-from db.errors import CallboardError
+from callboard.db.errors import CallboardError
 
 #: Seconds that one request may wait for a change. Well below what proxies and load balancers allow.
 _LONGEST_WAIT: Final = 25.0

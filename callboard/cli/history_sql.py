@@ -79,7 +79,7 @@ def slowest(
 
 
 def _ask(query: str, timeout: float) -> Iterator[Any]:
-    from db.analyst_query import ask
+    from callboard.db.history.analyst_query import ask
 
     settings = database_settings()
     with current_database(settings, role="analyst") as database, database.begin() as connection:

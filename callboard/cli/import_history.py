@@ -12,7 +12,7 @@ import typer
 
 from callboard.cli.database import audit, current_database, database_settings, plain
 from callboard.cli.terminal import narration, safe
-from db.errors import ConfigurationError
+from callboard.db.errors import ConfigurationError
 
 if TYPE_CHECKING:  # what reads and stores is imported when it is used: other commands are to start quickly
     from csv import DictReader
@@ -65,8 +65,8 @@ def import_history(
     Columns: id, type, status, created_at, finished_at; if there are any, queue, owner, priority, scheduled_at,
     started_at, attempts, worker, payload, result, error_type, error.
     """
-    from callboard.counting import count_pending
-    from callboard.imports import COLUMNS, Mapping, check_rows, import_rows, numbered
+    from callboard.db.history.rollups.counting import count_pending
+    from callboard.history_import import COLUMNS, Mapping, check_rows, import_rows, numbered
 
     reading = _reading(file, query, _address(context, from_url), delimiter=_one_character(delimiter))
     mapping = Mapping(
@@ -108,7 +108,7 @@ def _stem(file: Path | None) -> str:
 def _reading(
     file: Path | None, query: str | None, from_url: str | None, *, delimiter: str
 ) -> AbstractContextManager[DictReader[str]]:
-    from callboard.imports import reading_file, reading_query
+    from callboard.history_import import reading_file, reading_query
 
     if query is not None and from_url is not None and file is None:
         return reading_query(from_url, query)
@@ -118,7 +118,7 @@ def _reading(
 
 
 def _address(context: typer.Context, from_url: str | None) -> str | None:
-    from callboard.imports import has_password
+    from callboard.history_import import has_password
 
     source = context.get_parameter_source("from_url")
     given = source is not None and source.name == "COMMANDLINE"

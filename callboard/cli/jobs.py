@@ -9,7 +9,7 @@ import typer
 from callboard.cli.options import AsJson, JobId, connect, key_and_value
 from callboard.cli.terminal import narration, output, print_json, safe
 from callboard.cli.views import JobList, details
-from db.states import Status
+from callboard.db.rules.states import Status
 
 app = typer.Typer(help="Look at jobs, stop them, run them again.", no_args_is_help=True)
 

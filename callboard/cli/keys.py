@@ -10,11 +10,11 @@ import typer
 from callboard.cli.database import audit, database_settings, plain, transaction
 from callboard.cli.options import AsJson
 from callboard.cli.terminal import narration, output, print_json
-from db.key_text import PREFIX, KeyText
-from db.roles import Role
+from callboard.db.rules.key_text import PREFIX, KeyText
+from callboard.db.rules.roles import Role
 
 if TYPE_CHECKING:  # the client commands are to start quickly, so what speaks to a database is imported when it is used
-    from db.keys import Key
+    from callboard.db.access.keys import Key
 
 app = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
 
@@ -41,7 +41,7 @@ def create(
 
     From the first key on, every request needs one, on this machine too.
     """
-    from db.keys import add_key
+    from callboard.db.access.keys import add_key
 
     settings = database_settings()
     text = KeyText.generate(settings.environment)
@@ -66,7 +66,7 @@ def list_all(
     as_json: AsJson = False,
 ) -> None:
     """Show the keys, newest first; never their secrets."""
-    from db.keys import list_keys
+    from callboard.db.access.keys import list_keys
 
     with transaction(database_settings(), role="keys") as connection:
         keys = list_keys(connection)
@@ -85,7 +85,7 @@ def list_all(
 @app.command()
 def revoke(key_id: KeyId) -> None:
     """End a key for good. Servers refuse it within five seconds."""
-    from db.keys import revoke_key
+    from callboard.db.access.keys import revoke_key
 
     with transaction(database_settings(), role="keys") as connection:
         key = revoke_key(connection, _id(key_id))
@@ -102,7 +102,7 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Make a new key with everything that another has but its secret and id, end the other, and print the new one."""
-    from db.keys import rotate_key
+    from callboard.db.access.keys import rotate_key
 
     settings = database_settings()
     text = KeyText.generate(settings.environment)

@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from callboard.cli.client import Client
-from db.settings import load_settings
+from callboard.db.settings import load_settings
 
 JobId = Annotated[UUID, typer.Argument(metavar="ID", help="The job's id.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]

@@ -41,7 +41,7 @@ def upload_files(client: Client, payload: Any, files: Sequence[tuple[str, str]])
 
     Raises:
         typer.BadParameter: a file cannot be read, or the payload has no room for it.
-        ProblemAnswer, ServerUnreachable: as :class:`~callboard.cli.client.Client` does.
+        ProblemAnswer, ServerUnreachable: as :class:`Client` does.
     """
     if not files:
         return payload

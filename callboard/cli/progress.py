@@ -25,7 +25,7 @@ from callboard.cli.client import Client, Json, Seen
 from callboard.cli.follow import follow
 from callboard.cli.formats import moment
 from callboard.cli.terminal import narration, safe
-from db.errors import CallboardError
+from callboard.db.errors import CallboardError
 
 STATUS_STYLES: Final = {
     "running": "cyan",
@@ -44,7 +44,7 @@ def show_until_done(client: Client, seen: Seen, *, patience: float = 300.0) -> J
     """Show the job's progress until it is done, and return it as it is then.
 
     An outage of the server is shown and waited out, for ``patience`` seconds at most (see
-    :func:`~callboard.cli.follow.follow`, also for what is raised).
+    :func:`follow`, also for what is raised).
     """
     job = seen.job
     with _view(narration()) as view:

@@ -10,7 +10,7 @@ import typer
 from callboard.cli.database import audit, database_settings, plain, transaction
 from callboard.cli.options import AsJson
 from callboard.cli.terminal import narration, output, print_json
-from db.errors import NotFound
+from callboard.db.errors import NotFound
 
 app = typer.Typer(help="Say how long finished jobs are kept. Without a rule, history stays.", no_args_is_help=True)
 
@@ -43,8 +43,8 @@ def set_rule(
     A month goes as a whole, when every rule lets it. Where one must stay, jobs whose rule is over much earlier lose
     what they held, and their rows stay for the numbers. Nothing goes before its time.
     """
-    from db.retention import Rule
-    from db.retention import set_rule as store
+    from callboard.db.history.retention import Rule
+    from callboard.db.history.retention import set_rule as store
 
     if (days is None) != for_ever:
         raise typer.BadParameter("give one of --days and --for-ever", param_hint="'--days'")
@@ -58,7 +58,7 @@ def set_rule(
 @app.command("list")
 def list_rules(as_json: AsJson = False) -> None:
     """Show the rules, the general ones first."""
-    from db.retention import list_rules as read
+    from callboard.db.history.retention import list_rules as read
 
     with transaction(database_settings(), role="retention") as connection:
         items = [{"type": rule.type, "outcome": rule.outcome, "days": rule.keep_days} for rule in read(connection)]
@@ -75,7 +75,7 @@ def list_rules(as_json: AsJson = False) -> None:
 @app.command()
 def unset(job_type: JobType = "*", outcome: OutcomeOption = Outcome.ANY) -> None:
     """Remove a rule."""
-    from db.retention import unset_rule
+    from callboard.db.history.retention import unset_rule
 
     with transaction(database_settings(), role="retention") as connection:
         if not unset_rule(connection, job_type, outcome.value):

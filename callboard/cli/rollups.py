@@ -35,8 +35,8 @@ def rebuild(
     Hours of which retention has dropped some history keep their numbers. Cut off, it goes on by itself where a
     dispatcher runs.
     """
-    from callboard.counting import count_pending
-    from db.rollups import count_anew, first_hour
+    from callboard.db.history.rollups import count_anew, first_hour
+    from callboard.db.history.rollups.counting import count_pending
 
     with current_database(database_settings(), role="rollups") as database:
         with database.begin() as connection:

@@ -27,8 +27,8 @@ def generate(
 
     For trying queries, never for a database with real jobs: it is refused there unless --add says otherwise.
     """
-    from callboard.counting import count_pending
-    from callboard.samples import generate_history
+    from callboard.db.history.rollups.counting import count_pending
+    from callboard.history_generator import generate_history
 
     start = time.monotonic()
     shown = start

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from callboard.db.logs import configure_logs
+from callboard.db.settings import Settings, load_settings
 from callboard.processes.signals import StopSignal
-from db.logs import configure_logs
-from db.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from callboard.processes.metrics import MetricsAddress
@@ -65,7 +65,7 @@ def up(
 
 def migrate() -> None:
     """Create or upgrade the database schema. Safe to run from many places at once, and again."""
-    from db.migrate import migrate as run_migrate
+    from callboard.db.schema.migrate import migrate as run_migrate
 
     run_migrate(_settings())
     typer.echo("The schema is up to date.")
@@ -117,9 +117,9 @@ def remove_orphaned_files(
     older_than: Annotated[float, typer.Option(min=1, help="Hours since they were written.")] = 24,
 ) -> None:
     """Delete stored files that no upload completed. The storage must belong to this database alone."""
-    from db.engine import Database
-    from db.files import remove_orphans
-    from db.storage import open_storage
+    from callboard.db.files.rows import remove_orphans
+    from callboard.db.files.storage import open_storage
+    from callboard.db.sql.engine import Database
 
     settings = _settings()
     database = Database(settings, role="files", pool_size=2)

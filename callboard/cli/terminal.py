@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from callboard.cli.answers import ProblemAnswer, ServerUnreachable
-from db.errors import CallboardError
+from callboard.db.errors import CallboardError
 
 #: Exit codes beside 0 and those of a watched job.
 EXIT_JOB_FAILED: Final = 1

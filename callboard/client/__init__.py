@@ -1,6 +1,6 @@
 """The clients of the HTTP API: :class:`Client`, and :class:`AsyncClient` for programs on asyncio."""
 
-from api.answers import Job, JobInList
+from callboard.api.openapi.models import Job, JobInList
 from callboard.client.asynchronous import AsyncClient
 from callboard.client.errors import (
     ClientError,

@@ -1,4 +1,4 @@
-"""The client for programs on asyncio: :class:`~callboard.client.synchronous.Client` with ``await``."""
+"""The client for programs on asyncio: :class:`Client` with ``await``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 
 import httpx
 
-from api.answers import Job, JobInList
+from callboard.api.openapi.models import Job, JobInList
 from callboard.client import files, transport
 from callboard.client.calls import Answer, Call, Operation
 from callboard.client.errors import ServerUnreachable
@@ -26,8 +26,8 @@ class AsyncClient:
     A request that gets no answer, or that the server is too busy for, is sent again for a while. Submissions carry an
     Idempotency-Key, so sent twice they still make one job.
 
-    Every method raises :class:`~callboard.client.errors.Problem`, or the subclass that fits, when the server refuses,
-    and :class:`~callboard.client.errors.ServerUnreachable` when no answer comes.
+    Every method raises :class:`Problem`, or the subclass that fits, when the server refuses,
+    and :class:`ServerUnreachable` when no answer comes.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class AsyncClient:
             job_type: such as ``table.analyze``.
             payload: a Pydantic model or anything else that has a JSON form.
             idempotency_key: the same key with the same job gives the same job, also in another process.
-            options: see :class:`~callboard.client.options.SubmitOptions`.
+            options: see :class:`SubmitOptions`.
         """
         new: NewJob = {"type": job_type, "payload": payload, **options}
         return await self._run(self._operations.submit(new, key=idempotency_key))

@@ -67,5 +67,5 @@ class Answer:
 Operation = Generator[Call, Answer, T]
 """Yields the requests to send, is given the answers, and returns what the caller wanted to know.
 
-A transport that gets no answer throws :class:`~callboard.client.errors.ServerUnreachable` into it.
+A transport that gets no answer throws :class:`ServerUnreachable` into it.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from db.errors import CallboardError, FieldError
+from callboard.db.errors import CallboardError, FieldError
 
 
 class ClientError(CallboardError):

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_json
 
-from api.answers import Batch, Job, JobInList, Page
+from callboard.api.openapi.models import Batch, Job, JobInList, Page
 from callboard.client.calls import Answer, Call, Operation, Parameters, Upload
 from callboard.client.errors import ClientError, WaitTimeout
 from callboard.client.options import Filters, NewJob, query, submission

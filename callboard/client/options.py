@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Required, TypedDict
 from uuid import UUID
 
-from db.states import Status
+from callboard.db.rules.states import Status
 
 
 class SubmitOptions(TypedDict, total=False):

@@ -12,7 +12,7 @@ import httpx
 
 from callboard.client.calls import Answer, Call
 from callboard.client.errors import ServerUnreachable
-from db.errors import ConfigurationError
+from callboard.db.errors import ConfigurationError
 
 _CONNECT_TIMEOUT: Final = 5.0
 

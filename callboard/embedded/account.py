@@ -7,7 +7,7 @@ import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
-from db.errors import ConfigurationError
+from callboard.db.errors import ConfigurationError
 
 # Debian's and Alpine's packages create the first; the second is on every Linux.
 _UNPRIVILEGED = ("postgres", "nobody")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import structlog
 
+from callboard.db.errors import ConfigurationError
 from callboard.embedded.account import Account
-from db.errors import ConfigurationError
 
 _log = structlog.get_logger(__name__)
 

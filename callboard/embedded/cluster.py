@@ -9,11 +9,11 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from callboard.db.errors import ConfigurationError
 from callboard.embedded.account import Account
 from callboard.embedded.binaries import Binaries
 from callboard.embedded.files import sync_directory, write_private
 from callboard.embedded.process import data_directory_argument, run_program
-from db.errors import ConfigurationError
 
 SUPERUSER = "callboard"
 DATABASE = "callboard"

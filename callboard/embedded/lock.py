@@ -6,8 +6,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from callboard.db.errors import ConfigurationError
 from callboard.embedded.files import open_private
-from db.errors import ConfigurationError
 
 
 class DirectoryLock:

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from callboard.db.errors import Unavailable
 from callboard.embedded.account import Account
-from db.errors import Unavailable
 
 _POLL = 0.02
 

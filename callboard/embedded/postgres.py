@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from callboard.db.errors import ConfigurationError, Unavailable
 from callboard.embedded.account import Account, server_account
 from callboard.embedded.binaries import Binaries, usable_binaries, wheel_directory
 from callboard.embedded.cluster import DATABASE, SUPERUSER, Cluster
@@ -20,7 +21,6 @@ from callboard.embedded.lock import DirectoryLock
 from callboard.embedded.log import ServerLog
 from callboard.embedded.orphans import cluster_name, end_orphans
 from callboard.embedded.process import ServerProcess, data_directory_argument, last_lines
-from db.errors import ConfigurationError, Unavailable
 
 _PORT_TRIES = 10
 # Recovery after a crash replays at most max_wal_size, a few seconds' work on an ordinary disk.

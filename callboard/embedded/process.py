@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
+from callboard.db.errors import ConfigurationError
 from callboard.embedded.account import Account
-from db.errors import ConfigurationError
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 

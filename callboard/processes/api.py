@@ -7,16 +7,16 @@ import socket
 
 import uvicorn
 
-from actors.registry import load_job_types
-from api.app import create_app
-from api.authenticator import Authenticator
-from api.connections import BoundedConnection
-from api.server import Server, allow_many_connections, spare_garbage_collection
-from api.tokens import Tokens
-from db.engine import Database
-from db.errors import ConfigurationError, Unavailable
-from db.keys import any_valid_key
-from db.settings import Settings
+from callboard.actors.types.registry import load_job_types
+from callboard.api.app import create_app
+from callboard.api.auth.oidc import Tokens
+from callboard.api.authenticator import Authenticator
+from callboard.api.server.protocol import BoundedConnection
+from callboard.api.server.server import Server, allow_many_connections, spare_garbage_collection
+from callboard.db.access.keys import any_valid_key
+from callboard.db.errors import ConfigurationError, Unavailable
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 
 # Requests that wait for a job end by themselves when the server stops; this bounds the others.
 _GRACE = 10

@@ -9,11 +9,11 @@ from typing import Any
 
 import orjson
 
-from callboard.processes.pulse import signs_of_life
+from callboard.db.errors import CallboardError
+from callboard.db.logs import configure_logs
+from callboard.db.settings import Settings, load_settings
 from callboard.processes.signals import stop_with_parent
-from db.errors import CallboardError
-from db.logs import configure_logs
-from db.settings import Settings, load_settings
+from callboard.processes.watchdog import signs_of_life
 
 
 def _run(role: str, settings: Settings, options: dict[str, Any]) -> int:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import structlog
 
-from actors.amqp import Rabbitmq
-from actors.dispatcher import Dispatcher
-from actors.maintenance import Maintenance
-from actors.metrics import REGISTRY
-from actors.publisher import RabbitmqTransport
+from callboard.actors.broker.amqp import Rabbitmq
+from callboard.actors.broker.publisher import RabbitmqTransport
+from callboard.actors.dispatch.dispatcher import Dispatcher
+from callboard.actors.maintenance.duties import Maintenance
+from callboard.actors.metrics import REGISTRY
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from callboard.processes.metrics import MetricsAddress, serving_metrics
 from callboard.processes.probes import dispatcher_probes
 from callboard.processes.signals import StopSignal
 from callboard.processes.supervisor import EXIT_DEFECT
-from db.engine import Database
-from db.settings import Settings
 
 _log = structlog.get_logger(__name__)
 

@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from callboard.db.errors import ConfigurationError
 from callboard.processes.probes import Probe, worker_probes
-from db.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,15 @@ from typing import Any
 
 import structlog
 
-from actors.amqp import Rabbitmq
-from actors.registry import load_job_types
+from callboard.actors.broker.amqp import Rabbitmq
+from callboard.actors.types.registry import load_job_types
+from callboard.db.errors import CallboardError
+from callboard.db.fleet.workers import declare_dead
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from callboard.processes.metrics import MetricsAddress, metrics_of_children
 from callboard.processes.signals import StopSignal
 from callboard.processes.supervisor import ChildSpec, Supervisor
-from db.engine import Database
-from db.errors import CallboardError
-from db.settings import Settings
-from db.workers import declare_dead
 
 _log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from actors.dispatcher import Dispatcher
+from callboard.actors.dispatch.dispatcher import Dispatcher
 
 Probe = Callable[[], str | None]
 """Returns what is wrong, or None."""

@@ -14,8 +14,8 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from callboard.processes.pulse import Pulse
 from callboard.processes.signals import StopSignal
+from callboard.processes.watchdog import Pulse
 
 _log = structlog.get_logger(__name__)
 

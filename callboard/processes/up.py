@@ -8,18 +8,18 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from callboard.db.access.keys import read_keys
+from callboard.db.errors import ConfigurationError
+from callboard.db.fleet.workers import declare_lost
+from callboard.db.schema.migrate import migrate
+from callboard.db.settings import Settings, load_settings
+from callboard.db.sql.engine import Database
 from callboard.embedded.files import write_private
 from callboard.embedded.postgres import EmbeddedPostgres
 from callboard.processes.api import bind, is_loopback, require_authentication
 from callboard.processes.pool import report_death
 from callboard.processes.signals import StopSignal
 from callboard.processes.supervisor import ChildSpec, Supervisor
-from db.engine import Database
-from db.errors import ConfigurationError
-from db.keys import read_keys
-from db.migrate import migrate
-from db.settings import Settings, load_settings
-from db.workers import declare_lost
 
 _CHECK_POSTGRES_EVERY = 1.0
 _OPEN = "No API key has been made: everybody on this machine is an administrator here."

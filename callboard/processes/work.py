@@ -5,20 +5,20 @@ from __future__ import annotations
 import dramatiq
 import structlog
 
-from actors.amqp import Rabbitmq
-from actors.broker import JobBroker
-from actors.dispatcher import Dispatcher
-from actors.local import LocalBroker, LocalTransport
-from actors.maintenance import Maintenance
-from actors.publisher import RabbitmqTransport
-from actors.rabbitmq import RabbitmqBroker
-from actors.registry import load_job_types
-from actors.transport import Transport
+from callboard.actors.broker.amqp import Rabbitmq
+from callboard.actors.broker.base import JobBroker
+from callboard.actors.broker.local import LocalBroker, LocalTransport
+from callboard.actors.broker.publisher import RabbitmqTransport
+from callboard.actors.broker.rabbitmq_consumer import RabbitmqBroker
+from callboard.actors.broker.transport import Transport
+from callboard.actors.dispatch.dispatcher import Dispatcher
+from callboard.actors.maintenance.duties import Maintenance
+from callboard.actors.types.registry import load_job_types
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from callboard.processes.signals import StopSignal
 from callboard.processes.supervisor import EXIT_DEFECT, EXIT_REPLACE
 from callboard.processes.worker import RunningWorker, WorkerOptions
-from db.engine import Database
-from db.settings import Settings
 
 _log = structlog.get_logger(__name__)
 

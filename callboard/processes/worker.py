@@ -9,16 +9,16 @@ import dramatiq
 import structlog
 from dramatiq import Worker
 
-from actors.amqp import Rabbitmq
-from actors.broker import JobBroker
-from actors.rabbitmq import RabbitmqBroker
-from actors.registry import Registry, load_job_types
-from actors.runtime import WorkerRuntime
+from callboard.actors.broker.amqp import Rabbitmq
+from callboard.actors.broker.base import JobBroker
+from callboard.actors.broker.rabbitmq_consumer import RabbitmqBroker
+from callboard.actors.types.registry import Registry, load_job_types
+from callboard.actors.worker_process.runtime import WorkerRuntime
+from callboard.db.dispatching.due import anything_due
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from callboard.processes.signals import StopSignal
 from callboard.processes.supervisor import EXIT_DEFECT, EXIT_REPLACE
-from db.dispatch import anything_due
-from db.engine import Database
-from db.settings import Settings
 
 _log = structlog.get_logger(__name__)
 

@@ -1,6 +1,6 @@
 """The tables of schema ``callboard``, as SQLAlchemy Core. Alembic makes them; a test holds the two alike."""
 
-from db.models.analytics import (
+from callboard.db.models.analytics import (
     QUANTILES,
     analysts,
     history_rollup,
@@ -8,9 +8,9 @@ from db.models.analytics import (
     history_rollup_state,
     retention_rules,
 )
-from db.models.base import SCHEMA, TIME, metadata
-from db.models.jobs import PARTITIONED, job_attempts, job_history, job_progress, jobs
-from db.models.service import (
+from callboard.db.models.base import SCHEMA, TIME, metadata
+from callboard.db.models.jobs import PARTITIONED, job_attempts, job_history, job_progress, jobs
+from callboard.db.models.service import (
     api_keys,
     audit_log,
     bulk_actions,

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from db.models.base import TIME, metadata
+from callboard.db.models.base import TIME, metadata
 
 QUANTILES: Final = (0.5, 0.95, 0.99)
 """Which quantiles of waits and runs ``history_rollup`` holds."""
@@ -35,7 +35,7 @@ def _quantiles(of: str) -> Computed:
     return Computed(f"callboard.histogram_quantiles({of}, '{{{fractions}}}'::double precision[])", persisted=True)
 
 
-#: The history, counted and measured by the time at which jobs finished: see ``db.rollups``.
+#: The history, counted and measured by the time at which jobs finished: see ``callboard.db.history.rollups``.
 history_rollup = Table(
     "history_rollup",
     metadata,
@@ -106,7 +106,7 @@ history_rollup_pending = Table(
     Index("history_rollup_pending_starts_at_idx", "starts_at"),
 )
 
-#: How long history is kept: see ``db.retention``.
+#: How long history is kept: see ``callboard.db.history.retention``.
 retention_rules = Table(
     "retention_rules",
     metadata,
@@ -120,7 +120,7 @@ retention_rules = Table(
     comment="How long history is kept: the closest rule counts, without any it stays.",
 )
 
-#: Database roles that see one owner's jobs only: see ``db.analysts``.
+#: Database roles that see one owner's jobs only: see ``callboard.db.schema.analysts``.
 analysts = Table(
     "analysts",
     metadata,

@@ -18,8 +18,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from db.models.base import TIME, metadata
-from db.states import LIVE, TERMINAL
+from callboard.db.models.base import TIME, metadata
+from callboard.db.rules.states import LIVE, TERMINAL
 
 
 def _one_of(column: str, values: frozenset[str]) -> str:

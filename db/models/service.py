@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from db.models.base import TIME, metadata
+from callboard.db.models.base import TIME, metadata
 
 workers = Table(
     "workers",
@@ -143,7 +143,7 @@ job_files = Table(
     Index("job_files_job_idx", "job_id", "file_id"),
 )
 
-#: What an attempt leaves for those after it: see ``db.memos``.
+#: What an attempt leaves for those after it: see ``callboard.db.attempt.checkpoints``.
 job_memos = Table(
     "job_memos",
     metadata,

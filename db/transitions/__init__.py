@@ -22,18 +22,18 @@ load, load_missing  nothing (made elsewhere)                   terminal
 =============  ==============================================  ==========================================
 """
 
-from db.attempts import Claim, ClaimedJob
-from db.transitions.amend import Amendment, amend
-from db.transitions.erase import consume, erase, erase_all
-from db.transitions.finish import Ending, finish, release, retry_later
-from db.transitions.idempotency import find_submission
-from db.transitions.load import load, load_missing
-from db.transitions.record import Written, record, record_and_claim
-from db.transitions.reopen import reopen, reopen_all
-from db.transitions.start import claim, mark_dispatched, promote, undispatch
-from db.transitions.stop import cancel, cancel_all, expire
-from db.transitions.submission import IdempotencyKey, NewJob, Request, Submission, SubmissionKind
-from db.transitions.submit import is_one_statement, submit
+from callboard.db.rules.attempts import Claim, ClaimedJob
+from callboard.db.transitions.amending import Amendment, amend
+from callboard.db.transitions.erasing import consume, erase, erase_all
+from callboard.db.transitions.finishing import Ending, finish, release, retry_later
+from callboard.db.transitions.idempotency import find_submission
+from callboard.db.transitions.loading import load, load_missing
+from callboard.db.transitions.recording import Written, record, record_and_claim
+from callboard.db.transitions.reopening import reopen, reopen_all
+from callboard.db.transitions.starting import claim, mark_dispatched, promote, undispatch
+from callboard.db.transitions.stopping import cancel, cancel_all, expire
+from callboard.db.transitions.submission import IdempotencyKey, NewJob, Request, Submission, SubmissionKind
+from callboard.db.transitions.submitting import is_one_statement, submit
 
 __all__ = [
     "Amendment",

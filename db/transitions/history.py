@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import CTE, ColumnElement, Uuid, and_, bindparam, func, insert, literal, null, select
 
-from db.batch import batch, batch_of, each
-from db.ids import created_at_of
-from db.models import TIME, job_history, jobs
+from callboard.db.models import TIME, job_history, jobs
+from callboard.db.rules.ids import created_at_of
+from callboard.db.sql.rowset import batch, batch_of, each
 
 #: What a history row takes over from the live one as it is.
 _KEPT = [column.name for column in jobs.c if column.name in job_history.c and column.name != "status"]

@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Connection, Double, LargeBinary, Text, Uuid, and_, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from db.batch import batch, batch_of
-from db.models import idempotency_keys
-from db.transitions.submission import IdempotencyKey, Request, Submission, SubmissionKind
+from callboard.db.models import idempotency_keys
+from callboard.db.sql.rowset import batch, batch_of
+from callboard.db.transitions.submission import IdempotencyKey, Request, Submission, SubmissionKind
 
 _keys = batch(owner=Text(), key=Text(), job_ids=Text(), request_hash=LargeBinary(), ttl=Double())
 _unknown = (

@@ -1,4 +1,4 @@
-"""What is submitted and what is answered: the values of :func:`db.transitions.submit`."""
+"""What is submitted and what is answered: the values of :func:`submit`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from db.views import JobView
+from callboard.db.models.job_view import JobView
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,5 +71,5 @@ class Submission:
     job_ids: Sequence[UUID]
     """One for each job asked for, in order; another id than the one asked for is the live job of its unique key."""
     rows: Mapping[UUID, JobView]
-    """These jobs by id, empty unless created: views (``db.views``), but only the ``id`` where several requests or jobs
-    were written at once."""
+    """These jobs by id, empty unless created: views, but only the ``id`` where several requests or jobs were written
+    at once."""

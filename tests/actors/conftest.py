@@ -12,12 +12,12 @@ import dramatiq
 import pika
 import pytest
 
-from actors.amqp import Rabbitmq
-from actors.broker import JobBroker, JobMessage
-from actors.local import LocalBroker, LocalTransport
-from actors.publisher import RabbitmqTransport
-from actors.rabbitmq import RabbitmqBroker
-from actors.transport import Dispatch, Transport, TransportError
+from callboard.actors.broker.amqp import Rabbitmq
+from callboard.actors.broker.base import JobBroker, JobMessage
+from callboard.actors.broker.local import LocalBroker, LocalTransport
+from callboard.actors.broker.publisher import RabbitmqTransport
+from callboard.actors.broker.rabbitmq_consumer import RabbitmqBroker
+from callboard.actors.broker.transport import Dispatch, Transport, TransportError
 from tests.services.rabbitmq import GIVEN_URL, RabbitmqServer, fresh_vhost
 
 JOB_TYPE = "test.job"

@@ -12,9 +12,9 @@ import dramatiq
 import pytest
 from structlog.testing import capture_logs
 
-from actors.broker import FALLBACK_ACTOR
-from actors.transport import Dispatch
-from db.errors import ConfigurationError
+from callboard.actors.broker.base import FALLBACK_ACTOR
+from callboard.actors.broker.transport import Dispatch
+from callboard.db.errors import ConfigurationError
 from tests.actors.conftest import JOB_TYPE, Conveyor, Handler, dispatches, eventually, take
 
 pytestmark = pytest.mark.xdist_group("rabbitmq")

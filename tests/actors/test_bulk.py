@@ -12,23 +12,23 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-import db.bulk
-from actors.interrupts import Interrupter, Interruption, JobInterrupted
-from actors.jobs import bulk
-from actors.jobs.bulk import BulkResult, act, act_on_jobs
-from actors.progress import Progress
-from actors.run import AttemptRun
-from db.audit import Actor
-from db.bulk import Action, BulkOrder, bulk_job
-from db.engine import Database
-from db.files import File, insert_file
-from db.ids import created_at_of, new_id
-from db.models import audit_log, job_files
-from db.outputs import attach
-from db.queries import JobFilter, get_jobs, get_states
-from db.states import LIVE, TERMINAL, Status
-from db.storage import DirectoryStorage
-from db.transitions import ClaimedJob, consume
+import callboard.db.bulk
+from callboard.actors.execution.attempt_run import AttemptRun
+from callboard.actors.execution.interrupts import Interrupter, Interruption, JobInterrupted
+from callboard.actors.execution.progress import Progress
+from callboard.actors.jobs import bulk
+from callboard.actors.jobs.bulk import BulkResult, act, act_on_jobs
+from callboard.db.access.audit import Actor
+from callboard.db.bulk import Action, BulkOrder, bulk_job
+from callboard.db.files.outputs import attach
+from callboard.db.files.rows import File, insert_file
+from callboard.db.files.storage import DirectoryStorage
+from callboard.db.models import audit_log, job_files
+from callboard.db.reads.jobs import JobFilter, get_jobs, get_states
+from callboard.db.rules.ids import created_at_of, new_id
+from callboard.db.rules.states import LIVE, TERMINAL, Status
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import ClaimedJob, consume
 from tests.support.factory import OUTCOMES, Factory
 
 ACTOR = Actor("olga", "192.0.2.7", "request-1")
@@ -203,7 +203,7 @@ def dying(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Lets a bulk action die just before the batch whose number comes first in the list."""
     deaths: list[int] = []
     batches = Counter[str]()
-    whole = db.bulk.apply_batch
+    whole = callboard.db.bulk.apply_batch
 
     def apply_batch(*arguments: Any, **named: Any) -> Any:
         batches["begun"] += 1

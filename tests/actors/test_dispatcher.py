@@ -11,14 +11,14 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Connection, func, select, update
 
-from actors.dispatcher import Dispatcher
-from actors.local import LocalBroker, LocalTransport
-from actors.transport import Dispatch
-from db.dispatch import seconds_until_due
-from db.engine import Database
-from db.models import jobs, queues
-from db.settings import Settings
-from db.wakeup import notify_dispatcher
+from callboard.actors.broker.local import LocalBroker, LocalTransport
+from callboard.actors.broker.transport import Dispatch
+from callboard.actors.dispatch.dispatcher import Dispatcher
+from callboard.db.dispatching.due import seconds_until_due
+from callboard.db.models import jobs, queues
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.sql.notify import notify_dispatcher
 from tests.support.factory import QUEUE, Factory
 
 PATIENCE = 30.0
@@ -186,7 +186,7 @@ def test_a_scheduled_job_is_on_time_though_the_look_ahead_failed(
         notify_dispatcher(database)
         until(lambda: dispatched(database) == 1)
         time.sleep(0.1)
-        monkeypatch.setattr("actors.dispatcher.seconds_until_due", fails_once)
+        monkeypatch.setattr("callboard.actors.dispatch.dispatcher.seconds_until_due", fails_once)
         factory.submit(delay=1.0)
         notify_dispatcher(database)
         until(failed.is_set)

@@ -51,15 +51,15 @@ from pathlib import Path
 import dramatiq
 import pytest
 
-from actors.amqp import Rabbitmq
-from actors.local import LocalBroker
-from actors.publisher import RabbitmqTransport
-from actors.rabbitmq import RabbitmqBroker
-from actors.registry import load_job_types
-from actors.runtime import WorkerRuntime
+from callboard.actors.broker.amqp import Rabbitmq
+from callboard.actors.broker.local import LocalBroker
+from callboard.actors.broker.publisher import RabbitmqTransport
+from callboard.actors.broker.rabbitmq_consumer import RabbitmqBroker
+from callboard.actors.types.registry import load_job_types
+from callboard.actors.worker_process.runtime import WorkerRuntime
+from callboard.db.settings import Settings
 from callboard.processes.signals import StopSignal
 from callboard.processes.worker import RunningWorker, WorkerOptions
-from db.settings import Settings
 from tests.actors.conftest import dispatches
 
 pytestmark = pytest.mark.xdist_group("rabbitmq")

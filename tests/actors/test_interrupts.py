@@ -12,8 +12,14 @@ from typing import Any
 
 import pytest
 
-from actors.coroutines import CoroutineRunner
-from actors.interrupts import CLEANUP_GRACE, COOPERATIVE_GRACE, Interrupter, Interruption, JobInterrupted
+from callboard.actors.execution.coroutines import CoroutineRunner
+from callboard.actors.execution.interrupts import (
+    CLEANUP_GRACE,
+    COOPERATIVE_GRACE,
+    Interrupter,
+    Interruption,
+    JobInterrupted,
+)
 
 
 @pytest.fixture

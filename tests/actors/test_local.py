@@ -13,8 +13,8 @@ from dataclasses import replace
 import dramatiq
 import pytest
 
-from actors.broker import JobMessage
-from actors.local import LocalBroker, LocalTransport
+from callboard.actors.broker.base import JobMessage
+from callboard.actors.broker.local import LocalBroker, LocalTransport
 from tests.actors.conftest import JOB_TYPE, Handler, dispatches
 
 

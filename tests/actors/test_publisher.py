@@ -11,12 +11,12 @@ import pytest
 from dramatiq import Message
 from structlog.testing import capture_logs
 
-from actors.amqp import Rabbitmq
-from actors.messages import encode
-from actors.publisher import RabbitmqTransport
-from actors.transport import Dispatch, TransportError
-from db.errors import ConfigurationError
-from db.settings import load_settings
+from callboard.actors.broker.amqp import Rabbitmq
+from callboard.actors.broker.messages import encode
+from callboard.actors.broker.publisher import RabbitmqTransport
+from callboard.actors.broker.transport import Dispatch, TransportError
+from callboard.db.errors import ConfigurationError
+from callboard.db.settings import load_settings
 from tests.actors.conftest import amqp_channel, depth_of, dispatches, eventually, publishing_to
 from tests.services.rabbitmq import RabbitmqServer
 

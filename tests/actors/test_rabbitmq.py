@@ -11,10 +11,10 @@ import dramatiq
 import pytest
 from structlog.testing import capture_logs
 
-from actors.amqp import Rabbitmq
-from actors.broker import ConsumerState
-from actors.publisher import RabbitmqTransport
-from actors.rabbitmq import RabbitmqBroker
+from callboard.actors.broker.amqp import Rabbitmq
+from callboard.actors.broker.base import ConsumerState
+from callboard.actors.broker.publisher import RabbitmqTransport
+from callboard.actors.broker.rabbitmq_consumer import RabbitmqBroker
 from tests.actors.conftest import Handler, amqp_channel, depth_of, dispatches, eventually, take
 from tests.services.rabbitmq import RabbitmqServer
 

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from structlog.testing import capture_logs
 
-from actors.maintenance import Maintenance
-from db.engine import Database
-from db.workers import list_workers
+from callboard.actors.maintenance.duties import Maintenance
+from callboard.db.fleet.workers import list_workers
+from callboard.db.sql.engine import Database
 from tests.faults.proxy import Network
 from tests.support.databases import Databases, settings_of
 from tests.support.factory import Factory

@@ -14,19 +14,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text, update
 
-from actors.leader import leads
-from actors.retention import Retention
-from db.engine import Database
-from db.errors import Unavailable
-from db.ids import first_id, new_id
-from db.models import files, job_history
-from db.partitions import ensure_months
-from db.progress import ProgressReport, report_progress
-from db.queries import get_jobs, list_attempts
-from db.retention import ANY, START, Rule, Rules, Sweep, drop_month, list_rules, set_rule, sweep, unset_rule
-from db.retention.rules import FOR_EVER
-from db.settings import Settings
-from db.states import TERMINAL, Status
+from callboard.actors.maintenance.leader import leads
+from callboard.actors.maintenance.retention import Retention
+from callboard.db.attempt.progress import ProgressReport, report_progress
+from callboard.db.errors import Unavailable
+from callboard.db.history.retention import (
+    ANY,
+    START,
+    Rule,
+    Rules,
+    Sweep,
+    drop_month,
+    list_rules,
+    set_rule,
+    sweep,
+    unset_rule,
+)
+from callboard.db.history.retention.rules import FOR_EVER
+from callboard.db.models import files, job_history
+from callboard.db.reads.jobs import get_jobs, list_attempts
+from callboard.db.rules.ids import first_id, new_id
+from callboard.db.rules.states import TERMINAL, Status
+from callboard.db.schema.partitions import ensure_months
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from tests.support.databases import Databases, settings_of
 from tests.support.factory import OUTCOMES, Factory
 

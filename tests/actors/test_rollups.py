@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from sqlalchemy import func, select, text
 
-from actors.rollups import Rollups
-from db.engine import Database
-from db.models import history_rollup_pending, job_history
-from db.rollups import count_anew
-from db.settings import Settings
-from db.states import Status
+from callboard.actors.maintenance.rollups import Rollups
+from callboard.db.history.rollups import count_anew
+from callboard.db.models import history_rollup_pending, job_history
+from callboard.db.rules.states import Status
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from tests.support.counted import counted, rolled_up
 from tests.support.factory import Factory
 

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from pydantic import BaseModel, Field
 
-from actors.registry import Registry, job
-from api.app import create_app
-from db.settings import Settings
+from callboard.actors.types.registry import Registry, job
+from callboard.api.app import create_app
+from callboard.db.settings import Settings
 from tests.support.serving import Served, caller_of_headers, serving
 
 Serve = Callable[..., Served]

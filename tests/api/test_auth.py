@@ -15,18 +15,18 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import event
 
-from actors.registry import Registry
-from api.app import create_app
-from api.authenticator import Authenticator
-from api.key_ring import OLDEST, KeyRing
+from callboard.actors.types.registry import Registry
+from callboard.api.app import create_app
+from callboard.api.auth.api_keys import OLDEST, KeyRing
+from callboard.api.authenticator import Authenticator
+from callboard.db.access.keys import Keys, revoke_key, rotate_key
+from callboard.db.errors import ConfigurationError, Unavailable
+from callboard.db.rules.ids import new_id
+from callboard.db.rules.key_text import KeyText
+from callboard.db.rules.roles import Role
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from callboard.processes.api import is_loopback, require_authentication
-from db.engine import Database
-from db.errors import ConfigurationError, Unavailable
-from db.ids import new_id
-from db.key_text import KeyText
-from db.keys import Keys, revoke_key, rotate_key
-from db.roles import Role
-from db.settings import Settings
 from tests.support.databases import Databases, settings_of
 from tests.support.keys import bearer, make_key
 from tests.support.serving import Served, serving

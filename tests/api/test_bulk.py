@@ -11,14 +11,14 @@ import pytest
 from pydantic import TypeAdapter
 from sqlalchemy import select
 
-import actors.jobs.bulk  # noqa: F401 - registers the type
-from actors.registry import Registry
-from actors.registry import registry as built_in
-from db.bulk import JOB_TYPE, BulkOrder
-from db.engine import Database
-from db.models import audit_log
-from db.queries import get_payload
-from db.states import Status
+import callboard.actors.jobs.bulk  # noqa: F401 - registers the type
+from callboard.actors.types.registry import Registry
+from callboard.actors.types.registry import registry as built_in
+from callboard.db.bulk import JOB_TYPE, BulkOrder
+from callboard.db.models import audit_log
+from callboard.db.reads.jobs import get_payload
+from callboard.db.rules.states import Status
+from callboard.db.sql.engine import Database
 from tests.support.serving import Served
 
 Problem = Callable[[httpx.Response, int, str], dict[str, Any]]

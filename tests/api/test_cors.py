@@ -7,8 +7,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from db.errors import ConfigurationError
-from db.settings import load_settings
+from callboard.db.errors import ConfigurationError
+from callboard.db.settings import load_settings
 from tests.support.serving import Served
 
 ORIGIN = "https://console.example"

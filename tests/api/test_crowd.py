@@ -14,8 +14,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from db.settings import Settings
-from db.states import Status
+from callboard.db.rules.states import Status
+from callboard.db.settings import Settings
 from tests.support.api_process import ApiProcess, api_process, many_files
 from tests.support.factory import OUTCOMES, Factory
 

@@ -12,14 +12,14 @@ import httpx
 import pytest
 from sqlalchemy import event as hook
 
-from api import answers
-from db.engine import Database
-from db.ids import new_id
-from db.outcome import Outcome
-from db.progress import ProgressReport, report_progress
-from db.settings import Settings
-from db.states import Status
-from db.transitions import cancel, erase
+from callboard.api.openapi import models
+from callboard.db.attempt.progress import ProgressReport, report_progress
+from callboard.db.rules.ids import new_id
+from callboard.db.rules.outcome import Outcome
+from callboard.db.rules.states import Status
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import cancel, erase
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.serving import Served
 from tests.support.sse import Reader, reading
@@ -65,7 +65,7 @@ def test_what_happened_is_listed_oldest_first(api: Served, factory: Factory, dat
     assert types(body["items"]) == ALL
     assert body["next_page_token"] is None
     for item in body["items"]:
-        answers.Event.model_validate(item)
+        models.Event.model_validate(item)
     progress, end = body["items"][4], body["items"][-1]
     assert progress["progress"] == {
         "percent": 25.0, "current": 1.0, "total": 4.0, "step": "step", "message": "message",

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.filenames import content_disposition
-from db.filenames import safe_name
+from callboard.api.files.content_disposition import content_disposition
+from callboard.db.rules.filenames import safe_name
 
 
 @pytest.mark.parametrize(

@@ -20,16 +20,16 @@ from fastapi import Request
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
-from actors.registry import Registry
-from api import files
-from api.app import create_app
-from api.auth import Caller, Role, current_caller
-from db.engine import Database
-from db.files import remove_orphans
-from db.ids import new_id
-from db.models import files as rows
-from db.settings import Settings
-from db.storage import open_storage
+from callboard.actors.types.registry import Registry
+from callboard.api.app import create_app
+from callboard.api.auth.caller import Caller, Role, current_caller
+from callboard.api.files import transfer
+from callboard.db.files.rows import remove_orphans
+from callboard.db.files.storage import open_storage
+from callboard.db.models import files as rows
+from callboard.db.rules.ids import new_id
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from tests.services.s3 import BUCKET, private_s3
 
 LIMIT = 8 * 2**20
@@ -334,7 +334,7 @@ def test_a_client_that_leaves_leaves_nothing(client: httpx.Client, database: Dat
 def test_a_client_that_falls_silent_is_told_so(
     client: httpx.Client, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_LONGEST_SILENCE", 0.2)
+    monkeypatch.setattr(transfer, "_LONGEST_SILENCE", 0.2)
 
     with half_upload(client, store) as half:
         assert b" 408 " in half.answer()
@@ -346,7 +346,7 @@ def test_uploads_beyond_the_most_are_refused_and_others_served(
     client: httpx.Client, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = upload(client)
-    monkeypatch.setattr(files, "_uploads", anyio.CapacityLimiter(1))
+    monkeypatch.setattr(transfer, "_uploads", anyio.CapacityLimiter(1))
 
     with half_upload(client, store) as half:
         answer = client.post("/v1/files", files={"file": b"x"})

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from api.handover import Handover
-from db.batching import Batcher
-from db.errors import Unavailable
+from callboard.api.database.async_batcher import Handover
+from callboard.db.errors import Unavailable
+from callboard.db.sql.group_commit import Batcher
 
 
 def run(handover: Handover[int, int], *items: int) -> list[int | BaseException]:

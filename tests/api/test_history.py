@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import text
 
-from api.history_documents import FailureGroups, HistorySummary
-from db.engine import Database
-from db.outcome import JobError, Outcome
-from db.rollups import follow, recount_next
-from db.states import Reason, Status
-from db.transitions import erase
+from callboard.api.openapi.history_operations import FailureGroups, HistorySummary
+from callboard.db.history.rollups import follow, recount_next
+from callboard.db.rules.outcome import JobError, Outcome
+from callboard.db.rules.states import Reason, Status
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import erase
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.serving import Served
 

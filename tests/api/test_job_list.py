@@ -8,10 +8,10 @@ from uuid import UUID
 import httpx
 import pytest
 
-from api import answers
-from api.paging import page_token
-from db.ids import created_at_of, new_id
-from db.states import Status
+from callboard.api.openapi import models
+from callboard.api.wire.paging import page_token
+from callboard.db.rules.ids import created_at_of, new_id
+from callboard.db.rules.states import Status
 from tests.support.factory import Factory
 from tests.support.serving import Served
 
@@ -29,7 +29,7 @@ def test_live_and_finished_jobs_are_one_list_newest_first(api: Served, factory: 
     assert body["next_page_token"] is None
     for item in body["items"]:
         assert not {"result", "payload"} & set(item)
-        answers.JobInList.model_validate(item)
+        models.JobInList.model_validate(item)
     assert api.get("/v1/jobs") == body
 
 

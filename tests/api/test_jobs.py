@@ -10,13 +10,13 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from api import answers
-from db.engine import Database
-from db.ids import new_id
-from db.models import audit_log
-from db.outcome import Outcome
-from db.progress import ProgressReport, report_progress
-from db.states import LIVE, TERMINAL, Status
+from callboard.api.openapi import models
+from callboard.db.attempt.progress import ProgressReport, report_progress
+from callboard.db.models import audit_log
+from callboard.db.rules.ids import new_id
+from callboard.db.rules.outcome import Outcome
+from callboard.db.rules.states import LIVE, TERMINAL, Status
+from callboard.db.sql.engine import Database
 from tests.support.factory import ERROR, OUTCOMES, Factory
 from tests.support.serving import Served
 
@@ -37,7 +37,7 @@ def test_a_job_is_shown_in_every_state(api: Served, factory: Factory, status: St
     job_id = factory.in_state(status)
     answer = api.client.get(f"/v1/jobs/{job_id}")
     assert answer.status_code == 200, answer.text
-    job = answers.Job.model_validate_json(answer.content)
+    job = models.Job.model_validate_json(answer.content)
     assert job.id == job_id
     assert job.status == status
     assert job.done is (status in TERMINAL)
@@ -163,7 +163,7 @@ def test_attempts_are_listed_and_operators_see_tracebacks(api: Served, factory: 
     for headers in ({"x-role": "client"}, VIEWER):
         for item in api.client.get(path, headers=headers).json()["items"]:
             assert "traceback" not in item
-            answers.Attempt.model_validate(item)
+            models.Attempt.model_validate(item)
 
 
 # --- cancel and retry ------------------------------------------------------------------------------------------------

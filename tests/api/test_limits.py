@@ -18,16 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
-from actors.registry import Registry
-from api.app import create_app
-from api.authenticator import Authenticator
-from api.bounded import DatabaseThreads
-from api.leases import Leases
-from api.live_jobs import LiveJobs
-from db.engine import Database
-from db.models import jobs, rate_limits
-from db.rate_limits import Grant, Rate, forget_full_buckets, granted, take_tokens
-from db.settings import Settings
+from callboard.actors.types.registry import Registry
+from callboard.api.app import create_app
+from callboard.api.authenticator import Authenticator
+from callboard.api.database.threads import DatabaseThreads
+from callboard.api.limits.live_jobs import LiveJobs
+from callboard.api.limits.token_grants import Leases
+from callboard.db.dispatching.rate_limits import Grant, Rate, forget_full_buckets, granted, take_tokens
+from callboard.db.models import jobs, rate_limits
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from tests.support.keys import bearer, make_key
 from tests.support.serving import serving
 from tests.support.threads import together

@@ -14,10 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from sqlalchemy import event
 
-from db.engine import Database
-from db.queues import QueueChange, change_queue, ensure_queues
-from db.settings import Settings
-from db.states import Status
+from callboard.db.dispatching.queues import QueueChange, change_queue, ensure_queues
+from callboard.db.rules.states import Status
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from tests.support.factory import Factory
 from tests.support.serving import Served
 

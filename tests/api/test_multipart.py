@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.multipart import FilePart, read_file_part
-from db.errors import InvalidInput
+from callboard.api.files.multipart import FilePart, read_file_part
+from callboard.db.errors import InvalidInput
 
 TYPE = "multipart/form-data; boundary=B"
 FILE = b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\nContent-Type: text/csv\r\n\r\n'

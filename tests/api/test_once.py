@@ -18,10 +18,10 @@ import psycopg
 import pytest
 from sqlalchemy import func, select
 
-from db.engine import Database
-from db.models import jobs
-from db.settings import Settings
-from db.transitions import IdempotencyKey, Request, submit
+from callboard.db.models import jobs
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import IdempotencyKey, Request, submit
 from tests.support.api_process import ApiProcess, api_process
 from tests.support.databases import Databases, settings_of
 from tests.support.factory import Factory

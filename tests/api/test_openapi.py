@@ -7,7 +7,7 @@ import pytest
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from api.problems import PROBLEMS
+from callboard.api.wire.problems import PROBLEMS
 from tests.support.serving import Served
 
 PROBLEM = {"$ref": "#/components/schemas/ProblemDetails"}

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from actors.interrupts import Interrupter, Interruption, JobInterrupted
-from actors.progress import Progress
-from actors.run import AttemptRun
-from db.engine import Database
-from db.errors import TooLarge
-from db.states import Status
-from db.storage import DirectoryStorage
-from db.transitions import ClaimedJob
+from callboard.actors.execution.attempt_run import AttemptRun
+from callboard.actors.execution.interrupts import Interrupter, Interruption, JobInterrupted
+from callboard.actors.execution.progress import Progress
+from callboard.db.errors import TooLarge
+from callboard.db.files.storage import DirectoryStorage
+from callboard.db.rules.states import Status
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import ClaimedJob
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.serving import Served
 

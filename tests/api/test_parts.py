@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import from_json
 
-from api.etags import entity_tag, matches
-from api.json_values import is_suspicious, unstorable
-from api.paging import page_token, read_page_token
-from api.pointers import pointer
-from api.prefer import Preference
-from db.errors import InvalidInput
+from callboard.api.wire.etags import entity_tag, matches
+from callboard.api.wire.json_values import is_suspicious, unstorable
+from callboard.api.wire.paging import page_token, read_page_token
+from callboard.api.wire.pointers import pointer
+from callboard.api.wire.prefer import Preference
+from callboard.db.errors import InvalidInput
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -11,19 +11,19 @@ from sqlalchemy.exc import DataError
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-import api.errors
-import db.errors
-from api.polls import Polls
-from api.problems import PROBLEMS, problem_of
-from db.errors import CallboardError, ConfigurationError, Unavailable
-from db.ids import new_id
+from callboard.api import errors as api_errors
+from callboard.api.database.reads import Polls
+from callboard.api.wire.problems import PROBLEMS, problem_of
+from callboard.db import errors as db_errors
+from callboard.db.errors import CallboardError, ConfigurationError, Unavailable
+from callboard.db.rules.ids import new_id
 from tests.support.serving import Served
 
 AsProblem = Callable[[httpx.Response, int, str], dict[str, Any]]
 
 ERRORS = [
     kind
-    for module in (db.errors, api.errors)
+    for module in (db_errors, api_errors)
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, CallboardError)
 ]

@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
-from actors.registry import Registry
-from api.app import create_app
-from api.authenticator import Authenticator
-from db.engine import Database
-from db.queues import ensure_queues
-from db.roles import Role
-from db.settings import Settings
-from db.states import Status
+from callboard.actors.types.registry import Registry
+from callboard.api.app import create_app
+from callboard.api.authenticator import Authenticator
+from callboard.db.dispatching.queues import ensure_queues
+from callboard.db.rules.roles import Role
+from callboard.db.rules.states import Status
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from tests.support.factory import Factory
 from tests.support.keys import bearer, make_key
 from tests.support.serving import serving

@@ -11,11 +11,11 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from actors.registry import Registry, job
-from api.app import create_app
-from db.outcome import Outcome
-from db.settings import Settings
-from db.states import Status
+from callboard.actors.types.registry import Registry, job
+from callboard.api.app import create_app
+from callboard.db.rules.outcome import Outcome
+from callboard.db.rules.states import Status
+from callboard.db.settings import Settings
 from tests.support.factory import ERROR, Factory
 from tests.support.serving import caller_of_headers, serving
 

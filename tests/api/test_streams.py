@@ -14,11 +14,11 @@ import httpx
 import pytest
 from sqlalchemy import event as hook
 
-from api import answers
-from db.engine import Database
-from db.settings import Settings
-from db.states import Status
-from db.transitions import Claim, mark_dispatched
+from callboard.api.openapi import models
+from callboard.db.rules.states import Status
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import Claim, mark_dispatched
 from tests.support.api_process import api_process
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.serving import Served
@@ -44,7 +44,7 @@ def test_every_change_is_told_with_the_job_as_lists_show_it(api: Served, factory
         assert told(reader.next()) == [(job_id, "running")]
         factory.end(claimed, OUTCOMES[Status.SUCCEEDED])
         (end,) = reader.next()
-        answers.JobInList.model_validate(end.data)
+        models.JobInList.model_validate(end.data)
         assert api.get("/v1/jobs")["items"][0] == end.data
 
 

@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from api import answers
-from db.engine import Database
-from db.ids import created_at_of, new_id
-from db.models import jobs
-from db.queues import ensure_queues, queue_names
-from db.settings import Settings
-from db.states import Status
-from db.wakeup import DISPATCH_CHANNEL
+from callboard.api.openapi import models
+from callboard.db.dispatching.queues import ensure_queues, queue_names
+from callboard.db.models import jobs
+from callboard.db.rules.ids import created_at_of, new_id
+from callboard.db.rules.states import Status
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.sql.notify import DISPATCH_CHANNEL
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.serving import Served
 
@@ -59,7 +59,7 @@ def test_a_job_is_stored_and_shown(client: httpx.Client, database: Database) -> 
     assert "preference-applied" not in answer.headers
     assert "idempotency-replayed" not in answer.headers
     assert set(job) == JOB_FIELDS
-    answers.Job.model_validate_json(answer.content)
+    models.Job.model_validate_json(answer.content)
     assert job["status"] == "queued"
     assert job["done"] is False
     assert job["owner"] == "owner"

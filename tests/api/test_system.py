@@ -5,9 +5,9 @@ from typing import Any
 
 import httpx
 
-from api import answers
-from db.states import LIVE, Status
-from db.version import VERSION
+from callboard.api.openapi import models
+from callboard.db.rules.states import LIVE, Status
+from callboard.db.version import VERSION
 from tests.support.factory import Factory
 from tests.support.serving import Served
 
@@ -19,7 +19,7 @@ def test_job_types_are_described(api: Served) -> None:
     assert body["next_page_token"] is None
     assert [item["name"] for item in body["items"]] == ["team/report.pdf:v2", "test.job", "test.typed"]
     for item in body["items"]:
-        answers.JobType.model_validate(item)
+        models.JobType.model_validate(item)
         assert api.get(f"/v1/job-types/{item['name']}") == item
     plain, typed = body["items"][1:]
     assert plain["description"] == "Take anything."
@@ -44,7 +44,7 @@ def test_stats_count_live_jobs(api: Served, factory: Factory) -> None:
         factory.in_state(status, owner="a")
     factory.submit(owner="b", type="test.typed", queue="orders")
     body = api.get("/v1/stats")
-    answers.Stats.model_validate(body)
+    models.Stats.model_validate(body)
     assert body["live"] == len(LIVE) + 2
     assert body["by_status"] == {status.value: 3 if status is Status.QUEUED else 1 for status in LIVE}
     assert body["by_type"] == {"test.job": len(LIVE) + 1, "test.typed": 1}
@@ -69,7 +69,7 @@ def test_queues_say_how_full_they_are(api: Served, factory: Factory) -> None:
     for status in (Status.QUEUED, Status.SCHEDULED, Status.RUNNING, Status.SUCCEEDED):
         factory.in_state(status)
     (queue,) = api.get("/v1/queues")["items"]
-    answers.Queue.model_validate(queue)
+    models.Queue.model_validate(queue)
     assert (queue["name"], queue["waiting"], queue["running"]) == ("default", 2, 1)
     assert queue["throughput"] == 1
     assert queue["oldest_waiting_age"] >= 0
@@ -81,7 +81,7 @@ def test_workers_say_what_they_run(api: Served, factory: Factory, as_problem: As
     idle = factory.worker("idle")
     items = {item["name"]: item for item in api.get("/v1/workers")["items"]}
     for item in items.values():
-        answers.Worker.model_validate(item)
+        models.Worker.model_validate(item)
     assert items["host-1"]["jobs"] == [str(job_id)]
     assert (items["host-1"]["running"], items["host-1"]["state"]) == (1, "running")
     assert (items["idle"]["id"], items["idle"]["jobs"], items["idle"]["running"]) == (str(idle), [], 0)

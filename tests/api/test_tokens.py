@@ -16,13 +16,13 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from actors.registry import Registry
-from api import jwks
-from api.app import create_app
-from api.authenticator import Authenticator
-from db.engine import Database
-from db.errors import ConfigurationError
-from db.settings import Settings
+from callboard.actors.types.registry import Registry
+from callboard.api.app import create_app
+from callboard.api.auth import jwks
+from callboard.api.authenticator import Authenticator
+from callboard.db.errors import ConfigurationError
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from tests.services.identity_provider import IdentityProvider, identity_provider, new_key, public_jwk
 from tests.support.keys import bearer, make_key
 from tests.support.serving import serving

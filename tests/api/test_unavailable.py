@@ -19,9 +19,9 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
+from callboard.db.rules.ids import new_id
+from callboard.db.schema.migrate import migrate
 from callboard.embedded.postgres import EmbeddedPostgres
-from db.ids import new_id
-from db.migrate import migrate
 from tests.support.databases import Databases, settings_of
 from tests.support.servers import ALL
 from tests.support.serving import Served

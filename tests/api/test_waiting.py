@@ -17,13 +17,13 @@ from fastapi import Request
 from sqlalchemy import event
 from starlette.types import Message
 
-from api.waits import Waits
-from db.engine import Database
-from db.ids import new_id
-from db.queries import JobState
-from db.settings import Settings
-from db.states import Status
-from db.wakeup import DISPATCH_CHANNEL
+from callboard.api.database.job_waiters import Waits
+from callboard.db.reads.jobs import JobState
+from callboard.db.rules.ids import new_id
+from callboard.db.rules.states import Status
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.sql.notify import DISPATCH_CHANNEL
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.serving import Served
 

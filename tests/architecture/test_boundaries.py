@@ -38,7 +38,7 @@ def test_only_entry_points_load_settings() -> None:
     loaders = {
         path
         for path, tree in modules().items()
-        if path != "db/settings.py" and "db.settings.load_settings" in imports(tree)
+        if path != "db/settings.py" and "callboard.db.settings.load_settings" in imports(tree)
     }
 
     assert loaders
@@ -54,7 +54,7 @@ def test_the_api_knows_of_actors_only_what_a_job_type_is() -> None:
         if name.startswith("actors")
     }
 
-    assert known <= {"actors.registry", "actors.context"}
+    assert known <= {"callboard.actors.types.registry", "callboard.actors.types.run"}
 
 
 def test_no_relative_imports() -> None:
@@ -77,15 +77,15 @@ def test_folders_that_must_not_be_packages(folder: str) -> None:
 @pytest.mark.parametrize(
     ("module", "without"),
     [
-        ("api.app", ["dramatiq", "pika", "duckdb", "typer"]),
+        ("callboard.api.app", ["dramatiq", "pika", "duckdb", "typer"]),
         ("callboard", ["dramatiq", "pika", "sqlalchemy", "fastapi", "typer"]),
-        ("actors.registry", ["dramatiq", "pika", "sqlalchemy", "fastapi"]),
-        ("actors.isolation.child", ["sqlalchemy", "psycopg", "pika", "fastapi"]),
-        ("actors.jobs.table", ["duckdb", "dramatiq", "fastapi"]),
-        ("db.states", ["sqlalchemy", "pydantic"]),
-        ("db.retry", ["sqlalchemy", "pydantic"]),
-        ("db.outcome", ["sqlalchemy", "pydantic"]),
-        ("db.ids", ["sqlalchemy", "pydantic"]),
+        ("callboard.actors.types.registry", ["dramatiq", "pika", "sqlalchemy", "fastapi"]),
+        ("callboard.actors.execution.isolation.child", ["sqlalchemy", "psycopg", "pika", "fastapi"]),
+        ("callboard.actors.jobs.table.analyze", ["duckdb", "dramatiq", "fastapi"]),
+        ("callboard.db.rules.states", ["sqlalchemy", "pydantic"]),
+        ("callboard.db.rules.retry", ["sqlalchemy", "pydantic"]),
+        ("callboard.db.rules.outcome", ["sqlalchemy", "pydantic"]),
+        ("callboard.db.rules.ids", ["sqlalchemy", "pydantic"]),
     ],
 )
 def test_what_a_process_does_not_load(module: str, without: list[str]) -> None:

@@ -76,7 +76,7 @@ def test_no_sql_in_text_writes_states() -> None:
         "models.jobs.update()",
         "delete(models.job_history)",
         "from sqlalchemy import insert as put\nput(job_attempts)",
-        "from db.models import jobs as live\nsa.delete(live)",
+        "from callboard.db.models import jobs as live\nsa.delete(live)",
     ],
 )
 def test_the_check_sees_every_way_to_write(source: str) -> None:
@@ -89,13 +89,13 @@ def test_the_check_sees_sql(sql: str) -> None:
 
 
 def test_verbs_are_what_the_package_offers() -> None:
-    """Every module that writes states is reached through ``db.transitions``, not around it."""
+    """Every module that writes states is reached through ``callboard.db.transitions``, not around it."""
     around = [
         (path, node.module)
         for path, tree in modules().items()
         if not path.startswith("db/transitions/")
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("db.transitions.")
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("callboard.db.transitions.")
     ]
 
     assert around == []

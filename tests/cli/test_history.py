@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from db.engine import Database
-from db.settings import Settings
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from tests.support.factory import Factory
 
 

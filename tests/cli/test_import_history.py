@@ -11,11 +11,11 @@ import psycopg
 import pytest
 from sqlalchemy import func, select
 
-from db.engine import Database
-from db.models import history_rollup, job_history
-from db.queries import get_jobs
-from db.settings import Settings
-from db.transitions import reopen
+from callboard.db.models import history_rollup, job_history
+from callboard.db.reads.jobs import get_jobs
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import reopen
 
 
 class Ran(Protocol):

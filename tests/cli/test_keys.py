@@ -13,12 +13,12 @@ from typing import Any, Protocol
 import pytest
 from sqlalchemy import select
 
-from db.engine import Database
-from db.key_text import KeyText
-from db.keys import read_keys
-from db.models import api_keys, audit_log
-from db.roles import Role
-from db.settings import Settings
+from callboard.db.access.keys import read_keys
+from callboard.db.models import api_keys, audit_log
+from callboard.db.rules.key_text import KeyText
+from callboard.db.rules.roles import Role
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from tests.support.databases import Databases
 
 

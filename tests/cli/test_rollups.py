@@ -9,10 +9,10 @@ from typing import Protocol
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from db.engine import Database
-from db.models import history_rollup, job_history
-from db.settings import Settings
-from db.states import Status
+from callboard.db.models import history_rollup, job_history
+from callboard.db.rules.states import Status
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from tests.support.counted import counted, rolled_up
 from tests.support.factory import Factory
 

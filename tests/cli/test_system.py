@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from callboard.cli.client import Client
-from callboard.up_process import UpProcess
+from callboard.demo.up_process import UpProcess
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("cli system")]
 

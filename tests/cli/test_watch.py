@@ -8,7 +8,7 @@ import pytest
 from callboard.cli.answers import ServerUnreachable
 from callboard.cli.client import Client
 from callboard.cli.follow import follow
-from db.errors import CallboardError
+from callboard.db.errors import CallboardError
 
 ID = "019aa1f0-0000-7000-8000-000000000001"
 UNAVAILABLE = {"title": "Unavailable", "status": 503, "detail": "The database cannot be reached."}

@@ -29,7 +29,7 @@ from callboard.client import (
     Unsuccessful,
     WaitTimeout,
 )
-from db.errors import ConfigurationError
+from callboard.db.errors import ConfigurationError
 from tests.clients.proxy import LossyProxy
 from tests.e2e.system import Embedded
 

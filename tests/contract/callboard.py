@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import httpx
 
-from db.engine import Database
-from db.roles import Role
+from callboard.db.rules.roles import Role
+from callboard.db.sql.engine import Database
 from tests.e2e.system import Embedded
 from tests.support.keys import bearer, make_key
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from db.engine import Database
-from db.migrate import migrate
+from callboard.db.schema.migrate import migrate
+from callboard.db.sql.engine import Database
 from tests.contract.callboard import Callboard, Client, make_keys
 from tests.e2e.system import Embedded
 from tests.support.databases import Databases, settings_of

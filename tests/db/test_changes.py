@@ -8,13 +8,13 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from db.changes import Changes, current_moment, read_changes
-from db.engine import Database
-from db.ids import new_id
-from db.settings import Settings
-from db.snapshots import Moment
-from db.states import Status
-from db.transitions import Amendment, Claim, amend, cancel, erase, mark_dispatched, promote, reopen
+from callboard.db.reads.change_feed import Changes, current_moment, read_changes
+from callboard.db.rules.ids import new_id
+from callboard.db.rules.snapshot import Moment
+from callboard.db.rules.states import Status
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import Amendment, Claim, amend, cancel, erase, mark_dispatched, promote, reopen
 from tests.support.clock import make_due
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.plans import Node, plan_of

@@ -5,12 +5,19 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import update
 
-from db.dispatch import TakenQueues, anything_due, next_jobs, queues_in_flight, seconds_until_due, take_queues
-from db.engine import Database
-from db.models import queues
-from db.rate_limits import Rate
-from db.states import Status
-from db.transitions import Claim, mark_dispatched, promote, undispatch
+from callboard.db.dispatching.due import (
+    TakenQueues,
+    anything_due,
+    next_jobs,
+    queues_in_flight,
+    seconds_until_due,
+    take_queues,
+)
+from callboard.db.dispatching.rate_limits import Rate
+from callboard.db.models import queues
+from callboard.db.rules.states import Status
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import Claim, mark_dispatched, promote, undispatch
 from tests.support.clock import age_dispatch, make_due
 from tests.support.factory import QUEUE, Factory
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from db.engine import Database
-from db.outcome import JobError, Outcome
-from db.progress import ProgressReport, report_progress
-from db.queries import get_jobs, list_attempts
-from db.states import TERMINAL, AttemptOutcome, Reason, Status
-from db.transitions import ClaimedJob, Ending, cancel, record, reopen, submit
+from callboard.db.attempt.progress import ProgressReport, report_progress
+from callboard.db.reads.jobs import get_jobs, list_attempts
+from callboard.db.rules.outcome import JobError, Outcome
+from callboard.db.rules.states import TERMINAL, AttemptOutcome, Reason, Status
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import ClaimedJob, Ending, cancel, record, reopen, submit
 from tests.support.factory import ERROR, OUTCOMES, Factory
 from tests.support.records import read_records
 

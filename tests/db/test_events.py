@@ -7,15 +7,15 @@ from uuid import UUID
 import pytest
 from sqlalchemy import update
 
-from db.engine import Database
-from db.events import Event, JobEvents, Watch, read_events
-from db.ids import new_id
-from db.models import job_progress
-from db.outcome import JobError, Outcome
-from db.positions import Position
-from db.progress import ProgressReport, report_progress
-from db.states import EventKind, Reason, Status
-from db.transitions import cancel, erase, promote, reopen
+from callboard.db.attempt.progress import ProgressReport, report_progress
+from callboard.db.models import job_progress
+from callboard.db.reads.timeline import Event, JobEvents, Watch, read_events
+from callboard.db.rules.event_position import Position
+from callboard.db.rules.ids import new_id
+from callboard.db.rules.outcome import JobError, Outcome
+from callboard.db.rules.states import EventKind, Reason, Status
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import cancel, erase, promote, reopen
 from tests.support.clock import make_due
 from tests.support.factory import ERROR, OUTCOMES, Factory
 

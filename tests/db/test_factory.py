@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from db.engine import Database
-from db.queries import get_jobs
-from db.states import Status
+from callboard.db.reads.jobs import get_jobs
+from callboard.db.rules.states import Status
+from callboard.db.sql.engine import Database
 from tests.support.factory import Factory
 
 

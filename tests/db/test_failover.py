@@ -12,9 +12,9 @@ import pytest
 from psycopg import sql
 from sqlalchemy import URL, Connection, literal, make_url, select, text
 
-from db.engine import Database
-from db.errors import Unavailable
-from db.hot import HotStatement, execute_together
+from callboard.db.errors import Unavailable
+from callboard.db.sql.engine import Database
+from callboard.db.sql.pipeline import HotStatement, execute_together
 from tests.support.databases import Databases, settings_of
 from tests.support.servers import ALL
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from db.engine import Database
-from db.errors import NotFound
-from db.files import File, delete_file, get_file, insert_file, remove_orphans
-from db.ids import new_id
-from db.settings import Settings
-from db.storage import Storage, open_storage
+from callboard.db.errors import NotFound
+from callboard.db.files.rows import File, delete_file, get_file, insert_file, remove_orphans
+from callboard.db.files.storage import Storage, open_storage
+from callboard.db.rules.ids import new_id
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 
 DAY = 86_400.0
 

@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
+from callboard.db.dispatching.queues import ensure_queues
+from callboard.db.errors import Unavailable
+from callboard.db.models import jobs
+from callboard.db.schema.migrate import migrate
+from callboard.db.sql.engine import Database
+from callboard.db.sql.group_commit import Batcher
+from callboard.db.transitions import NewJob, Request, Submission, submit
 from callboard.embedded.postgres import EmbeddedPostgres
-from db.batching import Batcher
-from db.engine import Database
-from db.errors import Unavailable
-from db.migrate import migrate
-from db.models import jobs
-from db.queues import ensure_queues
-from db.transitions import NewJob, Request, Submission, submit
 from tests.support.databases import settings_of
 from tests.support.factory import QUEUE, Factory
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from db.engine import Database
+from callboard.db.sql.engine import Database
 
 RELATIVE_ERROR = 0.025
 SECONDS = st.one_of(st.floats(0, 0.01), st.floats(0.01, 100), st.floats(100, 1e8)).map(lambda value: round(value, 6))

@@ -12,17 +12,17 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, func, select
 
-from db.engine import Database
-from db.exports import export_piece
-from db.failures import group_failures
-from db.ids import first_id
-from db.migrate import migrate
-from db.models import job_history
-from db.pages import list_jobs
-from db.queries import JobFilter, count_matching, matching_jobs
-from db.queues import list_queues
-from db.rollups import Bucket, Dimension, count_anew, recount_next, summarise
-from db.states import Status
+from callboard.db.dispatching.queues import list_queues
+from callboard.db.history.failures import group_failures
+from callboard.db.history.rollups import Bucket, Dimension, count_anew, recount_next, summarise
+from callboard.db.models import job_history
+from callboard.db.reads.exports import export_piece
+from callboard.db.reads.jobs import JobFilter, count_matching, matching_jobs
+from callboard.db.reads.lists import list_jobs
+from callboard.db.rules.ids import first_id
+from callboard.db.rules.states import Status
+from callboard.db.schema.migrate import migrate
+from callboard.db.sql.engine import Database
 from tests.support.databases import Databases, settings_of
 from tests.support.plans import Node, plan_of
 

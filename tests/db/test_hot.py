@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import Text, bindparam, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from db.engine import Database
-from db.errors import Unavailable
-from db.hot import NOT_DURABLE, HotStatement, execute_together
-from db.models import queues
+from callboard.db.errors import Unavailable
+from callboard.db.models import queues
+from callboard.db.sql.engine import Database
+from callboard.db.sql.pipeline import NOT_DURABLE, HotStatement, execute_together
 
 MAKE = HotStatement(insert(queues).values(name=bindparam("of_name", type_=Text)).returning(queues.c.name))
 NAMES = HotStatement(select(queues.c.name).where(queues.c.paused.is_(False)).order_by(queues.c.name))

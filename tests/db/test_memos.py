@@ -8,11 +8,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from db.engine import Database
-from db.memos import Memo, forget_memos, read_checkpoint, read_step, save_checkpoint, save_step
-from db.models import job_memos
-from db.states import Status
-from db.transitions import ClaimedJob, erase, reopen
+from callboard.db.attempt.checkpoints import Memo, forget_memos, read_checkpoint, read_step, save_checkpoint, save_step
+from callboard.db.models import job_memos
+from callboard.db.rules.states import Status
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import ClaimedJob, erase, reopen
 from tests.support.factory import ERROR, OUTCOMES, Factory
 
 NOTHING = UUID(int=0)

@@ -19,11 +19,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from db.engine import sqlalchemy_url
-from db.errors import Unavailable
-from db.migrate import migrate, migrating, migrations_path
-from db.models import PARTITIONED, SCHEMA, metadata
-from db.settings import Settings
+from callboard.db.errors import Unavailable
+from callboard.db.models import PARTITIONED, SCHEMA, metadata
+from callboard.db.schema.migrate import migrate, migrating, migrations_path
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import sqlalchemy_url
 from tests.support.databases import Databases, settings_of
 from tests.support.threads import together
 
@@ -84,7 +84,10 @@ def test_many_may_migrate_at_once(fresh: Settings) -> None:
 
 
 def test_many_processes_may_migrate_at_once(fresh: Settings) -> None:
-    code = "from db.migrate import migrate; from db.settings import load_settings; migrate(load_settings())"
+    code = (
+        "from callboard.db.schema.migrate import migrate; from callboard.db.settings import load_settings; "
+        "migrate(load_settings())"
+    )
     environment = {"CALLBOARD_DATABASE_URL": fresh.require_database_url(), "PATH": ""}
     processes = [
         subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)

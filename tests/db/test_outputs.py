@@ -7,15 +7,15 @@ from uuid import UUID
 
 import pytest
 
-from actors.maintenance import rescue
-from db.engine import Database
-from db.errors import NotFound
-from db.files import File, delete_file, get_file
-from db.ids import new_id
-from db.outputs import attach, delete_outputs, list_outputs
-from db.states import Status
-from db.transitions import ClaimedJob, reopen
-from db.workers import declare_dead
+from callboard.actors.maintenance.duties import rescue
+from callboard.db.errors import NotFound
+from callboard.db.files.outputs import attach, delete_outputs, list_outputs
+from callboard.db.files.rows import File, delete_file, get_file
+from callboard.db.fleet.workers import declare_dead
+from callboard.db.rules.ids import new_id
+from callboard.db.rules.states import Status
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import ClaimedJob, reopen
 from tests.support.factory import ERROR, OUTCOMES, Factory
 
 SHA = bytes(range(32))

@@ -10,13 +10,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, select
 
-from db.engine import Database
-from db.ids import created_at_of
-from db.models import job_history, jobs
-from db.pages import JobPage, list_jobs
-from db.queries import JobFilter
-from db.states import Status
-from db.transitions import cancel, erase
+from callboard.db.models import job_history, jobs
+from callboard.db.reads.jobs import JobFilter
+from callboard.db.reads.lists import JobPage, list_jobs
+from callboard.db.rules.ids import created_at_of
+from callboard.db.rules.states import Status
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import cancel, erase
 from tests.support.factory import Factory
 
 FILTERS: dict[str, dict[str, Any]] = {

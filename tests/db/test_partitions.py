@@ -12,16 +12,16 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, text
 
-from db.engine import Database
-from db.errors import Unavailable
-from db.ids import new_id
-from db.migrate import migrate
-from db.models import PARTITIONED, job_attempts
-from db.partitions import ensure_partitions
-from db.progress import ProgressReport, report_progress
-from db.queries import get_jobs, list_attempts
-from db.settings import Settings
-from db.states import Status
+from callboard.db.attempt.progress import ProgressReport, report_progress
+from callboard.db.errors import Unavailable
+from callboard.db.models import PARTITIONED, job_attempts
+from callboard.db.reads.jobs import get_jobs, list_attempts
+from callboard.db.rules.ids import new_id
+from callboard.db.rules.states import Status
+from callboard.db.schema.migrate import migrate
+from callboard.db.schema.partitions import ensure_partitions
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from tests.support.databases import Databases, settings_of
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.threads import together

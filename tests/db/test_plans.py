@@ -13,17 +13,18 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, func, select, text
 
-from db.dispatch import anything_due, next_jobs, queues_in_flight, seconds_until_due, take_queues
-from db.engine import Database
-from db.events import Watch, read_events
-from db.ids import new_id
-from db.migrate import migrate
-from db.models import job_history, jobs, workers
-from db.pages import list_jobs
-from db.progress import ProgressReport, report_progress
-from db.queries import JobFilter, get_jobs, get_payload, get_states, list_attempts
-from db.states import Status
-from db.transitions import (
+from callboard.db.attempt.progress import ProgressReport, report_progress
+from callboard.db.dispatching.due import anything_due, next_jobs, queues_in_flight, seconds_until_due, take_queues
+from callboard.db.fleet.workers import abandoned_attempts, list_workers, stop_requests, unheld_attempts
+from callboard.db.models import job_history, jobs, workers
+from callboard.db.reads.jobs import JobFilter, get_jobs, get_payload, get_states, list_attempts
+from callboard.db.reads.lists import list_jobs
+from callboard.db.reads.timeline import Watch, read_events
+from callboard.db.rules.ids import new_id
+from callboard.db.rules.states import Status
+from callboard.db.schema.migrate import migrate
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import (
     Claim,
     Ending,
     Request,
@@ -39,7 +40,6 @@ from db.transitions import (
     submit,
     undispatch,
 )
-from db.workers import abandoned_attempts, list_workers, stop_requests, unheld_attempts
 from tests.support.databases import Databases, settings_of
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.plans import Node, plan_of

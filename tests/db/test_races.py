@@ -10,12 +10,23 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from db.engine import Database
-from db.ids import new_id
-from db.outcome import Outcome
-from db.progress import ProgressReport, report_progress
-from db.states import AttemptOutcome, Status
-from db.transitions import Claim, Ending, cancel, claim, expire, mark_dispatched, promote, record, reopen, undispatch
+from callboard.db.attempt.progress import ProgressReport, report_progress
+from callboard.db.rules.ids import new_id
+from callboard.db.rules.outcome import Outcome
+from callboard.db.rules.states import AttemptOutcome, Status
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import (
+    Claim,
+    Ending,
+    cancel,
+    claim,
+    expire,
+    mark_dispatched,
+    promote,
+    record,
+    reopen,
+    undispatch,
+)
 from tests.support.clock import make_due
 from tests.support.factory import OUTCOMES, QUEUE, Factory
 from tests.support.records import read_records

@@ -20,13 +20,13 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 from sqlalchemy.engine import make_url
 
-from db.engine import Database
-from db.ids import first_id, new_id
-from db.models import history_rollup, history_rollup_pending, history_rollup_state, job_history, metadata
-from db.rollups import count_anew, first_hour, follow, following, freeze, recount_next
-from db.settings import Settings
-from db.states import Status
-from db.transitions import Claim, Ending, cancel, claim, consume, erase, record, reopen
+from callboard.db.history.rollups import count_anew, first_hour, follow, following, freeze, recount_next
+from callboard.db.models import history_rollup, history_rollup_pending, history_rollup_state, job_history, metadata
+from callboard.db.rules.ids import first_id, new_id
+from callboard.db.rules.states import Status
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import Claim, Ending, cancel, claim, consume, erase, record, reopen
 from tests.support.counted import Key, counted, rolled_up
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.threads import together

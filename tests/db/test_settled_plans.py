@@ -9,14 +9,14 @@ import psycopg
 import pytest
 from sqlalchemy import Connection
 
-from db.dispatch import take_queues
-from db.engine import Database
-from db.progress import ProgressReport, report_progress
-from db.queries import get_jobs, get_states
-from db.settings import Settings
-from db.states import Status
-from db.transitions import Claim, Ending, claim, mark_dispatched, record
-from db.workers import stop_requests
+from callboard.db.attempt.progress import ProgressReport, report_progress
+from callboard.db.dispatching.due import take_queues
+from callboard.db.fleet.workers import stop_requests
+from callboard.db.reads.jobs import get_jobs, get_states
+from callboard.db.rules.states import Status
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import Claim, Ending, claim, mark_dispatched, record
 from tests.support.factory import OUTCOMES, QUEUE, Factory
 from tests.support.plans import plan_of
 

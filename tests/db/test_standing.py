@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, text
 
-from db.engine import Database, StandingConnection
-from db.errors import Unavailable
-from db.settings import Settings
+from callboard.db.errors import Unavailable
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database, StandingConnection
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.errors import ConfigurationError, NotFound, StorageFull, TooLarge, Unavailable
-from db.ids import new_id
-from db.settings import Settings
-from db.storage import BucketStorage, Storage, open_storage
+from callboard.db.errors import ConfigurationError, NotFound, StorageFull, TooLarge, Unavailable
+from callboard.db.files.storage import BucketStorage, Storage, open_storage
+from callboard.db.rules.ids import new_id
+from callboard.db.settings import Settings
 from tests.services.s3 import BUCKET, private_s3
 
 MIB = 2**20
@@ -280,8 +280,8 @@ def test_a_full_disk_of_a_worker_is_named_and_nothing_is_left(s3: str, job_dir: 
 
 KILLED = """
 import sys
-from db.settings import Settings
-from db.storage import open_storage
+from callboard.db.settings import Settings
+from callboard.db.files.storage import open_storage
 from uuid import UUID
 
 def blocks():

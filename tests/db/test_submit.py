@@ -11,13 +11,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, update
 
-from db.engine import Database
-from db.ids import created_at_of
-from db.models import idempotency_keys, job_history, jobs
-from db.settings import Settings
-from db.states import TERMINAL, Status
-from db.transitions import IdempotencyKey, NewJob, Request, Submission, SubmissionKind, submit
-from db.upkeep import forget_idempotency_keys
+from callboard.db.fleet.expired_rows import forget_idempotency_keys
+from callboard.db.models import idempotency_keys, job_history, jobs
+from callboard.db.rules.ids import created_at_of
+from callboard.db.rules.states import TERMINAL, Status
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import IdempotencyKey, NewJob, Request, Submission, SubmissionKind, submit
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.records import read_records
 from tests.support.threads import together

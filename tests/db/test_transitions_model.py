@@ -14,15 +14,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from hypothesis.stateful import run_state_machine_as_test as play
 from sqlalchemy import update
 
-from db.dispatch import next_jobs
-from db.engine import Database
-from db.models import metadata, queues
-from db.outcome import JobError, Outcome
-from db.progress import ProgressReport, report_progress
-from db.queues import ensure_queues
-from db.retry import RetryPolicy, decide_retry
-from db.states import LIVE, TERMINAL, WAITING, Reason, Status
-from db.transitions import (
+from callboard.db.attempt.progress import ProgressReport, report_progress
+from callboard.db.dispatching.due import next_jobs
+from callboard.db.dispatching.queues import ensure_queues
+from callboard.db.fleet.workers import WorkerState, abandoned_attempts, declare_lost, heartbeat, stop_requests
+from callboard.db.models import metadata, queues
+from callboard.db.rules.outcome import JobError, Outcome
+from callboard.db.rules.retry import RetryPolicy, decide_retry
+from callboard.db.rules.states import LIVE, TERMINAL, WAITING, Reason, Status
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import (
     Claim,
     Ending,
     IdempotencyKey,
@@ -39,7 +40,6 @@ from db.transitions import (
     submit,
     undispatch,
 )
-from db.workers import WorkerState, abandoned_attempts, declare_lost, heartbeat, stop_requests
 from tests.support import clock
 from tests.support.factory import QUEUE, Factory
 from tests.support.model import ModelJob, ModelWorker

@@ -6,12 +6,7 @@ from functools import partial
 
 import pytest
 
-from db.engine import Database
-from db.ids import new_id
-from db.outcome import Outcome
-from db.states import Status
-from db.transitions import Claim, Ending, cancel, claim, record
-from db.workers import (
+from callboard.db.fleet.workers import (
     StopReason,
     WorkerState,
     abandoned_attempts,
@@ -22,6 +17,11 @@ from db.workers import (
     stop_requests,
     unheld_attempts,
 )
+from callboard.db.rules.ids import new_id
+from callboard.db.rules.outcome import Outcome
+from callboard.db.rules.states import Status
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import Claim, Ending, cancel, claim, record
 from tests.support.clock import silence
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.records import read_records

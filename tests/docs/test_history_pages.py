@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from db.settings import Settings
+from callboard.db.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 QUESTION = re.compile(r"^## \d+\. (.*?)$.*?^```sql\n(.*?)^```$\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)

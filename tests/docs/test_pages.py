@@ -12,7 +12,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from callboard.cli import app
-from db.engine import Database
+from callboard.db.sql.engine import Database
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
@@ -42,7 +42,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_python_compiles_and_imports(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ast.parse(body)
     # Registered aside, or the next test that loads job types would find them.
-    monkeypatch.setattr("actors.registry.Registry.add", lambda _self, _job_type: None)
+    monkeypatch.setattr("callboard.actors.types.registry.Registry.add", lambda _self, _job_type: None)
     exec(compile(body, "page", "exec"), {"__name__": "page"})
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from db.settings import Settings
+from callboard.db.settings import Settings
 from tests.e2e.system import Distributed, wait_for
 
 pytestmark = pytest.mark.faults

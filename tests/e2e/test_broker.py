@@ -5,7 +5,7 @@ from __future__ import annotations
 import pika
 import pytest
 
-from actors.amqp import amqp_name
+from callboard.actors.broker.amqp import amqp_name
 from tests.e2e.system import Distributed
 from tests.services.rabbitmq import RabbitmqServer
 

@@ -11,9 +11,9 @@ from uuid import UUID
 
 import pytest
 
-from actors.amqp import Rabbitmq
-from actors.publisher import RabbitmqTransport
-from actors.transport import Dispatch
+from callboard.actors.broker.amqp import Rabbitmq
+from callboard.actors.broker.publisher import RabbitmqTransport
+from callboard.actors.broker.transport import Dispatch
 from tests.e2e.client import Job
 from tests.e2e.system import Distributed
 

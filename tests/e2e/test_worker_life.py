@@ -13,7 +13,7 @@ from pathlib import Path
 import pika
 import pytest
 
-from actors.amqp import amqp_name
+from callboard.actors.broker.amqp import amqp_name
 from tests.e2e.system import Distributed
 from tests.e2e.test_once import ledger_jobs, runs_in
 from tests.support.ports import free_port

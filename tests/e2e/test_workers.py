@@ -139,7 +139,7 @@ def test_a_worker_of_some_queues_leaves_the_others_alone(workerless: Distributed
 
 def test_dramatiq_starts_the_same_worker(workerless: Distributed) -> None:
     api = workerless.api
-    worker = workerless.start("dramatiq", "dramatiq", "actors.worker", "--processes", "1", "--threads", "2")
+    worker = workerless.start("dramatiq", "dramatiq", "callboard.actors.worker", "--processes", "1", "--threads", "2")
     done = api.submit("diagnostics.echo", {"value": "through Dramatiq's command"})
     assert api.wait(done)["result"] == {"value": "through Dramatiq's command"}
     running = api.submit("diagnostics.sleep", {"seconds": 1.5})

@@ -8,10 +8,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from callboard.db.errors import ConfigurationError
 from callboard.embedded.account import Account, server_account
 from callboard.embedded.binaries import usable_binaries, wheel_directory
 from callboard.embedded.postgres import EmbeddedPostgres
-from db.errors import ConfigurationError
 
 ME = Account(os.geteuid(), os.getegid())
 

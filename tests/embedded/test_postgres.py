@@ -14,9 +14,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from callboard.db.errors import ConfigurationError, Unavailable
 from callboard.embedded.log import ServerLog
 from callboard.embedded.postgres import EmbeddedPostgres
-from db.errors import ConfigurationError, Unavailable
 from tests.embedded.supervisor import await_supervisor, server_processes, supervisor_process
 from tests.services.postgres import system_binaries
 

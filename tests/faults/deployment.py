@@ -17,8 +17,8 @@ import httpx
 import psycopg
 from psycopg.rows import dict_row
 
+from callboard.db.schema.migrate import migrate
 from callboard.embedded.postgres import EmbeddedPostgres
-from db.migrate import migrate
 from tests.e2e.processes import Family, Process
 from tests.faults.proxy import Network, Way
 from tests.services.rabbitmq import private_rabbitmq

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from db.settings import Settings
+from callboard.db.settings import Settings
 from tests.support.databases import Databases
 from tests.support.samples import sample_histories
 from tests.support.servers import ALL

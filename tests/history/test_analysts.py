@@ -13,15 +13,15 @@ from psycopg import errors, sql
 from sqlalchemy import select, text
 from sqlalchemy.engine import make_url
 
-from db.analyst_query import ask
-from db.analysts import ANALYST, add_analyst, ensure_analyst_roles, list_analysts, remove_analyst
-from db.engine import Database
-from db.errors import ConfigurationError, Conflict, InvalidInput, NotFound
-from db.migrate import migrate
-from db.models import history_rollup_state
-from db.rollups import follow, following
-from db.settings import Settings
-from db.states import Status
+from callboard.db.errors import ConfigurationError, Conflict, InvalidInput, NotFound
+from callboard.db.history.analyst_query import ask
+from callboard.db.history.rollups import follow, following
+from callboard.db.models import history_rollup_state
+from callboard.db.rules.states import Status
+from callboard.db.schema.analysts import ANALYST, add_analyst, ensure_analyst_roles, list_analysts, remove_analyst
+from callboard.db.schema.migrate import migrate
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from tests.support.databases import Databases, settings_of
 from tests.support.factory import Factory
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from callboard.processes import pulse
-from callboard.processes.pulse import Pulse, signs_of_life
+from callboard.processes import watchdog
+from callboard.processes.watchdog import Pulse, signs_of_life
 
 
 class Listener:
@@ -17,7 +17,7 @@ class Listener:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._now = 0.0
-        monkeypatch.setattr(pulse, "time", SimpleNamespace(monotonic=lambda: self._now))
+        monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda: self._now))
         self.pulse = Pulse()
 
     def after(self, seconds: int) -> float:
@@ -50,7 +50,7 @@ def test_a_process_is_heard_at_once_and_missed_from_then_on(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else one that is suspended in its first moments would get a minute more."""
-    monkeypatch.setattr(pulse, "_EVERY", 3600)
+    monkeypatch.setattr(watchdog, "_EVERY", 3600)
     with signs_of_life(listener.pulse.descriptor):
         listener.hear()
         assert listener.after(5) == 5
@@ -58,7 +58,7 @@ def test_a_process_is_heard_at_once_and_missed_from_then_on(
 
 
 def test_what_passes_while_nobody_listens_is_no_silence(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulse, "_EVERY", 3600)
+    monkeypatch.setattr(watchdog, "_EVERY", 3600)
     with signs_of_life(listener.pulse.descriptor):
         listener.hear()
         listener._now += 3600

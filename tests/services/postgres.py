@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from callboard.db.errors import ConfigurationError
 from callboard.embedded.lock import DirectoryLock
 from callboard.embedded.postgres import EmbeddedPostgres
-from db.errors import ConfigurationError
 
 _PREFIX = "callboard-test-postgres-"
 _DEBIAN = Path("/usr/lib/postgresql")

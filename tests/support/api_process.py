@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from db.settings import Settings
+from callboard.db.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 

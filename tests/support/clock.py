@@ -6,8 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import func, update
 
-from db.engine import Database
-from db.models import jobs, workers
+from callboard.db.models import jobs, workers
+from callboard.db.sql.engine import Database
 
 
 def make_due(database: Database, job_id: UUID) -> None:

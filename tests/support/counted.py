@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select
 
-from db.models import history_rollup, job_history
+from callboard.db.models import history_rollup, job_history
 
 Key = tuple[str, str, str | None, datetime, str]
 

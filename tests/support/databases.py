@@ -11,9 +11,9 @@ from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
-from db.migrate import migrate
-from db.models import SCHEMA, metadata
-from db.settings import Settings
+from callboard.db.models import SCHEMA, metadata
+from callboard.db.schema.migrate import migrate
+from callboard.db.settings import Settings
 from tests.support.servers import Servers
 
 _TABLES = [sql.Identifier(SCHEMA, table.name) for table in metadata.sorted_tables]

@@ -8,14 +8,14 @@ from uuid import UUID
 
 from sqlalchemy import text, update
 
-from db.engine import Database
-from db.ids import new_id
-from db.models import jobs
-from db.outcome import JobError, Outcome
-from db.queues import ensure_queues
-from db.states import Reason, Status
-from db.transitions import Claim, ClaimedJob, Ending, NewJob, Request, cancel, claim, expire, record, submit
-from db.workers import WorkerBoot, register_worker
+from callboard.db.dispatching.queues import ensure_queues
+from callboard.db.fleet.workers import WorkerBoot, register_worker
+from callboard.db.models import jobs
+from callboard.db.rules.ids import new_id
+from callboard.db.rules.outcome import JobError, Outcome
+from callboard.db.rules.states import Reason, Status
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import Claim, ClaimedJob, Ending, NewJob, Request, cancel, claim, expire, record, submit
 from tests.support.clock import make_overdue
 
 QUEUE = "default"

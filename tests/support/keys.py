@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from db.engine import Database
-from db.key_text import KeyText
-from db.keys import add_key
-from db.roles import Role
+from callboard.db.access.keys import add_key
+from callboard.db.rules.key_text import KeyText
+from callboard.db.rules.roles import Role
+from callboard.db.sql.engine import Database
 
 
 def make_key(database: Database, owner: str = "ann", role: Role = Role.CLIENT, **options: Any) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from db.outcome import Outcome
-from db.states import LIVE, TERMINAL, WAITING, AttemptOutcome, Status
-from db.transitions import NewJob
-from db.workers import ALIVE, WorkerState
+from callboard.db.fleet.workers import ALIVE, WorkerState
+from callboard.db.rules.outcome import Outcome
+from callboard.db.rules.states import LIVE, TERMINAL, WAITING, AttemptOutcome, Status
+from callboard.db.transitions import NewJob
 
 
 @dataclass

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping, select
 
-from db.engine import Database
-from db.models import job_attempts, job_history, jobs
+from callboard.db.models import job_attempts, job_history, jobs
+from callboard.db.sql.engine import Database
 
 
 @dataclass

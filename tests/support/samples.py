@@ -8,10 +8,10 @@ from functools import cache
 
 from sqlalchemy import text
 
-from callboard.counting import count_pending
-from callboard.samples import generate_history
-from db.engine import Database
-from db.settings import Settings
+from callboard.db.history.rollups.counting import count_pending
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.history_generator import generate_history
 from tests.support.databases import Databases, settings_of
 
 JOBS = 6_000

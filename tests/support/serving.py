@@ -13,9 +13,9 @@ import httpx
 import uvicorn
 from fastapi import FastAPI, Request
 
-from api.auth import Caller, Role
-from api.connections import BoundedConnection
-from api.server import Server
+from callboard.api.auth.caller import Caller, Role
+from callboard.api.server.protocol import BoundedConnection
+from callboard.api.server.server import Server
 
 
 async def caller_of_headers(request: Request) -> Caller:

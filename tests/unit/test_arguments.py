@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
 from pydantic_core import to_json
 
-from actors.arguments import Arguments
-from db.errors import ConfigurationError
+from callboard.actors.types.arguments import Arguments
+from callboard.db.errors import ConfigurationError
 
 
 class Colour(Enum):

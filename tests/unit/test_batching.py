@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.exc import DataError
 
-from db.batching import Batcher
-from db.errors import Unavailable
+from callboard.db.errors import Unavailable
+from callboard.db.sql.group_commit import Batcher
 
 WAIT = 10.0
 

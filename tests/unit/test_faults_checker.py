@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from db.ids import new_id
+from callboard.db.rules.ids import new_id
 from tests.faults import ledger
 from tests.faults.checker import Accepted, AttemptRow, Evidence, Findings, JobRow, check
 from tests.faults.ledger import Line, Mark

@@ -8,7 +8,7 @@ from uuid import UUID
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from db.ids import created_at_of, new_id
+from callboard.db.rules.ids import created_at_of, new_id
 
 MILLISECONDS = st.integers(0, 253_402_300_799_999)  # to the end of the year 9999
 

@@ -8,11 +8,11 @@ import dramatiq
 import pytest
 from dramatiq.brokers.stub import StubBroker
 
-from actors.adopt import adopt
-from actors.register import register
-from actors.registry import Registry, job
-from actors.sizes import bytes_of
-from db.errors import ConfigurationError
+from callboard.actors.types.adopt import adopt
+from callboard.actors.types.register import register
+from callboard.actors.types.registry import Registry, job
+from callboard.actors.types.sizes import bytes_of
+from callboard.db.errors import ConfigurationError
 
 
 def double(number: int) -> int:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.key_text import KeyText
+from callboard.db.rules.key_text import KeyText
 
 KEY = KeyText("live", "0123456789ab", "A" * 32)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from actors.registry import load_job_types, registry
-from db.errors import ConfigurationError
+from callboard.actors.types.registry import load_job_types, registry
+from callboard.db.errors import ConfigurationError
 
 JOB = """
-from actors.registry import job
+from callboard.actors.types.registry import job
 
 @job("{name}")
 def handle(payload: int) -> int:

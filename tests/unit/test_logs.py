@@ -14,8 +14,8 @@ THREADS = 4
 WRITERS = f"""
 import logging, sys, threading
 import structlog
-from db.logs import configure_logs
-from db.settings import Settings
+from callboard.db.logs import configure_logs
+from callboard.db.settings import Settings
 
 configure_logs(Settings(database_url="postgresql://nowhere/nothing", log_format="json"))
 sys.setswitchinterval(1e-5)
@@ -51,8 +51,8 @@ def test_lines_of_many_threads_and_of_libraries_stay_whole() -> None:
 LEVELS = """
 import logging
 import structlog
-from db.logs import configure_logs
-from db.settings import Settings
+from callboard.db.logs import configure_logs
+from callboard.db.settings import Settings
 
 configure_logs(Settings(database_url="postgresql://nowhere/nothing", log_format="json"))
 structlog.contextvars.bind_contextvars(request_id="r-1")

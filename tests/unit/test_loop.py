@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
-from actors.loop import Loop
-from db.errors import Unavailable
+from callboard.actors.loop import Loop
+from callboard.db.errors import Unavailable
 
 
 @contextmanager

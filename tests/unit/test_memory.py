@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from actors.interrupts import Interrupter, Interruption, JobInterrupted
-from actors.memory import Memory
-from db.errors import InvalidInput, TooLarge
+from callboard.actors.execution.checkpoints import Memory
+from callboard.actors.execution.interrupts import Interrupter, Interruption, JobInterrupted
+from callboard.db.errors import InvalidInput, TooLarge
 
 
 class InDict:

@@ -8,11 +8,11 @@ from typing import Any, cast
 import pytest
 from starlette.exceptions import HTTPException
 
-from actors.context import Run
-from actors.http_errors import HTTPClientError
-from actors.register import register
-from actors.registry import Registry
-from db.errors import ConfigurationError
+from callboard.actors.types.http_errors import HTTPClientError
+from callboard.actors.types.register import register
+from callboard.actors.types.registry import Registry
+from callboard.actors.types.run import Run
+from callboard.db.errors import ConfigurationError
 
 HERE = __name__
 RUN = cast("Run", object())

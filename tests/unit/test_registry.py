@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from actors.context import Run
-from actors.registry import MOST_RETRIES, Registry, job, model_dump
-from db.errors import ConfigurationError, InvalidInput, UnknownJobType
+from callboard.actors.types.registry import MOST_RETRIES, Registry, job, model_dump
+from callboard.actors.types.run import Run
+from callboard.db.errors import ConfigurationError, InvalidInput, UnknownJobType
 
 HERE = re.escape(__file__)
 

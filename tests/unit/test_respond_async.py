@@ -30,9 +30,9 @@ from fastapi.routing import APIRoute
 from fastapi.security import OAuth2PasswordBearer
 from pydantic import BaseModel, SecretStr
 
-from actors.registry import Registry
 from callboard import respond_async
-from db.errors import ConfigurationError
+from callboard.actors.types.registry import Registry
+from callboard.db.errors import ConfigurationError
 
 NOBODY = "http://127.0.0.1:1"
 oauth2 = OAuth2PasswordBearer("token")
@@ -159,7 +159,7 @@ def test_without_callboard_it_answers_as_before_to_who_wants_no_job() -> None:
 
 
 def test_without_callboard_who_wants_a_job_hears_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("callboard.endpoints.connection._RETRY_FOR", 0.1)
+    monkeypatch.setattr("callboard.integrations.fastapi.connection._RETRY_FOR", 0.1)
     app = FastAPI()
     made = App(app, url=NOBODY)
     with serving(app) as client:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.retry import GIVE_UP, RetryPolicy, backoff_ceiling, decide_retry
+from callboard.db.rules.retry import GIVE_UP, RetryPolicy, backoff_ceiling, decide_retry
 
 SECONDS = st.integers(0, 604_800_000).map(lambda milliseconds: milliseconds / 1000)
 UNIFORM = st.floats(0, 1, exclude_max=True)

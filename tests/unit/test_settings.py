@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from db.engine import Database, sqlalchemy_url
-from db.errors import ConfigurationError
-from db.settings import Settings, load_settings
+from callboard.db.errors import ConfigurationError
+from callboard.db.settings import Settings, load_settings
+from callboard.db.sql.engine import Database, sqlalchemy_url
 
 SECRET = "s3cr3t-pa55"
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.positions import Position
-from db.snapshots import Moment
+from callboard.db.rules.event_position import Position
+from callboard.db.rules.snapshot import Moment
 
 AT = datetime(2026, 1, 31, 9, tzinfo=UTC)
 counts = st.integers(0, 10**9 - 1)

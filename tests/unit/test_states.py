@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from db.outcome import JobError, Outcome
-from db.states import LIVE, TERMINAL, WAITING, Reason, Status
+from callboard.db.rules.outcome import JobError, Outcome
+from callboard.db.rules.states import LIVE, TERMINAL, WAITING, Reason, Status
 
 ERROR = JobError(Reason.EXCEPTION, "ValueError", "no such thing", attempt=1)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.text import storable
+from callboard.db.rules.text import storable
 
 
 @given(st.text(st.characters()))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.windows import Windows
-from db.dispatch import QueueLimits
+from callboard.actors.dispatch.pacing import Windows
+from callboard.db.dispatching.due import QueueLimits
 
 WINDOW = {"q": QueueLimits(window=500, startable=None)}
 

@@ -14,14 +14,14 @@ import orjson
 import pytest
 from sqlalchemy import RowMapping
 
-from actors.progress_writer import ProgressWriter
-from actors.registry import load_job_types
-from actors.runner import Runner
-from actors.running import RunningAttempts, Watch
-from db.engine import Database
-from db.settings import Settings
-from db.storage import DirectoryStorage
-from db.transitions import cancel, promote
+from callboard.actors.execution.progress_writer import ProgressWriter
+from callboard.actors.execution.runner import Runner
+from callboard.actors.execution.running_attempts import RunningAttempts, Watch
+from callboard.actors.types.registry import load_job_types
+from callboard.db.files.storage import DirectoryStorage
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import cancel, promote
 from tests.support.clock import make_due
 from tests.support.databases import Databases, settings_of
 from tests.support.factory import Factory

@@ -13,14 +13,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from actors.interrupts import Interruption
-from actors.isolation.errors import HandlerProcessDied
-from actors.isolation.process import HandlerProcess
-from db.files import File, insert_file
-from db.ids import new_id
-from db.memos import read_step
-from db.outputs import list_outputs
-from db.settings import Settings
+from callboard.actors.execution.interrupts import Interruption
+from callboard.actors.execution.isolation.errors import HandlerProcessDied
+from callboard.actors.execution.isolation.process import HandlerProcess
+from callboard.db.attempt.checkpoints import read_step
+from callboard.db.files.outputs import list_outputs
+from callboard.db.files.rows import File, insert_file
+from callboard.db.rules.ids import new_id
+from callboard.db.settings import Settings
 from tests.actors.handlers.conftest import Bench, eventually
 
 pytestmark = pytest.mark.faults
@@ -191,9 +191,9 @@ def test_nothing_outlives_a_worker_that_is_killed(tmp_path: Path) -> None:
 import os, sys, time
 from datetime import UTC, datetime
 from uuid import uuid4
-from actors.isolation.process import HandlerProcess
-from db.settings import Settings
-from db.transitions import ClaimedJob
+from callboard.actors.execution.isolation.process import HandlerProcess
+from callboard.db.settings import Settings
+from callboard.db.transitions import ClaimedJob
 process = HandlerProcess(Settings(job_modules=("isolated_jobs",)))
 process.load()
 now = datetime.now(UTC)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from actors.interrupts import Interruption
-from db.models import jobs
+from callboard.actors.execution.interrupts import Interruption
+from callboard.db.models import jobs
 from tests.actors.handlers.conftest import Bench, eventually
 
 # Promised are five seconds; a machine that runs many tests at once is not in order.

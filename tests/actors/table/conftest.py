@@ -12,9 +12,9 @@ from uuid import UUID
 
 import pytest
 
-from actors.jobs.table import analyze
-from actors.jobs.table_models import AnalyzeTable, TableReport
-from db.errors import NotFound
+from callboard.actors.jobs.table.analyze import analyze
+from callboard.actors.jobs.table.models import AnalyzeTable, TableReport
+from callboard.db.errors import NotFound
 
 FILE = UUID("019aa1f0-7c00-7000-8000-000000000001")
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actors.jobs.table_models import TableReport
+from callboard.actors.jobs.table.models import TableReport
 
 Analyze = Callable[..., TableReport]
 

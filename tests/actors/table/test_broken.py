@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from actors.jobs.table_models import TableReport
-from actors.jobs.table_source import BrokenTable
-from actors.registry import registry
+from callboard.actors.jobs.table.models import TableReport
+from callboard.actors.jobs.table.source import BrokenTable
+from callboard.actors.types.registry import registry
 
 Analyze = Callable[..., TableReport]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from actors.jobs.table_models import TableReport
+from callboard.actors.jobs.table.models import TableReport
 
 Analyze = Callable[..., TableReport]
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from actors.jobs.table_models import TableReport
+from callboard.actors.jobs.table.models import TableReport
 
 Analyze = Callable[..., TableReport]
 EXAMPLES = Path(__file__).parents[3] / "examples"

@@ -17,10 +17,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from actors.jobs.table import analyze
-from actors.jobs.table_engine import Engine
-from actors.jobs.table_models import AnalyzeTable
-from db.errors import ConfigurationError
+from callboard.actors.jobs.table.analyze import analyze
+from callboard.actors.jobs.table.engine import Engine
+from callboard.actors.jobs.table.models import AnalyzeTable
+from callboard.db.errors import ConfigurationError
 
 FILE = "019aa1f0-7c00-7000-8000-000000000001"
 WANTED = AnalyzeTable.model_validate({"file": FILE})
@@ -193,15 +193,15 @@ def test_without_duckdb_the_way_out_is_named(run: Any, scratch: Path, monkeypatc
 
 
 def test_registering_needs_no_duckdb() -> None:
-    code = "import sys; import actors.jobs.table; sys.exit('duckdb' in sys.modules)"
+    code = "import sys; import callboard.actors.jobs.table.analyze; sys.exit('duckdb' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 MEMORY = textwrap.dedent("""
     import json, resource, sys
     from pathlib import Path
-    from actors.jobs.table import analyze_file
-    from actors.jobs.table_models import AnalyzeTable
+    from callboard.actors.jobs.table.analyze import analyze_file
+    from callboard.actors.jobs.table.models import AnalyzeTable
 
     class Quiet:
         def progress(self, *args, **kwargs): pass

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from actors.jobs.table_models import AnalyzeTable, ColumnReport, TableReport
-from actors.registry import registry
-from db.errors import InvalidInput, NotFound
+from callboard.actors.jobs.table.models import AnalyzeTable, ColumnReport, TableReport
+from callboard.actors.types.registry import registry
+from callboard.db.errors import InvalidInput, NotFound
 
 Analyze = Callable[..., TableReport]
 FILE = "019aa1f0-7c00-7000-8000-000000000001"

@@ -5,5 +5,5 @@ from __future__ import annotations
 import sys
 import time
 
-if "actors.isolation.child" in sys.modules:
+if "callboard.actors.execution.isolation.child" in sys.modules:
     time.sleep(5)

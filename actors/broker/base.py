@@ -1,0 +1,145 @@
+"""What our two Dramatiq brokers share: they hand over dispatched jobs, and nothing else."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+from dramatiq import Actor, Broker, Message, MessageProxy, Middleware
+from dramatiq.middleware import default_middleware
+
+from callboard.db.errors import ConfigurationError
+
+_log = structlog.get_logger(__name__)
+
+FALLBACK_ACTOR: Final = "callboard.unknown"
+"""The actor that gets the jobs of types which have no actor of their own, where it is declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerState:
+    """Whether jobs of a queue reach this process right now."""
+
+    queue: str
+    consuming: bool
+    since: datetime
+    """When ``consuming`` became what it is (UTC)."""
+    error: str | None = None
+    """Why not, as far as it is known; None while consuming."""
+
+
+class JobMessage(MessageProxy):
+    """A message that knows where it came from, so that it is acknowledged there and nowhere else."""
+
+    def acknowledge(self) -> None:
+        """Have the broker forget this message. Any thread may call it, and again: what comes later has no effect."""
+        raise NotImplementedError
+
+    def hand_back(self) -> None:
+        """Have the broker give this message to another worker. Any thread may call it; not after acknowledging."""
+        raise NotImplementedError
+
+
+class JobBroker(Broker):
+    """A Dramatiq broker that consumes. Messages are published by the dispatcher alone, through a ``Transport``.
+
+    Delays and retries wait in PostgreSQL, so there are no delay queues; a message means nothing without its job's
+    row, so there are no dead letters either: rejecting is acknowledging.
+    """
+
+    def __init__(self, middleware: Sequence[Middleware] = ()) -> None:
+        super().__init__(middleware=list(middleware))
+        self.queues: set[str] = set()
+        self.draining = False
+        """Whether the consumers take no more messages; see :meth:`drain`."""
+        # Options of the middleware that Callboard does without: an actor that names them still imports.
+        self.actor_options.update(*(kind().actor_options for kind in default_middleware))
+        self._states: dict[str, ConsumerState] = {}
+        self._turns: dict[str, float] = {}
+        self._state_changed = threading.Condition()
+
+    def declare_queue(self, queue_name: str) -> None:
+        """Have running workers consume a queue. No effect if they do."""
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+
+    def get_declared_queues(self) -> set[str]:
+        """Return the names of the queues declared so far."""
+        return self.queues.copy()
+
+    def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:  # noqa: ARG002
+        """Refuse: a message without a job's row would never run.
+
+        Raises:
+            ConfigurationError: always.
+        """
+        raise ConfigurationError(
+            f"{message.actor_name}.send() reached Callboard's broker, which only carries jobs. Submit a job instead "
+            "(POST /v1/jobs), or give the actor a Dramatiq broker of its own."
+        )
+
+    def get_actor(self, actor_name: str) -> Actor[..., Any]:
+        """Return the actor of a job type, or the fallback if there is one.
+
+        Raises:
+            ActorNotFound: neither is declared.
+        """
+        use_fallback = actor_name not in self.actors and FALLBACK_ACTOR in self.actors
+        return super().get_actor(FALLBACK_ACTOR if use_fallback else actor_name)
+
+    def can_run(self, message: Message[Any]) -> bool:
+        """Return whether there is an actor for a message; if not, say so in the log. Called by the consumers."""
+        if message.actor_name in self.actors or FALLBACK_ACTOR in self.actors:
+            return True
+        _log.error(
+            "job_type_unknown", job_type=message.actor_name, job_id=message.args[0], queue=message.queue_name,
+            hint="The message is dropped and the job dispatched again later. Deploy workers that know the type.",
+        )  # fmt: skip
+        return False
+
+    def consuming(self) -> Mapping[str, ConsumerState]:
+        """Return the state of each queue that a worker of this process consumes or tries to; a snapshot."""
+        with self._state_changed:
+            return dict(self._states)
+
+    def drain(self) -> None:
+        """Have the consumers take no more messages, for good. Those they have can be acknowledged and handed back."""
+        self.draining = True
+
+    def stalled(self, seconds: float) -> list[str]:
+        """Return the queues whose consumer has not looked for messages for so long, whatever it is stuck in."""
+        before = time.monotonic() - seconds
+        with self._state_changed:
+            return [queue for queue, last in self._turns.items() if last < before]
+
+    def wait_until(self, condition: Callable[[Mapping[str, ConsumerState]], bool], timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds until ``condition`` holds for :meth:`consuming`; return whether it does."""
+        with self._state_changed:
+            return self._state_changed.wait_for(lambda: condition(self._states), timeout)
+
+    def report(self, queue: str, *, consuming: bool, error: str | None = None) -> None:
+        """Take note of a consumer's state; called by the consumers."""
+        with self._state_changed:
+            before = self._states.get(queue)
+            same = before is not None and before.consuming is consuming
+            since = before.since if before is not None and same else datetime.now(UTC)
+            self._states[queue] = ConsumerState(queue, consuming, since, error)
+            self._state_changed.notify_all()
+
+    def turn(self, queue: str) -> None:
+        """Take note that a consumer looks for messages; called by the consumers."""
+        self._turns[queue] = time.monotonic()
+
+    def forget(self, queue: str) -> None:
+        """Drop the state of a queue whose consumer was closed on purpose; called by the consumers."""
+        with self._state_changed:
+            self._states.pop(queue, None)
+            self._turns.pop(queue, None)
+            self._state_changed.notify_all()

@@ -1,0 +1,136 @@
+"""One AMQP connection without a thread of its own, and the pauses between attempts to open one."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pika
+from pika.adapters.select_connection import IOLoop
+from pika.exceptions import AMQPError, ConnectionClosedByClient, StreamLostError
+
+from callboard.actors.broker.amqp import Rabbitmq, address_of, reason_of
+from callboard.actors.broker.transport import TransportError
+
+_CLOSE_TIMEOUT = 2.0
+
+
+class Link:
+    """An open AMQP connection, driven by the one thread that opened it and calls :meth:`poll`; gone for good once lost.
+
+    It uses pika's event loop directly: ``BlockingConnection`` spends twice the time on a message.
+    """
+
+    def __init__(self, parameters: pika.URLParameters, tick: float) -> None:
+        self.address = address_of(parameters)
+        self._tick = tick
+        self._lost: BaseException | None = None
+        self._loop = IOLoop()
+        self._loop.activate_poller()
+        try:
+            self.connection = self._connect(parameters)
+        except BaseException:
+            self._loop.close()
+            raise
+        self.connection.add_on_close_callback(self._on_close)
+        self._schedule_tick()
+
+    def poll(self) -> None:
+        """Wait for input, output, a timer or :meth:`call_soon`, at most one tick, and run what is due.
+
+        Raises:
+            TransportError: the connection is lost; the text says to which address, and why.
+        """
+        try:
+            self._loop.poll()
+            self._loop.process_timeouts()
+        except AMQPError as error:
+            raise self.error(error) from error
+        if self._lost is not None:
+            raise self.error(self._lost)
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Have the driving thread run ``callback`` in its next :meth:`poll`. For all threads; a lost link forgets."""
+        self._loop.add_callback_threadsafe(callback)
+
+    def close(self) -> None:
+        """Close the connection, politely if the broker answers within two seconds. The link may be lost already."""
+        deadline = time.monotonic() + _CLOSE_TIMEOUT
+        try:
+            if self.connection.is_open:
+                self.connection.close()
+            while not self.connection.is_closed:
+                if time.monotonic() > deadline:
+                    # pika has no public way to leave a peer that does not answer.
+                    self.connection._terminate_stream(StreamLostError("no answer to close"))  # noqa: SLF001
+                with suppress(AMQPError):  # of callbacks that come too late
+                    self._loop.poll()
+                    self._loop.process_timeouts()
+        finally:
+            self._loop.close()
+
+    def error(self, cause: BaseException) -> TransportError:
+        """Return an error that says what went wrong with which address."""
+        return TransportError(f"RabbitMQ at {self.address}: {reason_of(cause)}")
+
+    def _connect(self, parameters: pika.URLParameters) -> pika.SelectConnection:
+        results: list[Any] = []
+        pika.SelectConnection.create_connection([parameters], on_done=results.append, custom_ioloop=self._loop)
+        while not results:
+            self._loop.poll()
+            self._loop.process_timeouts()
+        if not isinstance(results[0], pika.SelectConnection):
+            raise self.error(results[0])
+        return results[0]
+
+    def _on_close(self, _connection: object, reason: BaseException) -> None:
+        if not isinstance(reason, ConnectionClosedByClient):
+            self._lost = reason
+
+    def _schedule_tick(self) -> None:
+        # A poll ends with the next timer, so one that is always set bounds it.
+        self._loop.call_later(self._tick, self._schedule_tick)
+
+
+def open_link(rabbitmq: Rabbitmq, purpose: str, tick: float) -> Link:
+    """Connect to the first address that accepts.
+
+    Args:
+        purpose: what RabbitMQ shows the connection as.
+        tick: longest time, in seconds, that :meth:`Link.poll` waits.
+
+    Raises:
+        TransportError: none of them accepts; the text says why, for each.
+    """
+    failures = []
+    for parameters in rabbitmq.parameters(purpose):
+        try:
+            return Link(parameters, tick)
+        except TransportError as error:
+            failures.append(str(error))
+    raise TransportError("; ".join(failures))
+
+
+class Backoff:
+    """Pauses before the next attempt to connect: from 0.1 to 5 seconds, doubling, of which a random half is taken off.
+
+    A broker that comes back is found within seconds, and a fleet does not reach it all at once.
+    """
+
+    _SHORTEST = 0.1
+    _LONGEST = 5.0
+
+    def __init__(self) -> None:
+        self._ceiling = self._SHORTEST
+
+    def next(self) -> float:
+        """Return the seconds to wait after one more failure."""
+        ceiling, self._ceiling = self._ceiling, min(self._ceiling * 2, self._LONGEST)
+        return ceiling * random.uniform(0.5, 1.0)
+
+    def reset(self) -> None:
+        """Start over, after a success."""
+        self._ceiling = self._SHORTEST

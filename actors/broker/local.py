@@ -1,0 +1,184 @@
+"""Broker and transport in memory, for a process that dispatches and works at the same time.
+
+Messages end with the process. That loses nothing: their jobs' rows are dispatched again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+
+from dramatiq import Consumer, MessageProxy, Middleware
+
+from callboard.actors.broker.base import JobBroker, JobMessage
+from callboard.actors.broker.messages import to_message
+from callboard.actors.broker.transport import HIGHEST_PRIORITY, Dispatch
+
+
+class LocalBroker(JobBroker):
+    """A broker in memory: higher priority first, then first in, first out. Memory is that of the waiting messages."""
+
+    def __init__(self, middleware: Sequence[Middleware] = ()) -> None:
+        super().__init__(middleware)
+        self._mailboxes: defaultdict[str, _Mailbox] = defaultdict(_Mailbox)
+        self._lock = threading.Lock()
+
+    def mailbox(self, queue: str) -> _Mailbox:
+        """Return the waiting messages of a queue, declared here or not."""
+        with self._lock:
+            return self._mailboxes[queue]
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 30_000) -> LocalConsumer:
+        """Return the messages of a queue.
+
+        Args:
+            prefetch: messages taken ahead, those being worked on included; from 1.
+            timeout: longest time, in milliseconds, that ``next()`` waits.
+        """
+        return LocalConsumer(self, queue_name, prefetch, timeout / 1000)
+
+    def flush(self, queue_name: str) -> None:
+        """Drop the waiting messages of a queue."""
+        self.mailbox(queue_name).clear()
+
+    def flush_all(self) -> None:
+        """Drop all waiting messages."""
+        with self._lock:
+            mailboxes = list(self._mailboxes.values())
+        for mailbox in mailboxes:
+            mailbox.clear()
+
+
+class LocalTransport:
+    """A ``Transport`` into a :class:`LocalBroker` of the same process. Everything is confirmed, at once."""
+
+    def __init__(self, broker: LocalBroker) -> None:
+        self._broker = broker
+
+    def depths(self, queues: Sequence[str]) -> Mapping[str, int]:
+        """Return the number of messages that wait in each queue; see ``Transport``."""
+        return {queue: len(self._broker.mailbox(queue)) for queue in queues}
+
+    def publish(self, dispatches: Sequence[Dispatch]) -> Sequence[Dispatch]:
+        """Publish and return all."""
+        by_queue: defaultdict[str, list[Dispatch]] = defaultdict(list)
+        for dispatch in dispatches:
+            by_queue[dispatch.queue].append(dispatch)
+        for queue, batch in by_queue.items():
+            self._broker.mailbox(queue).put(batch)
+        return dispatches
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+
+class LocalConsumer(Consumer):
+    """The messages of one queue, at most ``prefetch`` of them unacknowledged."""
+
+    def __init__(self, broker: LocalBroker, queue: str, prefetch: int, timeout: float) -> None:
+        self._broker = broker
+        self._queue = queue
+        self._mailbox = broker.mailbox(queue)
+        self._timeout = timeout
+        self._free = prefetch
+        broker.report(queue, consuming=True)
+
+    def __next__(self) -> JobMessage | None:
+        """Return the next message, or None if there is none within the timeout."""
+        self._broker.turn(self._queue)
+        with self._mailbox.changed:
+            if not self._mailbox.changed.wait_for(self._may_take, self._timeout):
+                return None
+            self._free -= 1
+            message = _LocalMessage(self, self._mailbox, self._mailbox.take())
+        if self._broker.can_run(message.body):
+            return message
+        message.acknowledge()
+        return None
+
+    def ack(self, message: MessageProxy) -> None:
+        """Make room for the next message."""
+        assert isinstance(message, JobMessage)  # noqa: S101 (it came from __next__)
+        message.acknowledge()
+
+    def nack(self, message: MessageProxy) -> None:
+        """Acknowledge: there are no dead letters, and a job that should run is dispatched again by its row."""
+        self.ack(message)
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Put messages that nobody has begun to work on back where they were."""
+        for message in reversed(list(messages)):
+            assert isinstance(message, JobMessage)  # noqa: S101 (it came from __next__)
+            message.hand_back()
+
+    def close(self) -> None:
+        """Take no more messages."""
+        self._broker.forget(self._queue)
+
+    def release(self) -> None:
+        """Note that one message less is unacknowledged; called by the message."""
+        with self._mailbox.changed:
+            self._free += 1
+            self._mailbox.changed.notify_all()
+
+    def _may_take(self) -> bool:
+        return self._free > 0 and len(self._mailbox) > 0 and not self._broker.draining
+
+
+class _LocalMessage(JobMessage):
+    def __init__(self, consumer: LocalConsumer, mailbox: _Mailbox, dispatch: Dispatch) -> None:
+        self.body = to_message(dispatch)
+        super().__init__(self.body)
+        self._mailbox = mailbox
+        self._dispatch = dispatch
+        self._consumer: LocalConsumer | None = consumer
+
+    def acknowledge(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.release()
+
+    def hand_back(self) -> None:
+        self._mailbox.put_back(self._dispatch)
+        self.acknowledge()
+
+
+class _Mailbox:
+    """The waiting messages of one queue."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        """Held by who reads or changes the mailbox, and notified when there is more to take."""
+        self._lanes: tuple[deque[Dispatch], ...] = tuple(deque() for _ in range(HIGHEST_PRIORITY + 1))
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def put(self, dispatches: Sequence[Dispatch]) -> None:
+        """Add messages behind those of the same priority."""
+        with self.changed:
+            for dispatch in dispatches:
+                self._lanes[dispatch.priority].append(dispatch)
+            self._length += len(dispatches)
+            self.changed.notify_all()
+
+    def put_back(self, dispatch: Dispatch) -> None:
+        """Add a message before those of the same priority."""
+        with self.changed:
+            self._lanes[dispatch.priority].appendleft(dispatch)
+            self._length += 1
+            self.changed.notify_all()
+
+    def take(self) -> Dispatch:
+        """Remove and return the first message; the caller holds ``changed`` and has seen that there is one."""
+        self._length -= 1
+        return next(lane for lane in reversed(self._lanes) if lane).popleft()
+
+    def clear(self) -> None:
+        """Remove all messages."""
+        with self.changed:
+            for lane in self._lanes:
+                lane.clear()
+            self._length = 0

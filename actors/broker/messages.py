@@ -1,0 +1,86 @@
+"""The message on the wire: Dramatiq's JSON, with the job's id and the attempt as the actor's arguments."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from dramatiq import Message
+from pydantic import TypeAdapter, ValidationError
+
+from callboard.actors.broker.transport import Dispatch
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    queue_name: str
+    actor_name: str
+    args: tuple[UUID, int]
+    message_id: str
+    message_timestamp: int
+
+
+_BODY: Final = TypeAdapter(_Body)
+
+
+class MalformedMessage(ValueError):
+    """A message that no dispatcher of ours has published; ``str`` does not repeat it, as it may hold anything."""
+
+
+def message_id(dispatch: Dispatch) -> str:
+    """Return the same id for the same attempt, however often it is published."""
+    return f"{dispatch.job_id}:{dispatch.attempt}"
+
+
+def to_message(dispatch: Dispatch) -> Message[None]:
+    """Return what Dramatiq hands to the actor of the job's type: ``actor(job_id, attempt)``."""
+    return Message(**_fields(dispatch))
+
+
+def encode(dispatch: Dispatch) -> bytes:
+    """Return the body that Dramatiq's default encoder would make."""
+    return orjson.dumps(_fields(dispatch))
+
+
+def _fields(dispatch: Dispatch) -> dict[str, Any]:
+    return {
+        "queue_name": dispatch.queue,
+        "actor_name": dispatch.type,
+        "args": (str(dispatch.job_id), dispatch.attempt),
+        "kwargs": {},
+        "options": {},
+        "message_id": message_id(dispatch),
+        "message_timestamp": int(time.time() * 1000),
+    }
+
+
+def decode(body: bytes, queue: str) -> Message[None]:
+    """Read a body that came from ``queue``.
+
+    Anything but our own form is refused: Dramatiq's consumer and worker threads die of, or loop on, messages with
+    unfit fields or the name of another queue.
+
+    Raises:
+        MalformedMessage: it is not a message of ours.
+    """
+    try:
+        content = _BODY.validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise MalformedMessage(f"not a job's message: {first['msg']}{place and f' ({place})'}") from None
+    if content.queue_name != queue:
+        raise MalformedMessage("a message for another queue")
+    job_id, attempt = content.args
+    return Message(
+        queue_name=queue,
+        actor_name=content.actor_name,
+        args=(str(job_id), attempt),
+        kwargs={},
+        options={},
+        message_id=content.message_id,
+        message_timestamp=content.message_timestamp,
+    )

@@ -1,0 +1,283 @@
+"""The broker that Dramatiq's worker consumes RabbitMQ through."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+import structlog
+from dramatiq import Consumer, Message, MessageProxy, Middleware
+from pika.channel import Channel
+from pika.frame import Method
+from pika.spec import Basic, BasicProperties
+
+from callboard.actors.broker.amqp import Rabbitmq, amqp_name
+from callboard.actors.broker.base import JobBroker, JobMessage
+from callboard.actors.broker.connection import Backoff, open_link
+from callboard.actors.broker.messages import MalformedMessage, decode
+from callboard.actors.broker.transport import TransportError
+
+_log = structlog.get_logger(__name__)
+
+
+class RabbitmqBroker(JobBroker):
+    """Consumes ``callboard.*`` queues, for a ``dramatiq.Worker``: with one thread and one connection a queue.
+
+    Args:
+        rabbitmq: where RabbitMQ is.
+        middleware: Dramatiq middleware; none by default.
+    """
+
+    def __init__(self, rabbitmq: Rabbitmq, middleware: Sequence[Middleware] = ()) -> None:
+        super().__init__(middleware)
+        self.rabbitmq = rabbitmq
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 30_000) -> RabbitmqConsumer:
+        """Return the messages of a queue, which is declared if need be. Does not wait for RabbitMQ.
+
+        Args:
+            prefetch: messages taken ahead, those being worked on included; 1 to 65,535.
+            timeout: longest time, in milliseconds, that ``next()`` waits.
+        """
+        return RabbitmqConsumer(self, queue_name, prefetch, timeout / 1000)
+
+
+class RabbitmqConsumer(Consumer):
+    """The messages of one queue, for as long as the worker runs: it connects again by itself when it has to.
+
+    Dramatiq would pause for three seconds after each failed connection, and lets a job that ends after a reconnect
+    acknowledge the wrong message, as delivery tags start again. Here a message acknowledges to the session that
+    delivered it, which forgets it once lost; RabbitMQ delivers it again, and the job's row makes that harmless.
+    """
+
+    def __init__(self, broker: RabbitmqBroker, queue: str, prefetch: int, timeout: float) -> None:
+        self._broker = broker
+        self._queue = queue
+        self._prefetch = prefetch
+        self._timeout = timeout
+        self._session: _Session | None = None
+        self._backoff = Backoff()
+        self._retry_at = 0.0
+        broker.report(queue, consuming=False)
+
+    def __next__(self) -> JobMessage | None:
+        """Return the next message, or None if there is none within the timeout (or sooner, after other events)."""
+        self._broker.turn(self._queue)
+        if self._broker.draining:
+            self._drain()
+        try:
+            if self._session is None:
+                self._session = self._open_session()
+            return self._usable(self._session) if self._session is not None else None
+        except TransportError as error:
+            self._lose(str(error))
+            return None
+
+    def ack(self, message: MessageProxy) -> None:
+        """Acknowledge a message to where it came from."""
+        assert isinstance(message, JobMessage)  # noqa: S101 (it came from __next__)
+        message.acknowledge()
+
+    def nack(self, message: MessageProxy) -> None:
+        """Acknowledge: there are no dead letters, and a job that should run is dispatched again by its row."""
+        self.ack(message)
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Do nothing: RabbitMQ requeues what was not acknowledged when :meth:`close` closes the connection."""
+
+    def close(self) -> None:
+        """Acknowledge what is done, close the connection, and hand the rest back to RabbitMQ."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+        self._broker.forget(self._queue)
+
+    def _drain(self) -> None:
+        if self._session is not None:
+            self._session.take_no_more()
+        self._retry_at = math.inf  # a session that is lost from here on is not missed
+        self._broker.report(self._queue, consuming=False, error="this worker takes no more jobs")
+
+    def _open_session(self) -> _Session | None:
+        wait = self._retry_at - time.monotonic()
+        if wait > 0:
+            time.sleep(min(wait, self._timeout))
+            return None
+        return _Session(self._broker.rabbitmq, self._queue, self._prefetch, self._timeout, self._on_start)
+
+    def _usable(self, session: _Session) -> JobMessage | None:
+        delivery = session.next()
+        if delivery is None:
+            return None
+        tag, body = delivery
+        try:
+            message = decode(body, self._queue)
+        except MalformedMessage as error:
+            _log.error("message_dropped", queue=self._queue, reason=str(error), size=len(body))
+        else:
+            if self._broker.can_run(message):
+                return _RabbitmqMessage(message, session, tag)
+        session.finish(tag)
+        return None
+
+    def _on_start(self) -> None:
+        self._backoff.reset()
+        self._broker.report(self._queue, consuming=True)
+        _log.info("consuming", queue=self._queue)
+
+    def _lose(self, error: str) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+        if self._broker.draining:
+            return
+        delay = self._backoff.next()
+        self._retry_at = time.monotonic() + delay
+        known = self._broker.consuming().get(self._queue)
+        if known is None or known.error != error:  # an outage is one warning, however many attempts it takes
+            _log.warning("not_consuming", queue=self._queue, reason=error, retry_in=round(delay, 1))
+        self._broker.report(self._queue, consuming=False, error=error)
+
+
+class _Session:
+    """One connection that consumes one queue. Delivery tags mean something within it only.
+
+    Its thread is the one that calls the methods; :meth:`finish` and :meth:`hand_back` are for all.
+    """
+
+    def __init__(
+        self, rabbitmq: Rabbitmq, queue: str, prefetch: int, tick: float, on_start: Callable[[], None]
+    ) -> None:
+        self._rabbitmq = rabbitmq
+        self._queue = queue
+        self._prefetch = prefetch
+        self._on_start = on_start
+        self._deliveries: deque[tuple[int, bytes]] = deque()
+        self._unacknowledged: dict[int, None] = {}  # in order of delivery, which is the order of tags
+        self._finished: deque[int] = deque()
+        self._handed_back: deque[int] = deque()
+        self._consumer_tag: str | None = None
+        self._taking = True
+        self._waiting = False
+        self._failure: TransportError | None = None
+        self._link = open_link(rabbitmq, f"worker {queue}", tick)
+        self._start_by: float | None = time.monotonic() + rabbitmq.connect_timeout
+        self._channel: Channel = self._link.connection.channel(on_open_callback=self._on_open)
+
+    def next(self) -> tuple[int, bytes] | None:
+        """Return tag and body of the next message; None if nothing came within a tick, or something else happened.
+
+        Raises:
+            TransportError: the session is over.
+        """
+        if not self._deliveries:
+            self._waiting = True  # before the look at what is finished, so that finish() cannot slip in between
+            self._acknowledge()
+            self._link.poll()
+            self._waiting = False
+            if self._failure is not None:
+                raise self._failure
+            if self._start_by is not None and time.monotonic() > self._start_by:
+                # A quorum queue without a leader takes the request and never answers.
+                raise self._link.error(TimeoutError())
+        return self._deliveries.popleft() if self._deliveries else None
+
+    def finish(self, tag: int) -> None:
+        """Acknowledge a message soon. One wake-up serves all that finish before the session's thread is awake."""
+        self._finished.append(tag)
+        self._wake()
+
+    def hand_back(self, tag: int) -> None:
+        """Have RabbitMQ deliver a message to another consumer soon."""
+        self._handed_back.append(tag)
+        self._wake()
+
+    def take_no_more(self) -> None:
+        """Consume no more, and hand back what nobody has taken over; the session goes on for acknowledgements."""
+        if not self._taking:
+            return
+        self._taking = False
+        if self._consumer_tag is not None and self._channel.is_open:
+            self._channel.basic_cancel(self._consumer_tag)  # pika hands back what comes before RabbitMQ has heard of it
+        while self._deliveries:
+            self._handed_back.append(self._deliveries.popleft()[0])
+
+    def close(self) -> None:
+        """Acknowledge what is finished and close the connection; unacknowledged messages go back to their queue."""
+        self._waiting = False
+        self._acknowledge()
+        self._link.close()
+
+    def _wake(self) -> None:
+        if self._waiting:
+            self._waiting = False
+            self._link.call_soon(self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        self._reject()
+        finished = set()
+        while self._finished:
+            finished.add(self._finished.popleft())
+        finished &= self._unacknowledged.keys()  # a message may be finished twice, RabbitMQ takes only one ack
+        if not finished or not self._channel.is_open:
+            return
+        # Messages mostly finish in order: one ack covers all up to the first that is still being worked on.
+        last = 0
+        for tag in self._unacknowledged:
+            if tag not in finished:
+                break
+            last = tag
+        if last:
+            self._channel.basic_ack(last, multiple=True)
+        for tag in finished:
+            del self._unacknowledged[tag]
+            if tag > last:
+                self._channel.basic_ack(tag)
+
+    def _reject(self) -> None:
+        while self._handed_back:
+            tag = self._handed_back.popleft()
+            if tag in self._unacknowledged and self._channel.is_open:
+                del self._unacknowledged[tag]
+                self._channel.basic_reject(tag, requeue=True)
+
+    def _on_open(self, channel: Channel) -> None:
+        if not self._taking:
+            return
+        channel.add_on_close_callback(self._on_channel_close)
+        channel.add_on_cancel_callback(self._on_cancel)
+        channel.basic_qos(prefetch_count=self._prefetch)
+        channel.queue_declare(**self._rabbitmq.declaration(self._queue))
+        self._consumer_tag = channel.basic_consume(
+            amqp_name(self._queue), self._on_delivery, callback=self._on_consuming
+        )
+
+    def _on_consuming(self, _frame: Method[Basic.ConsumeOk]) -> None:
+        self._start_by = None
+        if self._taking:
+            self._on_start()
+
+    def _on_delivery(self, _channel: Channel, method: Basic.Deliver, _properties: BasicProperties, body: bytes) -> None:
+        self._unacknowledged[method.delivery_tag] = None
+        self._deliveries.append((method.delivery_tag, body))
+
+    def _on_cancel(self, _frame: Method[Basic.Cancel]) -> None:
+        self._failure = TransportError(f"RabbitMQ at {self._link.address}: the queue was deleted")
+
+    def _on_channel_close(self, _channel: Channel, reason: Exception) -> None:
+        self._failure = self._link.error(reason)
+
+
+class _RabbitmqMessage(JobMessage):
+    def __init__(self, message: Message[None], session: _Session, tag: int) -> None:
+        super().__init__(message)
+        self._session = session
+        self._tag = tag
+
+    def acknowledge(self) -> None:
+        self._session.finish(self._tag)
+
+    def hand_back(self) -> None:
+        self._session.hand_back(self._tag)

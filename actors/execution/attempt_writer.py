@@ -1,0 +1,119 @@
+"""The starts and ends of this process's attempts: those of all threads in one transaction and one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from callboard.db.attempt.progress import ProgressReport, report_progress
+from callboard.db.errors import Unavailable
+from callboard.db.rules.states import Status
+from callboard.db.sql.engine import Database
+from callboard.db.sql.group_commit import Batcher
+from callboard.db.sql.notify import notify_dispatcher
+from callboard.db.transitions import Claim, ClaimedJob, Ending, record_and_claim
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    ending: Ending
+    last_report: ProgressReport | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of the end of an attempt."""
+
+    ours: bool
+    """It is durable; False: the attempt had been fenced out, or there was an error."""
+    error: BaseException | None = None
+    """Why it was not written: ``Unavailable`` if the process shut down while the database was away."""
+
+
+class _WhenEnded:
+    """Waits for an end in nobody's thread."""
+
+    __slots__ = ("_then",)
+
+    def __init__(self, then: Callable[[Recorded], None]) -> None:
+        self._then = then
+
+    def set_running_or_notify_cancel(self) -> bool:
+        return True
+
+    def set_result(self, result: object, /) -> None:
+        self._then(Recorded(ours=result is True))
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        self._then(Recorded(ours=False, error=exception))
+
+
+class Journal:
+    """Claims and records attempts. Safe to use from any thread.
+
+    While the database is away, claims wait, without end: their messages stay unacknowledged meanwhile. Ends wait in
+    memory, at most one a thread, as each thread then waits for its next claim.
+    """
+
+    def __init__(self, database: Database, identity: Callable[[], tuple[UUID, str]]) -> None:
+        """``identity``: the id and name that this worker process claims under now."""
+        self._database = database
+        self._connection = database.standing()
+        self._identity = identity
+        # One for both, as half as many batches of twice the size cost half as much.
+        self._entries: Batcher[Claim | _End, ClaimedJob | bool | None] = Batcher(
+            "journal", self._write, size_of=_size_of, patience=None, at_end=self._connection.close
+        )
+
+    def start(self, claim: Claim) -> ClaimedJob | None:
+        """Claim an attempt, durably; None: its job does not wait for it (any more).
+
+        Raises:
+            Unavailable: the process is shutting down and the database is away.
+        """
+        started = self._entries.write(claim)
+        assert not isinstance(started, bool)  # noqa: S101 (that is the answer to an end)
+        return started
+
+    def end(self, ending: Ending, last_report: ProgressReport | None, then: Callable[[Recorded], None]) -> None:
+        """Have it recorded how an attempt ended, after its last progress report, and go on meanwhile.
+
+        ``then`` is called when that is durable or will never be, in the journal's thread, and raises nothing.
+        """
+        try:
+            self._entries.submit_for(_WhenEnded(then), _End(ending, last_report))
+        except Unavailable as error:
+            then(Recorded(ours=False, error=error))
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._entries.alive
+
+    def close(self) -> None:
+        """Write what is pending, and take no more."""
+        self._entries.close()
+
+    def _write(self, entries: Sequence[Claim | _End]) -> Sequence[ClaimedJob | bool | None]:
+        claims = [entry for entry in entries if isinstance(entry, Claim)]
+        ends = [entry for entry in entries if isinstance(entry, _End)]
+        endings = [end.ending for end in ends]
+        worker_id, worker = self._identity()
+        # A report and the ends of different attempts need not be one transaction; the report only has to come first.
+        with self._connection.use() as connection:
+            report_progress(connection, [end.last_report for end in ends if end.last_report is not None])
+            written = record_and_claim(connection, endings, claims, worker_id=worker_id, worker=worker)
+        if any(ending.outcome.status in {Status.RETRYING, Status.QUEUED} for ending in endings):
+            notify_dispatcher(self._database)
+        return [
+            # Of two messages with one claim, one runs.
+            written.started.pop(entry, None)
+            if isinstance(entry, Claim)
+            else (entry.ending.job_id, entry.ending.attempt) in written.ended
+            for entry in entries
+        ]
+
+
+def _size_of(entry: Claim | _End) -> int:
+    return len(entry.ending.outcome.result or b"") if isinstance(entry, _End) else 0

@@ -1,0 +1,81 @@
+"""What a handler leaves for later attempts of its job: its checkpoint, and steps that are done once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+from uuid import UUID, uuid5
+
+import orjson
+from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError
+
+from callboard.db.errors import InvalidInput, TooLarge
+
+_JSON: TypeAdapter[Any] = TypeAdapter(Any)
+#: Of a checkpoint, and of the result of a step, as JSON.
+_MAX_BYTES: Final = 2**20
+_MAX_KEY_LENGTH: Final = 200
+
+
+class Memos(Protocol):
+    """Where the memos of one job are, for one of its attempts; data is JSON.
+
+    Each call blocks, and what it has stored is durable on return. While the database is away it waits, until the
+    attempt is to stop: then it raises ``Unavailable``. In an attempt that is not ours any more it raises
+    ``JobInterrupted``.
+    """
+
+    def read_checkpoint(self) -> bytes | None: ...
+    def save_checkpoint(self, data: bytes) -> None: ...
+    def read_step(self, key: str) -> bytes | None: ...
+    def save_step(self, key: str, data: bytes) -> bytes: ...
+
+
+class Memory:
+    """The part of a :class:`Run` that outlives the attempt; see there."""
+
+    def __init__(self, job_id: UUID, kept: Memos, check: Callable[[], None]) -> None:
+        """``check``: raises when the attempt is to stop."""
+        self._job_id = job_id
+        self._kept = kept
+        self._check = check
+        self._restored: Any = None
+        self._asked = False
+
+    @property
+    def restored(self) -> Any:
+        if not self._asked:
+            data = self._kept.read_checkpoint()
+            self._restored = None if data is None else orjson.loads(data)
+            self._asked = True
+        return self._restored
+
+    def checkpoint(self, data: Any) -> None:
+        json = _to_json("The checkpoint", data)
+        _ = self.restored  # which is the last one of an earlier attempt, and about to be replaced
+        self._kept.save_checkpoint(json)
+
+    def once(self, key: str, function: Callable[[], Any]) -> Any:
+        if not 1 <= len(key) <= _MAX_KEY_LENGTH or "\0" in key:
+            raise InvalidInput(
+                f"The key of a step has 1 to {_MAX_KEY_LENGTH} characters and no NUL, but {key[:50]!r} is not so."
+            )
+        self._check()
+        result = self._kept.read_step(key)
+        if result is None:
+            result = self._kept.save_step(key, _to_json(f"The result of step {key!r}", function()))
+        return orjson.loads(result)
+
+    def token(self, key: str) -> UUID:
+        return uuid5(self._job_id, key)
+
+
+def _to_json(what: str, data: Any) -> bytes:
+    try:
+        json = _JSON.dump_json(data)
+    except PydanticSerializationError as error:
+        raise InvalidInput(f"{what} has no JSON form: {error}") from error
+    if len(json) > _MAX_BYTES:
+        raise TooLarge(f"{what} has {len(json)} bytes, the limit is {_MAX_BYTES}. Attach a file, and keep its id.")
+    return json

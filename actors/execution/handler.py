@@ -1,0 +1,60 @@
+"""One handler, from its payload to the :class:`Outcome` of its attempt; the same in a thread of the worker
+and in a process of its own.
+"""
+
+from __future__ import annotations
+
+import structlog
+from pydantic import ValidationError
+
+from callboard.actors.execution import decide
+from callboard.actors.execution.coroutines import CoroutineRunner
+from callboard.actors.execution.interrupts import Interrupter, JobInterrupted
+from callboard.actors.types.registry import JobType
+from callboard.actors.types.run import Run
+from callboard.db.rules.attempts import ClaimedJob
+from callboard.db.rules.outcome import Outcome
+
+_log = structlog.get_logger(__name__)
+
+
+def run_handler(
+    job_type: JobType,
+    job: ClaimedJob,
+    run: Run,
+    interrupter: Interrupter,
+    coroutines: CoroutineRunner,
+    *,
+    max_result_bytes: int,
+) -> Outcome:
+    """Run the handler in this thread and return its outcome.
+
+    Raises nothing that the handler raises: whatever that is, it has an outcome.
+    """
+    try:
+        payload = job_type.payload.validate_json(job.payload)
+    except ValidationError as error:
+        return decide.invalid_payload(job, error)
+
+    def call() -> object:
+        called = job_type.call(payload, run)
+        return coroutines.run(called, interrupter) if job_type.is_async else called
+
+    try:
+        value = interrupter.run(call)
+    except BaseException as error:  # noqa: BLE001 - a handler may raise anything
+        return _after_error(job_type, job, interrupter, error)
+    return decide.after_return(job_type, job, value, max_result_bytes=max_result_bytes)
+
+
+def _after_error(job_type: JobType, job: ClaimedJob, interrupter: Interrupter, error: BaseException) -> Outcome:
+    context = {"job_id": str(job.id), "job_type": job.type, "attempt": job.attempt}
+    if interrupter.reason is not None:
+        _log.info("attempt_interrupted", reason=str(interrupter.reason), **context)
+        return decide.after_interruption(job_type, job, interrupter.reason)
+    if isinstance(error, JobInterrupted):
+        # Raised by the handler itself; it means "stop me", and only a failure can say that.
+        error = RuntimeError("The handler raised JobInterrupted, though nobody had asked it to stop.")
+    outcome = decide.after_exception(job_type, job, error)
+    _log.warning("attempt_failed", outcome=str(outcome.status), error=type(error).__name__, **context)
+    return outcome

@@ -1,0 +1,122 @@
+"""The handler's process: one attempt after the other, in its main thread."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import threading
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import dramatiq
+import structlog
+
+from callboard.actors.broker.local import LocalBroker
+from callboard.actors.execution import decide
+from callboard.actors.execution.coroutines import CoroutineRunner
+from callboard.actors.execution.handler import run_handler
+from callboard.actors.execution.interrupts import Interrupter
+from callboard.actors.execution.isolation.control import Control
+from callboard.actors.execution.isolation.messages import Begun, Ended, Ready, Report, Setup, Start, Unusable
+from callboard.actors.execution.isolation.pipe import Link
+from callboard.actors.execution.isolation.remote_run import RemoteRun, Worker
+from callboard.actors.execution.progress import Progress
+from callboard.actors.loop import Loop
+from callboard.actors.types.registry import Registry, load_job_types
+from callboard.db.errors import ConfigurationError
+from callboard.db.logs import configure_logs
+from callboard.db.rules.outcome import Outcome
+from callboard.db.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+#: Seconds between two progress reports that the worker gets; it stores fewer.
+_REPORT_EVERY: Final = 0.1
+#: Seconds that an attempt's threads have to end after it.
+_PATIENCE: Final = 0.2
+
+
+def serve(calls: int, control: int, report: int) -> NoReturn:
+    """Run attempts until the worker goes away. The arguments are the file descriptors of ``guard.main``."""
+    # What the interpreter says in a crash goes to the worker, and from there to the job's attempt.
+    crash_report = os.fdopen(report, "wb", buffering=0)
+    faulthandler.enable(crash_report)
+    faulthandler.register(signal.SIGUSR1, crash_report)
+    connection: Connection[Any, Any] = Connection(calls)
+    try:
+        setup: Setup = connection.recv()
+        registry = _prepare(setup.settings)
+    except EOFError:
+        os._exit(0)
+    except ConfigurationError as error:
+        connection.send(Unusable(str(error)))
+        os._exit(1)
+    child = _Child(setup.settings, registry, Link(connection), Control(control))
+    child.work()
+
+
+def _prepare(settings: Settings) -> Registry:
+    configure_logs(settings)
+    # Before the job modules are imported: their own actors bind to the broker that is set by then.
+    dramatiq.set_broker(LocalBroker())
+    # The others that are built in run in threads, and would load what takes longest.
+    return load_job_types(settings.job_modules, diagnostics=settings.diagnostics, built_in=())
+
+
+class _Child:
+    def __init__(self, settings: Settings, registry: Registry, link: Link, control: Control) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._link = link
+        self._control = control
+        self._directory = Path.cwd()
+
+    def work(self) -> NoReturn:
+        message: Ready | Ended = Ready(os.getpid())
+        while True:
+            start: Start = self._link.ask(message)
+            self._link.tell(Begun())
+            before = set(threading.enumerate())
+            outcome = self._run(start)
+            message = Ended(outcome, clean=self._is_clean(before))
+
+    def _run(self, start: Start) -> Outcome:
+        job = start.job
+        if job.type not in self._registry:
+            return decide.unknown_type(job)
+        interrupter = Interrupter()
+        progress = Progress(job.id, job.attempt)
+
+        def pass_on() -> None:
+            if (report := progress.take()) is not None:
+                self._link.tell(Report(report))
+
+        reporting = Loop("progress", pass_on, interval=_REPORT_EVERY, jitter=0)
+        coroutines = CoroutineRunner()
+        run = RemoteRun(job, interrupter, progress, Worker(self._link, interrupter))
+        reporting.start()
+        self._control.begin(start.number, interrupter)
+        try:
+            return run_handler(
+                self._registry.get(job.type), job, run, interrupter, coroutines,
+                max_result_bytes=self._settings.max_result_bytes,
+            )  # fmt: skip
+        finally:
+            self._control.end()
+            reporting.stop()
+            pass_on()
+            coroutines.stop()
+            run.close()
+
+    def _is_clean(self, before: set[threading.Thread]) -> bool:
+        until = time.monotonic() + _PATIENCE
+        for thread in set(threading.enumerate()) - before:
+            thread.join(max(0.0, until - time.monotonic()))
+            if thread.is_alive():
+                _log.info("handler_left_a_thread", thread=thread.name)
+                return False
+        os.chdir(self._directory)
+        return True

@@ -1,0 +1,123 @@
+"""The process between a worker and a handler's process, which sees to it that nothing of the latter is left.
+
+It ends the handler's process and all that this has started, those included that wanted to be daemons, when the worker
+says so or dies, however it dies, and when the handler's process itself ends. It has one thread and imports next to
+nothing before it forks, so that nothing half-done is copied.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from contextlib import suppress
+from typing import Final, NoReturn
+
+from callboard.actors.execution.isolation.descendants import descendants
+
+#: What the interpreter runs, with three file descriptors (see :func:`main`) and then ``sys.path`` as arguments.
+START: Final = (
+    "import sys; sys.path[:] = sys.argv[4:]; from callboard.actors.execution.isolation.guard import main; main()"
+)
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
+
+
+def main() -> NoReturn:
+    """Fork the handler's process, and guard it to its end; exit as it does.
+
+    The arguments are file descriptors: of the socket to the worker, of the pipe whose other end only the worker has,
+    and of the file for what the interpreter says when it crashes.
+    """
+    calls, control, report = map(int, sys.argv[1:4])
+    # Orphans of the handler's process become our children, instead of init's.
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    woken, wakeup = os.pipe()
+    os.set_blocking(wakeup, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+    guarded = os.fork()
+    if guarded == 0:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(woken)
+        os.close(wakeup)
+        _begin(calls, control, report)
+    os.close(calls)
+    os.close(report)
+    status = _until_ended(guarded, control, woken)
+    _end_as(_kill_all(guarded, status))
+
+
+def _begin(calls: int, control: int, report: int) -> NoReturn:
+    guard = os.getppid()
+    os.setpgid(0, 0)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != guard:
+        os._exit(0)
+    from callboard.actors.execution.isolation.child import serve  # noqa: PLC0415 - the guard does without all that this imports
+
+    serve(calls, control, report)
+
+
+def _until_ended(guarded: int, control: int, woken: int) -> int | None:
+    """Wait for the end of the guarded process and return its status; None when the worker wants it to end, or died."""
+    poll = select.poll()
+    poll.register(control, 0)  # only whether it has been closed at the other end
+    poll.register(woken, select.POLLIN)
+    while True:
+        for pid, status in _reaped():
+            if pid == guarded:
+                return status
+        events = dict(poll.poll())
+        if control in events:
+            return None
+        os.read(woken, 4096)
+
+
+def _kill_all(guarded: int, status: int | None) -> int:
+    """Kill whatever is left below this process; return the status with which the guarded one ended."""
+    while True:
+        with suppress(OSError):  # the group is gone
+            os.killpg(guarded, signal.SIGKILL)
+        left = descendants(os.getpid())
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid, ended in _reaped():
+            if pid == guarded:
+                status = ended
+        if status is not None and not left:
+            return status
+        time.sleep(0.002)
+
+
+def _reaped() -> list[tuple[int, int]]:
+    """Return pid and status of each child that has ended."""
+    ended = []
+    with suppress(ChildProcessError):
+        while (child := os.waitpid(-1, os.WNOHANG))[0] != 0:
+            ended.append(child)
+    return ended
+
+
+def _end_as(status: int) -> NoReturn:
+    """End like a process with this status, so that the worker sees what became of it."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        with suppress(OSError, ValueError):  # SIGKILL has no handler to reset
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def _prctl(option: int, value: int) -> None:
+    """Linux; elsewhere this does nothing."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None, use_errno=True).prctl(option, value)

@@ -1,0 +1,51 @@
+"""Progress of an attempt: the latest report, kept in memory."""
+
+from __future__ import annotations
+
+import math
+import threading
+from uuid import UUID
+
+from callboard.db.rules.attempts import ProgressReport
+from callboard.db.rules.text import shortened
+
+_LONGEST = 1000
+
+
+class Progress:
+    """The latest report of one attempt. Any thread of the handler may report."""
+
+    def __init__(self, job_id: UUID, attempt: int) -> None:
+        self._job_id = job_id
+        self._attempt = attempt
+        self._lock = threading.Lock()
+        self._seq = 0
+        self._latest: tuple[float, float | None, str | None, str | None] | None = None
+
+    def report(self, current: float, total: float | None, step: str | None, message: str | None) -> None:
+        """Remember a report; one that has not been written yet is replaced.
+
+        A total that is no positive number counts as unknown, a report whose ``current`` is no number is dropped:
+        progress is for people, and no reason to fail a job.
+        """
+        current = float(current)
+        if not math.isfinite(current):
+            return
+        total = None if total is None or not math.isfinite(total) or total <= 0 else float(total)
+        with self._lock:
+            self._latest = (
+                max(0.0, current),
+                total,
+                None if step is None else shortened(str(step), _LONGEST),
+                None if message is None else shortened(str(message), _LONGEST),
+            )
+
+    def take(self) -> ProgressReport | None:
+        """Return the report that is to be written, or None when there is nothing new."""
+        with self._lock:
+            if self._latest is None:
+                return None
+            current, total, step, message = self._latest
+            self._latest = None
+            self._seq += 1
+            return ProgressReport(self._job_id, self._attempt, self._seq, current, total, step, message)

@@ -1,0 +1,160 @@
+"""One message, from claim to record: the part of a worker that runs jobs."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from uuid import UUID
+
+import structlog
+
+from callboard.actors.execution import decide
+from callboard.actors.execution.attempt_run import AttemptRun
+from callboard.actors.execution.attempt_writer import Journal, Recorded
+from callboard.actors.execution.coroutines import CoroutineRunner
+from callboard.actors.execution.handler import run_handler
+from callboard.actors.execution.interrupts import Interrupter, StopRequest
+from callboard.actors.execution.isolation.attempt import IsolatedAttempt
+from callboard.actors.execution.isolation.pool import ProcessPool
+from callboard.actors.execution.progress import Progress
+from callboard.actors.execution.progress_writer import ProgressWriter
+from callboard.actors.execution.running_attempts import RunningAttempt, RunningAttempts
+from callboard.actors.metrics import ATTEMPT_DURATION, BUSY_THREADS
+from callboard.actors.types.registry import JobType, Registry
+from callboard.db.files.storage import Storage
+from callboard.db.rules.outcome import Outcome
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.transitions import Claim, ClaimedJob, Ending
+
+_log = structlog.get_logger(__name__)
+
+
+class Runner:
+    """Runs jobs for the worker's threads. Claims and records of all threads are group-committed."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        database: Database,
+        storage: Storage,
+        running: RunningAttempts,
+        progress_writer: ProgressWriter,
+        identity: Callable[[], tuple[UUID, str]],
+    ) -> None:
+        """``identity``: the id and name that this worker process claims under now."""
+        self._settings = settings
+        self._registry = registry
+        self._database = database
+        self._storage = storage
+        self._running = running
+        self._progress_writer = progress_writer
+        self._coroutines = CoroutineRunner()
+        self._processes = ProcessPool(settings)
+        self._journal = Journal(database, identity)
+
+    def run(self, job_id: UUID, attempt: int) -> None:
+        """Run one attempt, if the job still waits for it; on return its outcome is being written.
+
+        The caller may acknowledge the message: once an attempt has been claimed, its row says all, and a message that
+        came again would be stale.
+
+        Raises:
+            Unavailable: the process is shutting down and the database is away; the message goes back to the broker.
+        """
+        job = self._journal.start(Claim(job_id, attempt))
+        if job is None:
+            _log.debug("stale_message", job_id=str(job_id), attempt=attempt)
+            return
+        key = (job.id, job.attempt)
+        self._running.hold(key)
+        with BUSY_THREADS.track_inprogress():
+            begun = time.monotonic()
+            progress = Progress(job.id, job.attempt)
+            self._progress_writer.add(progress)
+            try:
+                outcome = self._outcome(job, progress)
+            except BaseException:
+                self._running.drop(key)  # its lease ends, and it is rescued
+                raise
+            if self._running.handler_ended(key):
+                self._record(job, progress, outcome, begun)
+            else:
+                _log.warning("given_up_handler_ended", **_context(job))
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread that claims and records runs."""
+        return self._journal.alive
+
+    def close(self) -> None:
+        """Write what is pending and stop the threads."""
+        self._journal.close()
+        self._coroutines.stop()
+        self._processes.close()
+
+    def _outcome(self, job: ClaimedJob, progress: Progress) -> Outcome:
+        """Run the handler and return its outcome."""
+        if job.type not in self._registry:
+            return decide.unknown_type(job)
+        job_type = self._registry.get(job.type)
+        if job_type.isolation == "process":
+            return self._outcome_of_process(job_type, job, progress)
+        interrupter = Interrupter()
+        run = AttemptRun(job, interrupter, progress, self._database, self._storage)
+        give_up = partial(self._give_up, job_type, job, progress, interrupter, time.monotonic())
+        self._running.handler_starts((job.id, job.attempt), RunningAttempt(interrupter, job.time_limit, give_up))
+        try:
+            return run_handler(
+                job_type, job, run, interrupter, self._coroutines, max_result_bytes=self._settings.max_result_bytes
+            )
+        finally:
+            run.close()
+
+    def _outcome_of_process(self, job_type: JobType, job: ClaimedJob, progress: Progress) -> Outcome:
+        attempt = IsolatedAttempt(self._processes, job_type, job)
+        key = (job.id, job.attempt)
+        # The start of a process can be stopped, too, but is no part of the handler's time.
+        self._running.handler_starts(key, RunningAttempt(attempt.stop, math.inf, attempt.stop.kill))
+        if (outcome := attempt.begin()) is not None:
+            return outcome
+        run = AttemptRun(job, attempt.stop, progress, self._database, self._storage)
+        self._running.handler_starts(key, RunningAttempt(attempt.stop, job.time_limit, attempt.stop.kill))
+        try:
+            return attempt.outcome(run, progress)
+        finally:
+            run.close()
+
+    def _give_up(self, job_type: JobType, job: ClaimedJob, progress: Progress, stop: StopRequest, begun: float) -> None:
+        """Record the end of an attempt whose thread does not come back, and have this process replaced."""
+        key = (job.id, job.attempt)
+        if stop.reason is None or not self._running.give_up(key):
+            return
+        outcome = decide.after_interruption(job_type, job, stop.reason)
+        _log.error("handler_hangs", reason=str(stop.reason), **_context(job))
+        self._running.replace_process(f"a handler of {job.type!r} hangs in its thread")
+        # A report that is being written is awaited, which may take a while, and the caller watches over other attempts.
+        threading.Thread(target=self._record, args=(job, progress, outcome, begun), name="record", daemon=True).start()
+
+    def _record(self, job: ClaimedJob, progress: Progress, outcome: Outcome, begun: float) -> None:
+        """Have it recorded how the attempt ended, if it is still ours to end; until then it is held."""
+        last_report = self._progress_writer.last_report(progress)
+
+        def then(recorded: Recorded) -> None:
+            if recorded.error is not None:
+                _log.error("attempt_not_recorded", error=repr(recorded.error), **_context(job))
+            elif not recorded.ours:
+                _log.warning("fenced_out", **_context(job))
+            self._running.drop((job.id, job.attempt))
+            ended = outcome.attempt if recorded.ours else "lost"
+            ATTEMPT_DURATION.labels(job.type, ended).observe(time.monotonic() - begun)
+
+        self._journal.end(Ending(job.id, job.attempt, outcome), last_report, then)
+
+
+def _context(job: ClaimedJob) -> dict[str, object]:
+    return {"job_id": str(job.id), "job_type": job.type, "attempt": job.attempt}

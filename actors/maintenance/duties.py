@@ -1,0 +1,138 @@
+"""Upkeep: rescue, expiry, partitions, rollups, retention, and rows that nobody needs any more."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Connection
+
+from callboard.actors.execution.decide import worker_lost
+from callboard.actors.loop import Loop
+from callboard.actors.maintenance.leader import leads
+from callboard.actors.maintenance.retention import Retention
+from callboard.actors.maintenance.rollups import Rollups
+from callboard.db.attempt.checkpoints import forget_memos
+from callboard.db.dispatching.rate_limits import forget_full_buckets
+from callboard.db.errors import Unavailable
+from callboard.db.fleet.expired_rows import forget_idempotency_keys, forget_workers
+from callboard.db.fleet.workers import abandoned_attempts, declare_lost
+from callboard.db.schema.partitions import ensure_partitions
+from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
+from callboard.db.sql.notify import notify_dispatcher
+from callboard.db.transitions import Ending, expire, record
+
+_log = structlog.get_logger(__name__)
+
+_PARTITIONS_EVERY = 3600.0
+_FORGET_EVERY = 600.0
+_RETENTION_EVERY = 600.0
+_AT_ONCE = 1000
+
+
+class Maintenance:
+    """The duties of upkeep. Every dispatcher has them; each is done by one process at a time."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+        # When rescue found the database again after an outage, by the monotonic clock; None while it is away.
+        self._seeing_since: float | None = -math.inf
+        retention = Retention(database)
+        self._loops = [
+            Loop("rescue", self._rescue, interval=settings.maintenance_interval),
+            Loop("expire", self._led("expire", _expire), interval=min(1.0, settings.maintenance_interval)),
+            Loop("partitions", self._led("partitions", self._partitions), interval=_PARTITIONS_EVERY),
+            Loop("forget", self._led("forget", _forget), interval=_FORGET_EVERY),
+            Loop("forget memos", self._forget_memos, interval=_FORGET_EVERY),
+            Loop("rollups", Rollups(settings, database).follow, interval=settings.maintenance_interval),
+            Loop("retention drop", retention.drop, interval=_RETENTION_EVERY),
+            Loop("retention sweep", retention.sweep, interval=_RETENTION_EVERY),
+        ]
+
+    def start(self) -> None:
+        for loop in self._loops:
+            loop.start()
+
+    def stop(self) -> None:
+        for loop in self._loops:
+            loop.stop()
+
+    def _led(self, name: str, duty: Callable[[Connection], None]) -> Callable[[], None]:
+        """Return the duty in a transaction that holds its leader lock; it is skipped while another process has it."""
+
+        def duty_of_leader() -> None:
+            with self._database.begin() as connection:
+                if leads(connection, name):
+                    duty(connection)
+
+        return duty_of_leader
+
+    def _rescue(self) -> None:
+        try:
+            with self._database.begin() as connection:
+                rescued = self._rescue_led(connection) if leads(connection, "rescue") else 0
+        except Unavailable:
+            self._seeing_since = None
+            raise
+        if self._seeing_since is None:
+            self._seeing_since = time.monotonic()
+        if rescued:
+            notify_dispatcher(self._database)
+
+    def _rescue_led(self, connection: Connection) -> int:
+        # A database that was away was so for workers too: they get a whole lease to be seen again.
+        if self._seeing_since is not None and time.monotonic() - self._seeing_since > self._settings.lease_ttl:
+            for worker_id, name in declare_lost(connection, lease_ttl=self._settings.lease_ttl):
+                _log.warning("worker_lost", worker=name, worker_id=str(worker_id))
+        return rescue(connection)
+
+    def _forget_memos(self) -> None:
+        position: UUID | None = UUID(int=0)
+        while position is not None:
+            with self._database.begin() as connection:
+                position = forget_memos(connection, position) if leads(connection, "forget memos") else None
+
+    def _partitions(self, connection: Connection) -> None:
+        for name in ensure_partitions(connection, self._settings.partitions_ahead):
+            _log.info("partition_made", partition=name)
+
+
+def rescue(connection: Connection) -> int:
+    """End the attempts whose worker is gone, and retry or fail their jobs; return how many.
+
+    What is decided from the rows read first is fenced when written: a job that has moved on meanwhile is left alone.
+    """
+    endings = [
+        Ending(
+            row["id"],
+            row["attempt"],
+            worker_lost(
+                attempt=row["attempt"],
+                retries=row["retries"],
+                max_retries=row["max_retries"],
+                worker=row["worker"],
+                cancel_requested=row["cancel_requested_at"] is not None,
+            ),
+        )
+        for row in abandoned_attempts(connection, limit=_AT_ONCE)
+    ]
+    rescued = record(connection, endings)
+    for job_id, attempt in rescued:
+        _log.warning("job_rescued", job_id=str(job_id), attempt=attempt)
+    return len(rescued)
+
+
+def _expire(connection: Connection) -> None:
+    if count := expire(connection, limit=_AT_ONCE):
+        _log.info("jobs_expired", jobs=count)
+
+
+def _forget(connection: Connection) -> None:
+    forget_idempotency_keys(connection)
+    forget_workers(connection)
+    forget_full_buckets(connection)

@@ -1,0 +1,1 @@
+"""Authentication: API keys, OIDC tokens, and the caller that they stand for."""

@@ -1,0 +1,1 @@
+"""The database as requests use it: batched reads and writes, bounded waits."""

@@ -1,0 +1,1 @@
+"""``/v1/files`` and the files that jobs put out."""

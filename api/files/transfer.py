@@ -1,0 +1,181 @@
+"""``/v1/files``: upload, download and delete files that payloads name as ``{"file": "<id>"}``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Final
+from uuid import UUID
+
+import anyio.from_thread
+import anyio.to_thread
+from fastapi import APIRouter, HTTPException, Request, Response
+from sqlalchemy import Connection
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from callboard.api.auth.caller import AsCaller, Caller
+from callboard.api.files.content_disposition import content_disposition
+from callboard.api.files.multipart import read_file_part
+from callboard.api.files.ranges import ByteRange, RangeNotSatisfiable, parse_range
+from callboard.api.openapi import file_operations
+from callboard.api.openapi.models import UploadedFile
+from callboard.api.services import services_of
+from callboard.api.wire.etags import matches
+from callboard.db.errors import NotFound, TooLarge, Unavailable
+from callboard.db.files.rows import File, delete_bytes, delete_file, get_file, insert_file
+from callboard.db.files.storage import Storage, Stored
+from callboard.db.rules.ids import new_id
+
+router = APIRouter(tags=["files"])
+
+# An upload holds a thread for as long as it takes, so slow clients must not take them from everybody else: uploads
+# have threads of their own, and whoever sends nothing for a minute loses his.
+_MOST_UPLOADS: Final = 64
+_uploads: Final = anyio.CapacityLimiter(_MOST_UPLOADS)
+_LONGEST_SILENCE: Final = 60.0
+# What a multipart body has around its file, generously.
+_ENVELOPE: Final = 2**16
+
+
+@router.post("/v1/files", operation_id="uploadFile", **file_operations.UPLOAD_FILE)
+async def upload_file(request: Request, response: Response, caller: AsCaller) -> UploadedFile:
+    """Upload one file, as `multipart/form-data` with the one field `file`. It is stored as it arrives."""
+    caller.require_submission()
+    services = services_of(request)
+    _refuse_too_large(request, services.settings.max_file_bytes)
+    part = await read_file_part(request.headers.get("content-type", ""), _arriving(request))
+    file_id = new_id()
+    stored = await _store(services.storage, file_id, part.blocks)
+    file = File(file_id, caller.owner, part.name, stored.size, stored.sha256, part.media_type)
+    # If this fails nobody knows whether it was committed, so the bytes stay; without a row they are swept up later.
+    await services.threads.run(lambda connection: insert_file(connection, file))
+    response.headers["Location"] = f"/v1/files/{file.id}"
+    return UploadedFile(
+        id=file.id, name=file.name, size=file.size, sha256=file.sha256.hex(), media_type=file.media_type
+    )
+
+
+@router.head("/v1/files/{file_id}", include_in_schema=False)
+async def describe_file(request: Request, caller: AsCaller) -> Response:
+    file = await _visible_file(request, caller)
+    return Response(headers={**_headers(file), "Content-Length": str(file.size)})
+
+
+@router.get(
+    "/v1/files/{file_id}", operation_id="downloadFile", response_class=Response, **file_operations.DOWNLOAD_FILE
+)
+async def download_file(request: Request, caller: AsCaller) -> Response:
+    """Download a file, or one range of it (`Range`, with `If-Range` where wanted)."""
+    file = await _visible_file(request, caller)
+    headers = _headers(file)
+    if matches(request.headers.get("if-none-match", ""), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    part = _requested_range(request, file, headers["ETag"])
+    status = 200 if part is None else 206
+    if part is None:
+        part = ByteRange(0, file.size)
+    else:
+        headers["Content-Range"] = part.content_range(file.size)
+    headers["Content-Length"] = str(part.stop - part.start)
+    blocks = await anyio.to_thread.run_sync(services_of(request).storage.read, file.id, part.start, part.stop)
+    return _Download(blocks, status, headers)
+
+
+@router.delete("/v1/files/{file_id}", operation_id="deleteFile", **file_operations.DELETE_FILE)
+async def remove_file(request: Request, caller: AsCaller) -> None:
+    """Delete a file. Jobs that name it and have not opened it yet will fail."""
+    services = services_of(request)
+    file = await _visible_file(request, caller)
+    caller.require_action_on(file.owner)
+    await services.threads.run(lambda connection: delete_file(connection, file.id, owner=file.owner))
+    await anyio.to_thread.run_sync(delete_bytes, services.storage, [file.id])
+
+
+class _Download(StreamingResponse):
+    """The answer that lets go of the file also when its reader has left."""
+
+    def __init__(self, blocks: Generator[bytes, None, None], status: int, headers: dict[str, str]) -> None:
+        super().__init__(blocks, status, headers)
+        self._blocks = blocks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._blocks.close()
+
+
+async def _visible_file(request: Request, caller: Caller) -> File:
+    text: str = request.path_params["file_id"]
+    try:
+        file_id = UUID(text if len(text) == 36 else "")
+    except ValueError:
+        raise NotFound(f"There is no file {text[:50]!r}.") from None
+
+    def read(connection: Connection) -> File:
+        return get_file(connection, file_id, owner=None if caller.sees_all else caller.owner)
+
+    return await services_of(request).threads.run(read)
+
+
+def _headers(file: File) -> dict[str, str]:
+    return {
+        "ETag": f'"{file.sha256.hex()}"',
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-cache",
+        "Content-Type": file.media_type,
+        "Content-Disposition": content_disposition(file.name),
+        # What a client uploaded must never run as a page of this origin.
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+
+
+def _requested_range(request: Request, file: File, etag: str) -> ByteRange | None:
+    """Return the range to send, None for all; If-Range with anything but the present tag asks for all."""
+    wanted = request.headers.get("range")
+    if wanted is None or request.headers.get("if-range", etag) != etag:
+        return None
+    try:
+        return parse_range(wanted, file.size)
+    except RangeNotSatisfiable:
+        raise HTTPException(
+            416,
+            f"The file has {file.size:,} bytes, none of them in the range {wanted[:100]!r}.",
+            {"Content-Range": f"bytes */{file.size}"},
+        ) from None
+
+
+def _refuse_too_large(request: Request, limit: int) -> None:
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length[:20]) > limit + _ENVELOPE:
+        raise TooLarge(f"The file is larger than {limit:,} bytes; CALLBOARD_MAX_FILE_BYTES sets the limit.")
+
+
+async def _arriving(request: Request) -> AsyncIterator[bytes]:
+    """Yield the body as it comes, for as long as it keeps coming."""
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(_LONGEST_SILENCE):
+                chunk = await anext(stream, None)
+        except TimeoutError:
+            raise HTTPException(408, f"Nothing of the file came for {_LONGEST_SILENCE:g} seconds.") from None
+        if chunk is None:
+            return
+        yield chunk
+
+
+async def _store(storage: Storage, file_id: UUID, blocks: AsyncIterator[bytes]) -> Stored:
+    """Store the blocks, in a thread that fetches each from the event loop when it has written the one before."""
+    if _uploads.available_tokens < 1:
+        raise Unavailable(f"{_MOST_UPLOADS} uploads are under way in this process.")
+
+    async def fetch() -> bytes:
+        return await anext(blocks, b"")
+
+    def fetched() -> Iterator[bytes]:
+        return iter(lambda: anyio.from_thread.run(fetch), b"")
+
+    return await anyio.to_thread.run_sync(lambda: storage.put(file_id, fetched()), limiter=_uploads)

@@ -1,0 +1,1 @@
+"""``/v1/history``: summaries, failures, exports."""

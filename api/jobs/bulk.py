@@ -1,0 +1,96 @@
+"""``POST /v1/jobs/bulk``: one action on many jobs, itself a job. Operators only."""
+
+from __future__ import annotations
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
+
+from callboard.api.auth.caller import AsCaller
+from callboard.api.jobs.submit import Submitted, accepted, idempotency_key, require_answer
+from callboard.api.openapi import operations
+from callboard.api.services import services_of
+from callboard.api.wire.audit_actor import actor_of
+from callboard.api.wire.bodies import json_body, parse
+from callboard.api.wire.filters import tags_of
+from callboard.api.wire.prefer import Preference
+from callboard.api.wire.requests import BulkFilter, BulkJobs
+from callboard.db import transitions
+from callboard.db.access.audit import write_audit
+from callboard.db.bulk import QUEUE, BulkOrder, bulk_job
+from callboard.db.dispatching.queues import ensure_queues
+from callboard.db.errors import FieldError, InvalidInput
+from callboard.db.reads.jobs import JobFilter
+from callboard.db.transitions import Submission, SubmissionKind
+
+router = APIRouter(tags=["jobs"])
+
+
+@router.post("/v1/jobs/bulk", operation_id="bulkJobs", **operations.BULK_JOBS)
+async def act_on_jobs(request: Request, caller: AsCaller) -> Response:
+    """Cancel, queue again or delete all jobs that a filter chooses, as a job with progress.
+
+    It acts on jobs that were made before it and that the action applies to. Its result counts those that `matched`,
+    were `changed`, and were `skipped`, by reason. A filter that names nothing is refused unless `all` is true.
+    """
+    caller.require_operator()
+    services = services_of(request)
+    body = await json_body(request)
+    key = idempotency_key(request, services, caller, body)
+    wanted = parse(BulkJobs, body)
+    actor = actor_of(request, caller)
+    new = bulk_job(BulkOrder(wanted.action, _filter(wanted), actor), owner=caller.owner)
+
+    def submit(connection: Connection) -> Submission:
+        ensure_queues(connection, [QUEUE])
+        submission = transitions.submit(connection, [transitions.Request([new], key)])[0]
+        if submission.kind is SubmissionKind.CREATED:
+            subject = orjson.dumps(wanted.model_dump(mode="json", exclude_unset=True)).decode()
+            write_audit(connection, actor, "jobs.bulk", job_id=new.id, subject=subject)
+        return submission
+
+    submission = await services.threads.run(submit)
+    require_answer(submission)
+    services.submissions.wake_dispatcher()
+    job_id = submission.job_ids[0]
+    replayed = submission.kind is SubmissionKind.REPLAYED
+    row = await services.polls.job(job_id, caller) if replayed else submission.rows[job_id]
+    return accepted(Submitted(row, existing=False, replayed=replayed), Preference(), status=202)
+
+
+def _filter(wanted: BulkJobs) -> JobFilter:
+    given = wanted.filter
+    chosen = JobFilter(
+        statuses=frozenset(given.status),
+        type=given.type,
+        queue=given.queue,
+        owner=given.owner,
+        tags=tags_of(given.tag, lambda detail: _refused(f"The tag {detail}.", detail, "/filter/tag")),
+        created_after=given.created_after,
+        created_before=given.created_before,
+        parent_id=given.parent_id,
+    )
+    _require_purpose(wanted, given)
+    if beyond := sorted(chosen.statuses - wanted.action.applies_to):
+        raise _refused(
+            f"The action {wanted.action} does not apply to jobs that are {beyond[0]}.",
+            f"{wanted.action} does not apply to {beyond[0]}",
+            "/filter/status",
+        )
+    return chosen
+
+
+def _require_purpose(wanted: BulkJobs, given: BulkFilter) -> None:
+    is_empty = given == BulkFilter()
+    if is_empty and not wanted.all:
+        raise _refused(
+            f'The filter names nothing, so it would {wanted.action} every job. If you mean that, add "all": true.',
+            "names nothing",
+            "/filter",
+        )
+    if wanted.all and not is_empty:
+        raise _refused("The filter chooses some jobs, but all is true. Leave out one.", "excludes a filter", "/all")
+
+
+def _refused(message: str, detail: str, pointer: str) -> InvalidInput:
+    return InvalidInput(message, [FieldError(detail, pointer)])

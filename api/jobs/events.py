@@ -1,0 +1,64 @@
+"""``GET /v1/jobs/{job_id}/events``: what happened to a job, as a list or as a live stream."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from callboard.api.auth.caller import AsCaller
+from callboard.api.database.reads import no_such_job
+from callboard.api.live import sse
+from callboard.api.openapi import operations
+from callboard.api.services import services_of
+from callboard.api.wire.parameters import JobId, refused
+from callboard.api.wire.rendering import event, page, respond
+from callboard.db.reads.timeline import Watch
+from callboard.db.rules.event_position import Position
+
+router = APIRouter(tags=["jobs"])
+
+
+@router.get("/v1/jobs/{job_id}/events", operation_id="listEvents", **operations.LIST_EVENTS)
+async def events_of_job(
+    request: Request,
+    job_id: JobId,
+    caller: AsCaller,
+    page_size: Annotated[int, Query(ge=1, le=500, description="Most events of one page.")] = 100,
+    page_token: Annotated[str | None, Query(max_length=100, description="next_page_token of the page before.")] = None,
+) -> Response:
+    """Return what happened to a job, oldest first.
+
+    With `Accept: text/event-stream`, as a live stream that ends when the job does. `Last-Event-ID` goes on after that
+    event; where nothing can follow any more, the answer is `204`, at which browsers stop coming back.
+    """
+    services = services_of(request)
+    await services.polls.job(job_id, caller)
+    streamed = sse.accepts(request.headers.get("accept", ""))
+    resumed = request.headers.get("last-event-id")
+    last_seen = _position(resumed, "Last-Event-ID", where="headers") if resumed else None
+    if streamed and last_seen is not None:
+        after = last_seen
+    else:
+        after = Position() if page_token is None else _position(page_token, "page_token", where="query")
+    watch = Watch(job_id, after)
+    if not streamed:
+        news = await services.live.events(watch, limit=page_size)
+        if news is None:
+            raise no_such_job(job_id)
+        following = str(news.events[-1].position) if news.more else None
+        shown = page([event(item, item.position) for item in news.events], following)
+        return respond(shown, headers={"Vary": "Accept"})
+    news = await services.live.events(watch)
+    if news is None:
+        raise no_such_job(job_id)
+    if resumed and news.done and not news.events:
+        return Response(status_code=204)
+    return services.live.of_job(watch, news)
+
+
+def _position(text: str, name: str, *, where: str) -> Position:
+    position = Position.parse(text)
+    if position is None:
+        raise refused(name, "is not the id of an event; take it from one of this job", where=where)
+    return position

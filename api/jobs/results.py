@@ -1,0 +1,82 @@
+"""``GET /v1/jobs/{job_id}/result``: what a job returned, alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy import Connection
+from starlette.responses import StreamingResponse
+
+from callboard.api.auth.caller import AsCaller
+from callboard.api.errors import NotDone, ResultErased, Unsuccessful
+from callboard.api.openapi import operations
+from callboard.api.services import Services, services_of
+from callboard.api.wire.audit_actor import actor_of
+from callboard.api.wire.parameters import JobId
+from callboard.api.wire.rendering import JsonResponse
+from callboard.db.access.audit import Actor, write_audit
+from callboard.db.errors import CallboardError
+from callboard.db.models.job_view import JobView
+from callboard.db.rules.states import TERMINAL, Status
+from callboard.db.transitions import consume as erase_result
+
+_log = structlog.get_logger(__name__)
+
+router = APIRouter(tags=["jobs"])
+
+Consume = Annotated[bool, Query(description="Erase payload and result once they have been sent; the job stays.")]
+
+
+@router.get("/v1/jobs/{job_id}/result", operation_id="getResult", **operations.GET_RESULT)
+async def get_result(request: Request, job_id: JobId, caller: AsCaller, consume: Consume = False) -> Response:
+    """Return the result alone, once the job has succeeded.
+
+    With `consume=true` payload and result are erased once they have been sent, unless the client is gone by then; when
+    the answer ends, they are. Of two such requests at the same time both may get the result.
+    """
+    services = services_of(request)
+    row = await services.polls.job(job_id, caller)
+    answer = result_of(row)
+    if consume:
+        caller.require_action_on(row["owner"])
+        consumed = _then_erase(bytes(answer.body), services, actor_of(request, caller), job_id)
+        return StreamingResponse(consumed, media_type="application/json")
+    return answer
+
+
+def result_of(row: JobView) -> Response:
+    """Return the answer that is the result of a job (``callboard.db.models.job_view``).
+
+    Raises:
+        NotDone: the job has not ended.
+        Unsuccessful: it has, without success.
+        ResultErased: it succeeded, but its result is not kept any more.
+    """
+    status = row["status"]
+    if status not in TERMINAL:
+        raise NotDone(f"Job {row['id']} is {status}.")
+    if status != Status.SUCCEEDED:
+        raise Unsuccessful(f"Job {row['id']} is {status}.", row["error"])
+    if row["result"] is None:
+        # A handler that returns nothing has the result null, which is not nothing.
+        raise ResultErased(f"Job {row['id']} succeeded; its result has been erased since.")
+    return JsonResponse(row["result"].encode())
+
+
+async def _then_erase(content: bytes, services: Services, actor: Actor, job_id: UUID) -> AsyncIterator[bytes]:
+    """Yield the result and erase it before the end of the answer, so a client that sees the end knows."""
+    yield content
+
+    def change(connection: Connection) -> None:
+        if erase_result(connection, job_id):
+            write_audit(connection, actor, "job.consume", job_id=job_id)
+
+    try:
+        await services.threads.run(change)
+    except CallboardError as error:
+        # The client has its answer. What could not be erased now goes with the retention.
+        _log.warning("a consumed result was not erased", job_id=str(job_id), reason=str(error))

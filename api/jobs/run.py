@@ -1,0 +1,52 @@
+"""``POST /v1/run/{type}``: a job as if it were a function call. The payload goes in, the result comes out."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from callboard.api.auth.caller import current_caller
+from callboard.api.jobs.results import result_of
+from callboard.api.jobs.submit import accepted, idempotency_key, preference_of, submit_and_wait
+from callboard.api.openapi import operations
+from callboard.api.services import services_of
+from callboard.api.system.job_types import known_type
+from callboard.api.wire.bodies import json_body, parse
+from callboard.api.wire.prefer import Preference
+from callboard.api.wire.requests import Payload, SubmitJob
+from callboard.db.errors import FieldError, InvalidInput
+from callboard.db.rules.states import TERMINAL
+
+router = APIRouter(tags=["jobs"])
+
+
+@router.post("/v1/run/{job_type:path}", operation_id="runJob", **operations.RUN_JOB)
+async def run_job(request: Request, job_type: str) -> Response:
+    """Submit a job whose payload is the body, and wait for its result.
+
+    `200` with the result alone; `202` with the job if it takes longer than `Prefer: wait=N` (default: as long as the
+    server allows) or with `Prefer: respond-async`. The job is stored durably before the wait begins, and goes on
+    after it.
+    """
+    services = services_of(request)
+    caller = await current_caller(request)
+    preference = preference_of(request, services)
+    if preference.applied is None:
+        preference = Preference(services.settings.max_wait)
+    body = await json_body(request)
+    wanted = SubmitJob(type=known_type(services.registry, job_type).name, payload=parse(Payload, body).root)
+    key = idempotency_key(request, services, caller, body)
+    try:
+        submitted = await submit_and_wait(request, services, caller, wanted, key, seconds=preference.wait)
+    except InvalidInput as error:
+        raise _about_the_body(error) from None
+    if preference.wait == 0 or submitted.row["status"] not in TERMINAL:
+        return accepted(submitted, preference, status=202)
+    answer = result_of(submitted.row)
+    answer.headers.update(submitted.headers(preference))
+    return answer
+
+
+def _about_the_body(error: InvalidInput) -> InvalidInput:
+    """Return the error with pointers into the payload, which is the whole body here."""
+    shown = [FieldError(item.detail, item.pointer.removeprefix("/payload")) for item in error.errors]
+    return type(error)(str(error), shown)

@@ -1,0 +1,34 @@
+"""``GET /v1/jobs/stream``: every change to the jobs that the caller may see, live."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from callboard.api.openapi import operations
+from callboard.api.services import services_of
+from callboard.api.wire.filters import AsFilter
+from callboard.api.wire.parameters import refused
+from callboard.db.rules.snapshot import Moment
+
+router = APIRouter(tags=["jobs"])
+
+
+@router.get("/v1/jobs/stream", operation_id="streamJobs", **operations.STREAM_JOBS)
+async def stream_jobs(request: Request, wanted: AsFilter) -> Response:
+    """Tell of every change to these jobs, as server-sent events of type `job` with the job as lists show it.
+
+    Changes within a fraction of a second come as one. Resumed by `Last-Event-ID`, it first tells each job that changed
+    since, once, as it is now.
+    """
+    live = services_of(request).live
+    resumed = request.headers.get("last-event-id")
+    if not resumed:
+        return live.of_jobs(wanted, await live.moment(), None)
+    since = Moment.parse(resumed)
+    if since is None:
+        raise refused("Last-Event-ID", "is not the id of an event of this stream", where="headers")
+    if wanted is None:
+        return live.of_jobs(None, since, None)
+    if not since.can_be_resumed_at(await live.moment()):
+        raise refused("Last-Event-ID", "is of another database or too old; list the jobs anew", where="headers")
+    return live.of_jobs(wanted, since, await live.changes(wanted, since))

@@ -1,0 +1,227 @@
+"""``POST /v1/jobs`` and ``/v1/jobs/batch``: accepted means durable."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+
+from callboard.api.auth.caller import Caller, current_caller
+from callboard.api.errors import IdempotencyKeyInFlight, IdempotencyKeyReused, QuotaExceeded
+from callboard.api.jobs.submission_rules import new_job, new_jobs, require_references
+from callboard.api.jobs.waiting import wait_until_done
+from callboard.api.openapi import operations
+from callboard.api.services import Services, services_of
+from callboard.api.wire import parameters
+from callboard.api.wire.bodies import json_body, parse
+from callboard.api.wire.etags import entity_tag
+from callboard.api.wire.pointers import pointer
+from callboard.api.wire.prefer import Preference
+from callboard.api.wire.rendering import job, respond
+from callboard.api.wire.requests import SubmitBatch, SubmitJob
+from callboard.db import transitions
+from callboard.db.errors import FieldError, InvalidInput
+from callboard.db.models.job_view import JobView
+from callboard.db.rules.states import TERMINAL
+from callboard.db.transitions import IdempotencyKey, NewJob, Submission, SubmissionKind
+
+router = APIRouter(tags=["jobs"])
+
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+@router.post("/v1/jobs", operation_id="submitJob", **operations.SUBMIT_JOB)
+async def submit_job(request: Request) -> Response:
+    """Submit a job.
+
+    `202` with the job, which is stored durably by then; `200` if it is done already, or if a live job of the same
+    `unique_key` was there. `Prefer: wait=N` waits up to N seconds for it to be done.
+    """
+    services = services_of(request)
+    caller = await current_caller(request)
+    preference = preference_of(request, services)
+    body = await json_body(request)
+    key = idempotency_key(request, services, caller, body)
+    wanted = parse(SubmitJob, body)
+    submitted = await submit_and_wait(request, services, caller, wanted, key, seconds=preference.wait)
+    done = submitted.row["status"] in TERMINAL
+    return accepted(submitted, preference, status=200 if done or submitted.existing else 202)
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A job that has been submitted, and perhaps waited for. It is stored durably."""
+
+    row: JobView
+    """The job as it is now."""
+    existing: bool
+    """There was a live job of the same unique key; this is it."""
+    replayed: bool
+    """The Idempotency-Key had been used for the same request; this is its job."""
+
+    def headers(self, preference: Preference) -> dict[str, str]:
+        """Return what the answer says of the submission, whatever its body is."""
+        done = self.row["status"] in TERMINAL
+        headers = {"Location": f"/v1/jobs/{self.row['id']}"}
+        if not done:
+            headers["Retry-After"] = "1"
+        if self.replayed:
+            headers["Idempotency-Replayed"] = "true"
+        if preference.applied is not None:
+            headers["Preference-Applied"] = (
+                preference.applied if done or not preference.wait else f"respond-async, {preference.applied}"
+            )
+        return headers
+
+
+async def submit_and_wait(
+    request: Request,
+    services: Services,
+    caller: Caller,
+    wanted: SubmitJob,
+    key: IdempotencyKey | None,
+    *,
+    seconds: float,
+) -> Submitted:
+    """Store a job durably and return it when it is done, or as it is after ``seconds``.
+
+    Raises:
+        InvalidInput, UnknownJobType, TooLarge: the job does not fit.
+        IdempotencyKeyReused: the key stands for another request.
+        IdempotencyKeyInFlight: another request with the key is being written.
+        Unavailable: the database did not answer.
+        ClientDisconnect: nobody waits any more; the job goes on.
+    """
+    limit = services.settings.max_payload_bytes
+    new = new_job(wanted, services.registry, owner=caller.owner, max_payload_bytes=limit)
+    await _require_references(services, caller, [("", wanted)])
+    submission = await _submit(services, caller, [new], key)
+    replayed = submission.kind is SubmissionKind.REPLAYED
+    job_id = submission.job_ids[0]
+    row = await services.polls.job(job_id, caller) if replayed else submission.rows[job_id]
+    if seconds and row["status"] not in TERMINAL:
+        row = await wait_until_done(services, caller, job_id, seconds=seconds, request=request)
+    return Submitted(row, existing=not replayed and job_id != new.id, replayed=replayed)
+
+
+def accepted(submitted: Submitted, preference: Preference, *, status: int) -> Response:
+    """Return the answer with the job itself."""
+    row = submitted.row
+    tag = entity_tag(row["revision"], row["status"])
+    return respond(job(row), status, {**submitted.headers(preference), "ETag": tag})
+
+
+@router.post("/v1/jobs/batch", operation_id="submitBatch", **operations.SUBMIT_BATCH)
+async def submit_batch(request: Request) -> Response:
+    """Submit many jobs: all are accepted, or none.
+
+    `202` with their ids, in the order of the request. Where a live job of the same `unique_key` was there, its id
+    stands in that place.
+    """
+    services = services_of(request)
+    caller = await current_caller(request)
+    body = await json_body(request)
+    key = idempotency_key(request, services, caller, body)
+    # Thousands of jobs take a while to check; other requests go on meanwhile.
+    wanted, new = await asyncio.to_thread(_read_batch, services, caller, body)
+    await _require_references(services, caller, [(pointer(("jobs", index)), item) for index, item in enumerate(wanted)])
+    submission = await _submit(services, caller, new, key)
+    headers = {"Idempotency-Replayed": "true"} if submission.kind is SubmissionKind.REPLAYED else None
+    return respond({"ids": submission.job_ids}, 202, headers)
+
+
+def _read_batch(services: Services, caller: Caller, body: bytes) -> tuple[list[SubmitJob], list[NewJob]]:
+    settings = services.settings
+    wanted = parse(SubmitBatch, body).jobs
+    if len(wanted) > settings.max_batch_jobs:
+        raise InvalidInput(
+            f"The batch has {len(wanted)} jobs, {settings.max_batch_jobs} are allowed. Split it.",
+            [FieldError(f"at most {settings.max_batch_jobs} jobs are allowed", "/jobs")],
+        )
+    limit = settings.max_payload_bytes
+    return wanted, new_jobs(wanted, services.registry, owner=caller.owner, max_payload_bytes=limit)
+
+
+def preference_of(request: Request, services: Services) -> Preference:
+    """Return how long the client wants to wait: ``async_mode`` says so, or else the Prefer header.
+
+    Raises:
+        InvalidInput: ``async_mode`` is no boolean.
+    """
+    longest = services.settings.max_wait
+    if request.scope["query_string"]:
+        match parameters.boolean(request, "async_mode"):
+            case True:
+                return Preference.read("respond-async", longest=longest)
+            case False:
+                return Preference.read(f"wait={longest:.0f}", longest=longest)
+    headers = request.headers.getlist("prefer")
+    return Preference.read(",".join(headers), longest=longest) if headers else Preference()
+
+
+def idempotency_key(request: Request, services: Services, caller: Caller, body: bytes) -> IdempotencyKey | None:
+    """Return the key that the client sent, with what it stands for.
+
+    Raises:
+        InvalidInput: it is malformed.
+    """
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if _KEY.fullmatch(key) is None:
+        raise parameters.refused("Idempotency-Key", "must be 1 to 255 visible ASCII characters", where="headers")
+    request_hash = hashlib.sha256(request.url.path.encode() + b"\n" + body).digest()
+    return IdempotencyKey(caller.owner, key, request_hash, services.settings.idempotency_ttl)
+
+
+async def _require_references(services: Services, caller: Caller, wanted: list[tuple[str, SubmitJob]]) -> None:
+    named = [
+        (place, item)
+        for place, item in wanted
+        if item.parent_id is not None or (item.queue is not None and item.queue not in services.queues)
+    ]
+    if named:
+        await services.threads.run(
+            lambda connection: require_references(connection, named, known_queues=services.queues, caller=caller)
+        )
+
+
+async def _submit(services: Services, caller: Caller, new: list[NewJob], key: IdempotencyKey | None) -> Submission:
+    caller.require_submission()
+    try:
+        async with services.limits.submission(caller, len(new)):
+            submission = await services.submissions.submit(transitions.Request(new, key))
+            services.metrics.submitted(job for job in new if job.id in submission.rows)
+    except QuotaExceeded:
+        if key is None:
+            raise
+        # A repetition makes no job, so no limit is in its way.
+        earlier = await services.threads.run(lambda connection: transitions.find_submission(connection, key))
+        if earlier is None:
+            raise
+        submission = earlier
+    require_answer(submission)
+    return submission
+
+
+def require_answer(submission: Submission) -> None:
+    """Return if the submission was made, now or earlier.
+
+    Raises:
+        IdempotencyKeyReused: its key stands for another request.
+        IdempotencyKeyInFlight: another request with its key is being written.
+    """
+    match submission.kind:
+        case SubmissionKind.KEY_REUSED:
+            raise IdempotencyKeyReused(
+                "This Idempotency-Key was used for another request. Use a new key for a new request.",
+                [FieldError("was used for another request", "/headers/Idempotency-Key")],
+            )
+        case SubmissionKind.KEY_IN_FLIGHT:
+            raise IdempotencyKeyInFlight(
+                "Another request with this Idempotency-Key is being written right now. Repeat this one a little later."
+            )

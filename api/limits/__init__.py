@@ -1,0 +1,1 @@
+"""Limits of a caller: live jobs, submissions per second, sizes."""

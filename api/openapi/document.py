@@ -1,0 +1,92 @@
+"""The OpenAPI 3.1 document: what FastAPI makes of the routes, and what it cannot know."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from callboard.api.errors import Forbidden, MalformedBody, Unauthenticated, UnsupportedMediaType
+from callboard.api.openapi import examples, headers, history_operations, models, operations
+from callboard.api.openapi.parts import PROBLEMS, Document
+from callboard.api.openapi.problem_responses import problem_answers, problem_examples
+from callboard.db.errors import InvalidInput, NotFound, TooLarge, Unavailable
+
+_REF: Final = "#/components/schemas/{model}"
+_SECURITY: Final = "bearer"
+_BEARER: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key or a token of the identity provider. A server open to its own machine needs neither.",
+}
+_FRAMEWORKS_OWN: Final = ("HTTPValidationError", "ValidationError")
+_REQUEST_ID: Final = "X-Request-ID"
+_LICENSE: Final = {"name": "Apache 2.0", "identifier": "Apache-2.0"}
+_TAGS: Final = (
+    {"name": "jobs", "description": "Submit, watch, change and list jobs."},
+    {"name": "files", "description": "Files that payloads name, and that jobs make."},
+    {"name": "job types", "description": "What can be submitted."},
+    {"name": "history", "description": "Numbers about finished jobs, and the jobs themselves."},
+    {"name": "system", "description": "Queues, workers and numbers."},
+    {"name": "server", "description": "Probes, the version, and what problems mean. Open to everybody."},
+)
+
+
+def document(app: FastAPI) -> Document:
+    """Return the document of all operations, each with every problem that it may answer with."""
+    made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    made["info"]["license"] = _LICENSE
+    made["servers"] = [{"url": "/", "description": "Where this document is served."}]
+    made["tags"] = list(_TAGS)
+    _add_components(made.setdefault("components", {}))
+    made["security"] = [{_SECURITY: []}]
+    for path, methods in made["paths"].items():
+        for method, operation in methods.items():
+            _complete(operation, path, method)
+    return made
+
+
+def _add_components(components: Document) -> None:
+    schemas = components.setdefault("schemas", {})
+    for name in _FRAMEWORKS_OWN:
+        schemas.pop(name, None)
+    described: tuple[type[BaseModel], ...] = (*operations.BODIES, models.ProblemDetails)
+    _, definitions = models_json_schema([(model, "validation") for model in described], ref_template=_REF)
+    schemas |= definitions["$defs"]
+    for name, example in {**examples.OF_SCHEMAS, **history_operations.EXAMPLES}.items():
+        schemas[name]["examples"] = [example]  # FastAPI would leave the nulls out
+    components["examples"] = problem_examples()
+    components["headers"] = {_REQUEST_ID: headers.REQUEST_ID}
+    components["securitySchemes"] = {_SECURITY: _BEARER}
+
+
+def _complete(operation: Document, path: str, method: str) -> None:
+    public = path == "/v1/version" or not path.startswith(("/v1/", "/metrics"))
+    if public:
+        operation["security"] = []
+    responses = operation["responses"]
+    responses.pop("422", None)  # FastAPI's own
+    named = operation.pop(PROBLEMS, [])
+    responses |= problem_answers({*named, *_usual_problems(operation, path, method, public=public)})
+    for response in responses.values():
+        sent = {_REQUEST_ID: {"$ref": f"#/components/headers/{_REQUEST_ID}"}}
+        response["headers"] = {**response.get("headers", {}), **sent}
+
+
+def _usual_problems(operation: Document, path: str, method: str, *, public: bool) -> set[str]:
+    """Return the codes of problems that follow from what kind of operation it is."""
+    codes = set[str]()
+    if not public:
+        codes |= {Unauthenticated.code, Forbidden.code, Unavailable.code}
+    if "{" in path:
+        codes.add(NotFound.code)
+    if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
+        codes.add(InvalidInput.code)
+    if method != "get":
+        codes.add(TooLarge.code)  # whether or not it looks at its body
+    if "application/json" in operation.get("requestBody", {}).get("content", {}):
+        codes |= {MalformedBody.code, UnsupportedMediaType.code, InvalidInput.code}
+    return codes

@@ -1,0 +1,1 @@
+"""The server: uvicorn, connections, middleware, metrics."""

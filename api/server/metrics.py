@@ -1,0 +1,150 @@
+"""What this process counts for Prometheus. Labels are routes, job types, queues and states: never ids or owners."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from starlette.routing import Route
+from starlette.types import Scope
+
+from callboard.db.fleet.gauges import Gauges
+from callboard.db.fleet.workers import WorkerState
+from callboard.db.rules.states import LIVE, Status
+from callboard.db.transitions import NewJob
+
+#: Seconds. Polls take well below a millisecond, waits up to a minute.
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"})
+#: Neither clients nor scanners that try paths can make more series.
+_OTHER: Final = "other"
+
+
+class Metrics:
+    """The counters of one api process."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        """``routes``: those past FastAPI's router, which says in the scope which one it took."""
+        self._paths: dict[object, str] = {route.endpoint: route.path_format for route in routes}
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._requests = Histogram(
+            "callboard_http_request_duration_seconds",
+            "From a request to the beginning of its answer; waits that the client asked for are part of it.",
+            ["method", "route", "status"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._submitted = Counter(
+            "callboard_jobs_submitted",
+            "Jobs that this process has made, by type and queue.",
+            ["type", "queue"],
+            registry=self._registry,
+        )
+        # Looking labels up costs more than counting.
+        self._series: dict[tuple[str, str, int], Histogram] = {}
+        self._submitted_series: dict[tuple[str, str], Counter] = {}
+
+    def answered(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count a request whose answer begins; ``scope`` has been routed."""
+        route = scope.get("route")
+        path = self._paths.get(scope.get("endpoint"), _OTHER) if route is None else route.path_format
+        method = scope["method"] if scope["method"] in _METHODS else _OTHER
+        key = (method, path, status)
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = self._requests.labels(method, path, str(status))
+        series.observe(seconds)
+
+    def submitted(self, new: Iterable[NewJob]) -> None:
+        """Count jobs that have been made."""
+        made: dict[tuple[str, str], int] = {}
+        for job in new:
+            key = (job.type, job.queue)
+            made[key] = made.get(key, 0) + 1
+        for key, jobs in made.items():
+            series = self._submitted_series.get(key)
+            if series is None:
+                series = self._submitted_series[key] = self._submitted.labels(*key)
+            series.inc(jobs)
+
+    def exposition(self, gauges: Gauges | None, *, open_streams: int) -> _Exposition:
+        """Return all there is to tell.
+
+        Args:
+            gauges: the numbers of the database, None while it is away.
+            open_streams: how many live streams clients read here.
+        """
+        families: list[Metric] = [
+            _gauge("database_up", "Whether the database answered.", [], [((), 0 if gauges is None else 1)]),
+            _gauge("open_streams", "Live streams that clients read here.", [], [((), open_streams)]),
+        ]
+        if gauges is not None:
+            families += _of_database(gauges)
+        return _Exposition([*self._registry.collect(), *families])
+
+
+class _Exposition:
+    """What prometheus_client's writer takes."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        return iter(self._families)
+
+
+def _of_database(gauges: Gauges) -> list[Metric]:
+    oldest: dict[str, float] = {row["queue"]: 0.0 for row in gauges.queues}
+    for row in gauges.jobs:
+        if row["status"] == Status.QUEUED:
+            oldest[row["queue"]] = max(oldest.get(row["queue"], 0.0), float(row["oldest_age"]))
+    workers = dict.fromkeys(WorkerState, 0) | {WorkerState(row["state"]): row["workers"] for row in gauges.workers}
+    statuses = Tally(dict.fromkeys(LIVE, 0))
+    for row in gauges.jobs:
+        statuses[Status(row["status"])] += row["jobs"]
+    return [
+        _gauge(
+            "jobs",
+            "Live jobs.",
+            ["status", "type", "queue"],
+            [((row["status"], row["type"], row["queue"]), row["jobs"]) for row in gauges.jobs],
+        ),
+        _gauge(
+            "live_jobs",
+            "Live jobs of all types and queues, also where there are none.",
+            ["status"],
+            [((status,), statuses[status]) for status in sorted(statuses)],
+        ),
+        _gauge(
+            "queue_oldest_waiting_seconds",
+            "Since the oldest queued job was made; 0 where none waits.",
+            ["queue"],
+            [((queue,), max(0.0, seconds)) for queue, seconds in sorted(oldest.items())],
+        ),
+        _gauge(
+            "queue_paused",
+            "1 while the queue is paused.",
+            ["queue"],
+            [((row["queue"],), row["paused"]) for row in gauges.queues],
+        ),
+        _gauge(
+            "workers",
+            "Worker processes that were seen in the last day.",
+            ["state"],
+            [((state,), count) for state, count in sorted(workers.items())],
+        ),
+    ]
+
+
+def _gauge(
+    name: str, documentation: str, labels: Sequence[str], values: Iterable[tuple[tuple[Any, ...], float]]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"callboard_{name}", documentation, labels=labels)
+    for of, value in values:
+        family.add_metric([str(label) for label in of], value)
+    return family

@@ -1,0 +1,1 @@
+"""Job types, queues, workers, statistics, probes, metrics, documentation, the JavaScript client."""

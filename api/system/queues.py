@@ -1,0 +1,66 @@
+"""``/v1/queues/{name}``: pause, resume, limits. Operators only."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection, RowMapping
+
+from callboard.api.auth.caller import AsCaller, Caller
+from callboard.api.openapi import operations
+from callboard.api.services import services_of
+from callboard.api.wire import rendering
+from callboard.api.wire.audit_actor import actor_of
+from callboard.api.wire.bodies import json_body, parse
+from callboard.api.wire.rendering import respond
+from callboard.api.wire.requests import ConfigureQueue
+from callboard.db.access.audit import write_audit
+from callboard.db.dispatching.queues import QueueChange, change_queue, ensure_queues, list_queues
+from callboard.db.errors import NotFound
+from callboard.db.transitions import undispatch
+
+router = APIRouter(tags=["system"])
+
+
+@router.post("/v1/queues/{name}/pause", operation_id="pauseQueue", **operations.CHANGE_QUEUE)
+async def pause(request: Request, name: str, caller: AsCaller) -> Response:
+    """Start no more jobs of this queue. Jobs that run go on; asking twice is fine."""
+    return await _change(request, caller, name, "queue.pause", QueueChange({"paused": True}))
+
+
+@router.post("/v1/queues/{name}/resume", operation_id="resumeQueue", **operations.CHANGE_QUEUE)
+async def resume(request: Request, name: str, caller: AsCaller) -> Response:
+    """Start jobs of this queue again. Asking twice is fine."""
+    return await _change(request, caller, name, "queue.resume", QueueChange({"paused": False}))
+
+
+@router.patch("/v1/queues/{name}", operation_id="configureQueue", **operations.CONFIGURE_QUEUE)
+async def configure(request: Request, name: str, caller: AsCaller) -> Response:
+    """Change the limits of this queue. They act at once on what waits in it."""
+    caller.require_operator()
+    values = parse(ConfigureQueue, await json_body(request)).model_dump(exclude_unset=True)
+    if "rate_limit" in values:
+        values["rate_period"] = None if values["rate_limit"] is None else values.get("rate_period") or 1.0
+    return await _change(request, caller, name, "queue.configure", QueueChange(values))
+
+
+async def _change(request: Request, caller: Caller, name: str, action: str, change: QueueChange) -> Response:
+    caller.require_operator()
+    services = services_of(request)
+
+    def apply(connection: Connection) -> RowMapping | None:
+        if name in services.queues:
+            # Limits may be set before the first submission and the first worker.
+            ensure_queues(connection, [name])
+        if not change_queue(connection, name, change):
+            return None
+        if change.values.get("paused") is False:
+            # Workers have dropped the messages that reached them during the pause.
+            undispatch(connection, name, older_than=0.0)
+        write_audit(connection, actor_of(request, caller), action, subject=name)
+        return next(row for row in list_queues(connection) if row["name"] == name)
+
+    row = await services.threads.run(apply)
+    if row is None:
+        raise NotFound(f"There is no queue {name[:100]!r}. GET /v1/queues lists them.")
+    services.submissions.wake_dispatcher()
+    return respond(rendering.queue(row))

@@ -1,0 +1,79 @@
+"""Request bodies: JSON, checked before anything is done with it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, from_json
+from starlette.requests import ClientDisconnect
+
+from callboard.api.errors import MalformedBody, UnsupportedMediaType
+from callboard.api.wire.json_values import is_suspicious, unstorable
+from callboard.api.wire.pointers import pointer
+from callboard.db.errors import FieldError, InvalidInput
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_JSON: Final = re.compile(r"application/([\w.-]+\+)?json", re.IGNORECASE)
+
+#: Errors that one answer lists; a client that got a thousand wrong learns nothing from the rest.
+_MOST_ERRORS: Final = 100
+
+
+async def json_body(request: Request) -> bytes:
+    """Return the body of a request that says it is JSON.
+
+    Asking for the media type also keeps web pages of other origins from posting here: browsers send JSON across
+    origins only after asking.
+
+    Raises:
+        UnsupportedMediaType: it says it is something else, or nothing.
+        TooLarge: it is longer than the limit.
+    """
+    given = request.headers.get("content-type", "")
+    if given != "application/json" and _JSON.fullmatch(given.partition(";")[0].strip()) is None:
+        shown = repr(given[:100]) if given else "missing"
+        raise UnsupportedMediaType(f"Content-Type is {shown}; send application/json.")
+    # As Request.body() does, without the detour over a stream.
+    chunks = []
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunks.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def parse(model: type[Model], body: bytes) -> Model:
+    """Return the body as ``model``.
+
+    Raises:
+        MalformedBody: it is not JSON.
+        InvalidInput: it does not fit the model, or holds a value that cannot be stored; each error has its pointer.
+    """
+    try:
+        parsed = model.model_validate_json(body)
+    except ValidationError as error:
+        details = error.errors(include_input=False, include_url=False)
+        if details[0]["type"] == "json_invalid":
+            raise MalformedBody(f"The body is not JSON: {details[0]['ctx']['error']}.") from None
+        raise InvalidInput("The body does not fit.", field_errors(details)) from None
+    if is_suspicious(body) and (refused := list(unstorable(from_json(body)))):
+        raise InvalidInput("The body holds values that cannot be stored.", refused[:_MOST_ERRORS])
+    return parsed
+
+
+def field_errors(details: list[ErrorDetails], *prefix: object) -> list[FieldError]:
+    """Return Pydantic's errors as ours, with ``prefix`` before each location."""
+    return [FieldError(_message(item), pointer((*prefix, *item["loc"]))) for item in details[:_MOST_ERRORS]]
+
+
+def _message(item: Any) -> str:
+    message: str = item["msg"]
+    if item["type"] == "extra_forbidden":
+        return "there is no such field"
+    return message.removeprefix("Value error, ")

@@ -1,0 +1,103 @@
+"""Parameters of requests.
+
+Those of submissions and polls are read by hand: FastAPI's way costs there as much as all the rest of the request.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import Depends, Path, Request
+
+from callboard.api.database.reads import no_such_job
+from callboard.db.errors import FieldError, InvalidInput
+
+_BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
+
+
+def parse_job_id(text: str) -> UUID:
+    """Return the id that a path names.
+
+    Raises:
+        NotFound: this is no UUID, so no job has it.
+    """
+    try:
+        # UUID() also takes braces, a URN, and no hyphens: other names for one resource.
+        return UUID(text if len(text) == 36 else "")
+    except ValueError:
+        raise no_such_job(text[:50]) from None
+
+
+async def _job_id(
+    job_id: Annotated[str, Path(description="The job.", json_schema_extra={"format": "uuid"})],
+) -> UUID:
+    return parse_job_id(job_id)
+
+
+JobId = Annotated[UUID, Depends(_job_id)]
+"""The job that the path names, for all other endpoints."""
+
+
+def seconds(request: Request, name: str, *, most: float) -> float | None:
+    """Return a query parameter in seconds, None if it was not given.
+
+    Raises:
+        InvalidInput: it is not a number from 0 to ``most``.
+    """
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= most:
+        raise refused(name, f"must be a number of seconds from 0 to {most:g}")
+    return value
+
+
+def boolean(request: Request, name: str) -> bool | None:
+    """Return a query parameter that is true or false, None if it was not given.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    value = _BOOLEANS.get(text.lower())
+    if value is None:
+        raise refused(name, "must be true or false")
+    return value
+
+
+def includes_payload(request: Request) -> bool:
+    """Whether ``include=payload`` was given.
+
+    Raises:
+        InvalidInput: something else is to be included.
+    """
+    value = request.query_params.get("include")
+    if value not in (None, "payload"):
+        raise refused("include", "must be payload")
+    return value is not None
+
+
+def refused(name: str, detail: str, *, where: str = "query") -> InvalidInput:
+    """Return the error about a parameter; ``where`` it stands: query, path or headers."""
+    return InvalidInput(f"The parameter {name} {detail}.", [FieldError(detail, f"/{where}/{name}")])
+
+
+def documented(name: str, schema: dict[str, Any], description: str, *, where: str = "query") -> dict[str, Any]:
+    """Return a parameter for the OpenAPI document."""
+    return {
+        "name": name,
+        "in": where,
+        "required": where == "path",
+        "schema": schema,
+        "description": description,
+    }
+
+
+JOB_ID: Final = documented("job_id", {"type": "string", "format": "uuid"}, "The job.", where="path")

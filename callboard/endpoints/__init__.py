@@ -1,1 +1,0 @@
-"""Endpoints of a FastAPI application as job types: :func:`~callboard.endpoints.respond_async.respond_async`."""

@@ -1,0 +1,5 @@
+"""A history like that of a real installation, made up: for trying queries, and for tests."""
+
+from callboard.history_generator.generate import Progress, generate_history
+
+__all__ = ["Progress", "generate_history"]

@@ -1,0 +1,1 @@
+"""Callboard inside other frameworks' applications."""

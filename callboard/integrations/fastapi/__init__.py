@@ -1,0 +1,1 @@
+"""Endpoints of a FastAPI application as job types: :func:`respond_async`."""

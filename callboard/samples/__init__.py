@@ -1,5 +1,0 @@
-"""A history like that of a real installation, made up: for trying queries, and for tests."""
-
-from callboard.samples.generate import Progress, generate_history
-
-__all__ = ["Progress", "generate_history"]

@@ -1,0 +1,57 @@
+"""The audit log: who did what, to which job or queue, when, from where."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Connection, insert
+
+from callboard.db.models import audit_log
+from callboard.db.rules.ids import new_id
+from callboard.db.rules.text import shortened, storable
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: the owner it acts as, the address it came from, the request's id."""
+
+    name: str
+    remote: str | None = None
+    request_id: str | None = None
+
+
+def write_audit(
+    connection: Connection, actor: Actor, action: str, *, job_id: UUID | None = None, subject: str | None = None
+) -> None:
+    """Add an entry, in the transaction of what it tells of: both happen or neither.
+
+    Args:
+        connection: in a transaction.
+        actor: who acts.
+        action: what it does, such as ``job.cancel`` or ``queue.pause``.
+        job_id: the job it is done to.
+        subject: what else it is done to, such as a queue or key.
+    """
+    connection.execute(insert(audit_log).values(_entry(actor, action, job_id, subject)))
+
+
+def write_audits(
+    connection: Connection, actor: Actor, action: str, job_ids: Collection[UUID], *, subject: str | None = None
+) -> None:
+    """Do as :func:`write_audit` for each of these jobs."""
+    if job_ids:
+        connection.execute(insert(audit_log), [_entry(actor, action, job_id, subject) for job_id in job_ids])
+
+
+def _entry(actor: Actor, action: str, job_id: UUID | None, subject: str | None) -> dict[str, object]:
+    return {
+        "id": new_id(),
+        "actor": actor.name,
+        "action": action,
+        "job_id": job_id,
+        "subject": None if subject is None else storable(shortened(subject, 500)),
+        "remote": actor.remote,
+        "request_id": None if actor.request_id is None else storable(shortened(actor.request_id, 200)),
+    }

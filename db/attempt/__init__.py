@@ -1,0 +1,1 @@
+"""What a running attempt stores: progress and checkpoints."""

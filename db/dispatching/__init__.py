@@ -1,0 +1,1 @@
+"""What the dispatcher reads: due jobs, queues, rate limits."""

@@ -1,0 +1,1 @@
+"""Uploaded files: their rows, jobs' outputs, and the storage of bytes."""

@@ -1,0 +1,1 @@
+"""Worker processes, gauges, and rows that expire."""

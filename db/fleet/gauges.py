@@ -1,0 +1,46 @@
+"""The system in numbers, for monitoring. As many rows as there are types, queues and states; none names a job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping, case, func, select
+
+from callboard.db.models import jobs, queues, workers
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """The numbers now."""
+
+    jobs: Sequence[RowMapping]
+    """Live jobs by ``status``, ``type`` and ``queue``: how many ``jobs``, and the ``oldest_age`` in seconds."""
+    queues: Sequence[RowMapping]
+    """Every queue by ``queue``, and whether it is ``paused``: 1 or 0."""
+    workers: Sequence[RowMapping]
+    """``workers`` by ``state``, as far as they were seen in the last day."""
+
+
+_jobs = select(
+    jobs.c.status,
+    jobs.c.type,
+    jobs.c.queue,
+    func.count().label("jobs"),
+    func.extract("epoch", func.now() - func.min(jobs.c.created_at)).label("oldest_age"),
+).group_by(jobs.c.status, jobs.c.type, jobs.c.queue)
+_queues = select(queues.c.name.label("queue"), case((queues.c.paused, 1), else_=0).label("paused"))
+_workers = (
+    select(workers.c.state, func.count().label("workers"))
+    .where(workers.c.last_seen_at > func.now() - func.make_interval(0, 0, 0, 1))
+    .group_by(workers.c.state)
+)
+
+
+def read_gauges(connection: Connection) -> Gauges:
+    """Return the numbers now. Reads the live jobs, and no history."""
+    return Gauges(
+        jobs=connection.execute(_jobs).mappings().all(),
+        queues=connection.execute(_queues).mappings().all(),
+        workers=connection.execute(_workers).mappings().all(),
+    )

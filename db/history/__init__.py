@@ -1,0 +1,1 @@
+"""The history: rollups, retention, failures, analysts' queries."""

@@ -1,0 +1,19 @@
+"""Retention: history goes by rules that an operator set, a month at a time where all of it may go."""
+
+from callboard.db.history.retention.months import drop_month
+from callboard.db.history.retention.rules import ANY, Rule, Rules, list_rules, read_rules, set_rule, unset_rule
+from callboard.db.history.retention.sweep import START, Sweep, sweep
+
+__all__ = [
+    "ANY",
+    "START",
+    "Rule",
+    "Rules",
+    "Sweep",
+    "drop_month",
+    "list_rules",
+    "read_rules",
+    "set_rule",
+    "sweep",
+    "unset_rule",
+]

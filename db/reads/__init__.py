@@ -1,0 +1,1 @@
+"""Reads of jobs: by id, lists, timelines, change feed, exports."""

@@ -1,0 +1,188 @@
+"""Which jobs changed since a moment, live and finished, found by the transactions that wrote their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Double,
+    Integer,
+    RowMapping,
+    Select,
+    Table,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.types import UserDefinedType
+
+from callboard.db.models import TIME, job_history, jobs
+from callboard.db.models.job_view import view_of
+from callboard.db.rules.snapshot import Moment
+
+
+class _Xid(UserDefinedType[Any]):
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid"
+
+
+class _Xid8(UserDefinedType[Any]):
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
+
+
+class _Snapshot(UserDefinedType[Any]):
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "pg_snapshot"
+
+
+_NOW: Final = func.pg_current_snapshot()
+_SINCE_TEXT: Final = bindparam("since", type_=Text)
+_SINCE: Final = cast(_SINCE_TEXT, _Snapshot)
+_WRITTEN: Final = {
+    jobs: literal_column("jobs.xmin", _Xid()),
+    job_history: literal_column("job_history.xmin", _Xid()),
+}
+_BITS: Final = 2**32 - 1
+
+
+def _transaction(table: Table) -> ColumnElement[int]:
+    """Return the whole id of the transaction that wrote a row, of which the row holds the low 32 bits."""
+    following = cast(cast(func.pg_snapshot_xmax(_NOW), Text), BigInteger)
+    low = cast(cast(_WRITTEN[table], Text), BigInteger)
+    return following - (following - low).bitwise_and(_BITS)
+
+
+def _changed(table: Table) -> ColumnElement[bool]:
+    oldest = select(func.age(cast(func.pg_snapshot_xmin(_SINCE), _Xid))).scalar_subquery()
+    seen = func.pg_visible_in_snapshot(cast(cast(_transaction(table), Text), _Xid8), _SINCE)
+    # Whether any transaction ended since is asked once, and if none did no row is looked at. The next is cheap, and for
+    # all but a few rows enough.
+    return and_(cast(_NOW, Text) != _SINCE_TEXT, func.age(_WRITTEN[table]) <= oldest, not_(seen))
+
+
+_after = bindparam("after", type_=Uuid)
+_owner = bindparam("owner", type_=Text)
+
+
+def _ids(table: Table, *conditions: ColumnElement[bool]) -> Select[Any]:
+    wanted = (
+        or_(cast(_after, Uuid).is_(None), table.c.id > _after),
+        or_(cast(_owner, Text).is_(None), table.c.owner == _owner),
+    )
+    return select(table.c.id, table.c.created_at).where(*conditions, _changed(table), *wanted)
+
+
+_late = func.make_interval(0, 0, 0, 0, 0, 0, bindparam("late", type_=Double))
+# Materialized: with their LIMIT in sight, the planner would rather walk through the primary keys of all history.
+_live = _ids(jobs).cte("live").prefix_with("MATERIALIZED", dialect="postgresql")
+_finished = (
+    _ids(
+        job_history,
+        job_history.c.finished_at >= bindparam("since_at", type_=TIME) - _late,
+        job_history.c.deleted.is_(False),
+    )
+    .cte("finished")
+    .prefix_with("MATERIALIZED", dialect="postgresql")
+)
+_either = union_all(select(_live), select(_finished)).subquery()
+_page = (
+    select(_either)
+    .order_by(_either.c.id)
+    .limit(bindparam("limit", type_=Integer))
+    .cte("page")
+    .prefix_with("MATERIALIZED", dialect="postgresql")
+)
+_rows = union_all(
+    view_of(jobs, result=False)
+    .add_columns(_transaction(jobs).label("transaction"))
+    .select_from(_page.join(jobs, jobs.c.id == _page.c.id)),
+    view_of(job_history, result=False)
+    .add_columns(_transaction(job_history).label("transaction"))
+    .select_from(
+        _page.join(
+            job_history,
+            and_(
+                job_history.c.id == _page.c.id,
+                job_history.c.created_at == _page.c.created_at,
+            ),
+        )
+    ),
+).subquery("changed")
+_here = select(cast(_NOW, Text).label("snapshot"), func.now().label("at"))
+_one = _here.subquery("here")
+_read = (
+    select(_one.c.snapshot, _one.c.at, *_rows.c)
+    .select_from(_one.join(_rows, true(), isouter=True))
+    .order_by(_rows.c.id)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Jobs that changed, in the order of their ids."""
+
+    moment: Moment
+    """When they were read: whatever is committed later is not among them."""
+    rows: Sequence[RowMapping]
+    """Views (``JobView``) without results, and the ``transaction`` that wrote the present state."""
+    more: bool
+    """There are more than were asked for; they come after the last of these."""
+
+
+def current_moment(connection: Connection) -> Moment:
+    """Return the moment from which on changes are new."""
+    row = connection.execute(_here).one()
+    return Moment.of(row.at, row.snapshot)
+
+
+def read_changes(
+    connection: Connection,
+    since: Moment,
+    *,
+    limit: int,
+    late: float,
+    after: UUID | None = None,
+    owner: str | None = None,
+) -> Changes:
+    """Return the jobs whose rows were written by transactions that ``since`` does not see, as they are now.
+
+    A row may have been written without a change that shows (its message was confirmed). Jobs whose history was
+    erased since are not found. Reads all of ``jobs``, and of ``job_history`` what ended since then.
+
+    Args:
+        connection: in a transaction with isolation level READ COMMITTED, or one that begins with this.
+        since: what is known already.
+        limit: most jobs.
+        late: seconds; the longest that a transaction which ends a job takes to commit.
+        after: only ids above this one.
+        owner: only this owner's.
+    """
+    parameters = {
+        "since": since.snapshot, "since_at": since.at, "late": late, "after": after, "owner": owner, "limit": limit + 1,
+    }  # fmt: skip
+    rows = connection.execute(_read, parameters).mappings().all()
+    found = [row for row in rows if row["id"] is not None]
+    moment = Moment.of(rows[0]["at"], rows[0]["snapshot"])
+    return Changes(moment=moment, rows=found[:limit], more=len(found) > limit)

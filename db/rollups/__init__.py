@@ -1,6 +1,0 @@
-"""Rollups: finished jobs, counted and measured by minute, hour and day, so that numbers cost the time asked for."""
-
-from db.rollups.following import count_anew, first_hour, follow, freeze, recount_next
-from db.rollups.summary import Bucket, Dimension, summarise
-
-__all__ = ["Bucket", "Dimension", "count_anew", "first_hour", "follow", "freeze", "recount_next", "summarise"]

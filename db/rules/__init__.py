@@ -1,0 +1,1 @@
+"""Rules of jobs: states, attempts, outcomes, retries, ids. Pure: no database."""

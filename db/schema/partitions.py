@@ -1,0 +1,102 @@
+"""Month partitions of the tables that grow: made ahead, repaired when they were late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Table, text
+
+from callboard.db.models import PARTITIONED, SCHEMA
+
+_LOCK_TIMEOUT = "1s"
+
+
+def ensure_partitions(connection: Connection, ahead: int) -> list[str]:
+    """Make the partitions of this month and the next ``ahead``; return the names of those that were missing.
+
+    Rows that arrived while a month had no partition lie in the default one; they are moved.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: a table is in long use, for example by a report. Trying again later is right:
+            nothing is missing until the months made ahead are over, and then the default partition takes the rows.
+    """
+    return _make_missing(connection, lambda: _missing(connection, ahead))
+
+
+def ensure_months(connection: Connection, first: datetime, last: datetime) -> list[str]:
+    """Make the partitions of all months from that of ``first`` to that of ``last``, as :func:`ensure_partitions`."""
+    months = range(last.year * 12 + last.month - (first.year * 12 + first.month) + 1)
+    return _make_missing(connection, lambda: _absent(connection, [_month(first, offset) for offset in months]))
+
+
+def _make_missing(connection: Connection, find: Callable[[], list[_Partition]]) -> list[str]:
+    if not find():
+        return []
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('callboard.partitions'))"))
+    # While this waits for a table, all who come after it wait, too.
+    connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
+    missing = find()  # without those that another process has just made
+    for partition in missing:
+        _make(connection, partition)
+    return [partition.name for partition in missing]
+
+
+@dataclass(frozen=True, slots=True)
+class _Partition:
+    """A month of a table: from ``start`` up to, without, ``end``."""
+
+    table: Table
+    start: datetime
+    end: datetime
+
+    @property
+    def name(self) -> str:
+        return f"{self.table.name}_{self.start:%Y_%m}"
+
+
+def _missing(connection: Connection, ahead: int) -> list[_Partition]:
+    today: datetime = connection.execute(text("SELECT now() AT TIME ZONE 'UTC'")).scalar_one()
+    return _absent(connection, [_month(today, offset) for offset in range(ahead + 1)])
+
+
+def _absent(connection: Connection, months: list[datetime]) -> list[_Partition]:
+    wanted = [_Partition(table, start, _month(start, 1)) for start in months for table in PARTITIONED]
+    # Not with to_regclass: it believes the session's cache, which may not know yet what another has just committed.
+    there = connection.execute(
+        text(
+            "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+            "WHERE nspname = :schema AND relname = ANY(:names)"
+        ),
+        {"schema": SCHEMA, "names": [partition.name for partition in wanted]},
+    )
+    names = set(there.scalars())
+    return [partition for partition in wanted if partition.name not in names]
+
+
+def _make(connection: Connection, partition: _Partition) -> None:
+    # Made aside and attached: that takes no lock that stops readers and writers of the other partitions, and leaves
+    # room to move what the default partition holds (attaching would refuse it).
+    # Every name and bound below is computed here, none comes from outside.
+    parent, name = f"{SCHEMA}.{partition.table.name}", f"{SCHEMA}.{partition.name}"
+    connection.execute(text(f"CREATE TABLE {name} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"))
+    connection.execute(text(f"LOCK TABLE {parent}_default IN SHARE ROW EXCLUSIVE MODE"))
+    connection.execute(
+        text(
+            f"WITH late AS (DELETE FROM {parent}_default WHERE created_at >= :start AND created_at < :end RETURNING *) "  # noqa: S608
+            f"INSERT INTO {name} SELECT * FROM late"
+        ),
+        {"start": partition.start, "end": partition.end},
+    )
+    connection.execute(
+        text(
+            f"ALTER TABLE {parent} ATTACH PARTITION {name} "
+            f"FOR VALUES FROM ('{partition.start.isoformat()}') TO ('{partition.end.isoformat()}')"
+        )
+    )
+
+
+def _month(day: datetime, offset: int) -> datetime:
+    months = day.year * 12 + day.month - 1 + offset
+    return datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC)

@@ -1,0 +1,232 @@
+"""Connections to PostgreSQL: one :class:`Database` a process, made at the entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import orjson
+from psycopg.errors import ReadOnlySqlTransaction
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from callboard.db.errors import ConfigurationError, Unavailable
+from callboard.db.settings import Settings
+
+#: The class of SQLSTATE codes (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+_PROGRAM_LIMIT = "54"
+
+
+class Database:
+    """A pool of connections with bounded waits everywhere.
+
+    Every statement runs under ``statement_timeout``; connecting, waiting for a free connection and a dead network are
+    bounded too, so no caller hangs. Safe to share between threads; not to be used across a fork.
+    """
+
+    def __init__(self, settings: Settings, *, role: str, pool_size: int | None = None) -> None:
+        """``role`` (api, worker…) becomes part of ``application_name``, which operators see in pg_stat_activity.
+
+        Raises:
+            ConfigurationError: the database URL is missing or malformed.
+        """
+        size = pool_size or settings.database_pool_size
+        self._engine = create_engine(
+            sqlalchemy_url(settings.require_database_url()),
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=settings.connect_timeout,
+            pool_use_lifo=True,
+            isolation_level="READ COMMITTED",
+            json_serializer=_dumps,
+            json_deserializer=orjson.loads,
+            connect_args=connect_args(settings, role),
+        )
+        event.listen(self._engine, "handle_error", _leave_a_standby)
+        self._losses = 0
+        event.listen(self._engine, "invalidate", self._count_loss)
+        # The same pool; psycopg just leaves out BEGIN and COMMIT.
+        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that commits at the end of the block.
+
+        Raises:
+            Unavailable: the database cannot be reached, or did not answer in time. After a lost COMMIT nobody knows
+                whether it happened; every writer here can be repeated safely.
+        """
+        with _unavailable(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def autocommit(self) -> Iterator[Connection]:
+        """Yield a connection where each statement is a durable transaction of its own: one round trip instead of three.
+
+        Raises:
+            Unavailable: as :meth:`begin`.
+        """
+        with _unavailable(), self._autocommit.connect() as connection:
+            yield connection
+
+    def standing(self, *, transactional: bool = False) -> StandingConnection:
+        """Return a connection for one thread to keep; see there.
+
+        Args:
+            transactional: each block that uses it is one transaction, as with :meth:`begin`; by default each statement
+                is, as with :meth:`autocommit`.
+        """
+        return StandingConnection(
+            self._engine if transactional else self._autocommit, lambda: self._losses, transactional=transactional
+        )
+
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        self._engine.dispose()
+
+    def _count_loss(self, *_: object) -> None:
+        self._losses += 1
+
+
+class StandingConnection:
+    """A connection that one busy thread keeps between its statements.
+
+    Taking one from the pool and giving it back costs as much processor time as the statement itself. It is taken when
+    it is first used, counts among the pool's, and is given up with them when one of those turns out to be dead.
+    """
+
+    def __init__(self, engine: Engine, losses: Callable[[], int], *, transactional: bool) -> None:
+        """
+        Args:
+            losses: how many connections of the pool have turned out to be dead so far.
+            transactional: see :meth:`Database.standing`.
+        """
+        self._engine = engine
+        self._losses = losses
+        self._transactional = transactional
+        self._losses_before = 0
+        self._connection: Connection | None = None
+
+    @contextmanager
+    def use(self) -> Iterator[Connection]:
+        """Yield the connection, for its thread alone. After an error the next call takes another.
+
+        Raises:
+            Unavailable: as :meth:`Database.begin`.
+        """
+        with _unavailable():
+            if self._losses() != self._losses_before:
+                self.close()
+            if self._connection is None:
+                self._losses_before = self._losses()
+                self._connection = self._engine.connect()
+            try:
+                with self._connection.begin() if self._transactional else nullcontext():
+                    yield self._connection
+            except BaseException:
+                self.close()
+                raise
+
+    def close(self) -> None:
+        """Give it back. For its thread, as any other would wait for what it is doing, which may be for ever."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        if _is_limit(error):
+            raise
+        raise Unavailable(f"The database does not answer: {reason_of(error)}.") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Unavailable(f"The database went away: {reason_of(error)}.") from error
+        raise
+
+
+def _leave_a_standby(context: ExceptionContext) -> None:
+    """Give up all connections when one turns out to be read-only, which it was not when it was made.
+
+    The server behind it has become a standby. New connections find the primary: by its name, or by the URL's
+    ``target_session_attrs=read-write``.
+    """
+    if isinstance(context.original_exception, ReadOnlySqlTransaction):
+        context.is_disconnect = True
+
+
+def _is_limit(error: Exception) -> bool:
+    """Whether the statement holds more than PostgreSQL can store: psycopg's class for it is that of outages."""
+    return (getattr(getattr(error, "orig", None), "sqlstate", None) or "").startswith(_PROGRAM_LIMIT)
+
+
+def sqlalchemy_url(url: str) -> URL:
+    """Return ``url`` for SQLAlchemy with psycopg 3; as libpq does, it may name several hosts, separated by commas.
+
+    Raises:
+        ConfigurationError: it is not a PostgreSQL URL; the message does not repeat it, for it may hold a password.
+    """
+    try:
+        parsed = make_url(_with_one_host(url))
+    except (ArgumentError, ValueError):
+        parsed = None
+    if parsed is None or parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise ConfigurationError(
+            "CALLBOARD_DATABASE_URL is not a PostgreSQL URL. Write postgresql://user:password@host:port/name."
+        )
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def _with_one_host(url: str) -> str:
+    """Move several hosts from where libpq has them to where SQLAlchemy leaves them alone, which libpq reads as well."""
+    parts = urlsplit(url)
+    credentials, at, hosts = parts.netloc.rpartition("@")
+    if "," not in hosts:
+        return url
+    addresses = [urlsplit(f"//{address}") for address in hosts.split(",")]
+    several = [
+        ("host", ",".join(address.hostname or "" for address in addresses)),
+        ("port", ",".join(str(address.port or 5432) for address in addresses)),
+    ]
+    return f"{parts.scheme}://{credentials}{at}{parts.path}?{urlencode([*parse_qsl(parts.query), *several])}"
+
+
+def connect_args(settings: Settings, role: str) -> dict[str, object]:
+    """Return what psycopg is told for each connection."""
+    arguments: dict[str, object] = {
+        "application_name": f"callboard {role}",
+        "connect_timeout": settings.connect_timeout,
+        # A half-open connection is noticed after about this long instead of after the kernel's two hours.
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": int(settings.statement_timeout * 1000),
+    }
+    if settings.database_pgbouncer:
+        # Transaction pooling keeps no prepared statements and takes no startup options: there, the timeouts below
+        # are set on the database role.
+        arguments["prepare_threshold"] = None
+    else:
+        timeout = int(settings.statement_timeout * 1000)
+        # JIT never pays for itself on statements of a few rows. A sequential scan looks best while a table is nearly
+        # empty, and a prepared statement keeps it when the table has grown; all that is asked has an index.
+        arguments["options"] = (
+            f"-c statement_timeout={timeout} -c lock_timeout={timeout} "
+            f"-c idle_in_transaction_session_timeout={timeout * 3} -c jit=off -c enable_seqscan=off -c timezone=UTC"
+        )
+    return arguments
+
+
+def _dumps(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def reason_of(error: Exception) -> str:
+    """Return the first line of a driver's message, which names host and cause but never the password."""
+    origin = getattr(error, "orig", None) or error
+    return str(origin).strip().splitlines()[0].rstrip(".") if str(origin).strip() else type(origin).__name__

@@ -1,0 +1,109 @@
+"""Statements of the hottest paths: compiled once, then sent by psycopg itself, several in one round trip.
+
+SQLAlchemy looks up, binds and wraps anew for each execution, which costs several times as much as sending a prepared
+statement does. These are written with it all the same, run on its connections, and raise its errors. Their parameters
+are numbered as PostgreSQL wants them, so that psycopg has nothing to rewrite either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from enum import Enum
+from typing import Any, Final
+
+import psycopg
+from psycopg import RawCursor
+from psycopg.errors import ReadOnlySqlTransaction
+from psycopg.rows import dict_row
+from sqlalchemy import Connection, Executable, func, literal, select
+from sqlalchemy.dialects.postgresql.psycopg import dialect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.compiler import SQLCompiler
+
+HotRow = dict[str, Any]
+
+_DIALECT: Final = dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+
+
+class HotStatement:
+    """A statement of SQLAlchemy Core whose parameters are values that psycopg knows by itself."""
+
+    def __init__(self, statement: Executable) -> None:
+        """
+        Raises:
+            TypeError: it has a parameter whose SQL depends on its value, such as a list after IN.
+        """
+        compiled = statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
+        assert isinstance(compiled, SQLCompiler)  # noqa: S101 (what else a statement compiles to is DDL)
+        if compiled.post_compile_params or compiled.literal_execute_params:
+            raise TypeError(f"Write the lists of this statement out, or as arrays: {compiled}")
+        self.sql: Final = str(compiled).encode()
+        self._names: Final = compiled.positiontup or []
+        constants = {name: compiled.binds[name] for name in self._names}
+        self._constants: Final = {
+            name: bind.value.value if isinstance(bind.value, Enum) else bind.value
+            for name, bind in constants.items()
+            if not bind.required
+        }
+
+    def parameters(self, given: Mapping[str, Any]) -> list[Any]:
+        """Return the values of all parameters in order: those ``given`` and the statement's constants."""
+        return [given[name] if name in given else self._constants[name] for name in self._names]
+
+
+HotCall = tuple[HotStatement, Mapping[str, Any]]
+"""A statement with its parameters."""
+
+NOT_DURABLE: Final[HotCall] = (
+    HotStatement(select(func.set_config("synchronous_commit", "off", literal(value=True)))),
+    {},
+)
+"""Has the transaction that it is a part of not wait for the disk: if the database server crashes within its next
+second, all of the transaction may be undone. For what would be done again, and harms nobody if it is."""
+
+
+def execute_together(
+    connection: Connection, *calls: HotCall, commit: bool = False, afterwards: Sequence[HotCall] = ()
+) -> list[list[HotRow]]:
+    """Execute statements, in order, in one round trip; return the rows of each by column name.
+
+    On an autocommit connection they are one transaction: all are durable on return, or none has happened.
+
+    Args:
+        commit: also commit the transaction that the connection is in, in the same round trip.
+        afterwards: statements without rows that follow in a transaction of their own, still in the same round trip;
+            for an autocommit connection.
+
+    Raises:
+        DBAPIError: as SQLAlchemy's own ``execute`` does.
+    """
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)  # noqa: S101 (callboard.db.sql.engine makes no others)
+    try:
+        with driver.pipeline() if len(calls) > 1 or commit or afterwards else nullcontext() as pipeline:
+            cursors = [
+                RawCursor(driver, row_factory=dict_row).execute(statement.sql, statement.parameters(given))
+                for statement, given in calls
+            ]
+            if commit:
+                driver.commit()
+            if pipeline is not None and afterwards:
+                pipeline.sync()
+                for statement, given in afterwards:
+                    RawCursor(driver).execute(statement.sql, statement.parameters(given))
+        return [_rows_of(cursor) for cursor in cursors]
+    except psycopg.Error as error:
+        # A server that has become a standby is as good as lost.
+        lost = driver.closed or isinstance(error, ReadOnlySqlTransaction)
+        if lost:
+            connection.invalidate(error)
+            connection.engine.dispose()  # the others are as old: SQLAlchemy gives them all up, too
+        raise DBAPIError.instance(
+            None, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=lost, dialect=_DIALECT
+        ) from error
+
+
+def _rows_of(cursor: RawCursor[HotRow]) -> list[HotRow]:
+    # cursor.description tells the same, and makes an object for each column.
+    return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []

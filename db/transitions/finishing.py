@@ -1,0 +1,245 @@
+"""The end of an attempt: finish, retry_later, release. Fenced by the attempt's number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Double,
+    FromClause,
+    Integer,
+    ScalarSelect,
+    Text,
+    Uuid,
+    cast,
+    delete,
+    func,
+    insert,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeEngine
+
+from callboard.db.models import job_attempts, jobs
+from callboard.db.rules.outcome import JobError, Outcome
+from callboard.db.rules.states import Status
+from callboard.db.rules.text import storable
+from callboard.db.sql.pipeline import HotCall, HotRow, HotStatement, execute_together
+from callboard.db.sql.rowset import among, batch, batch_of, each
+from callboard.db.transitions.history import into_history
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Attempt ``attempt`` of a job ended like this."""
+
+    job_id: UUID
+    attempt: int
+    outcome: Outcome
+
+
+_COLUMNS: dict[str, TypeEngine[Any]] = {
+    "id": Uuid(),
+    "attempt": Integer(),
+    "status": Text(),
+    "outcome": Text(),
+    "result": Text(),
+    "error": Text(),
+    "reason": Text(),
+    "error_type": Text(),
+    "error_message": Text(),
+    "traceback": Text(),
+    "delay": Double(),
+}
+_endings = batch(**_COLUMNS)
+# Locked in the order of their ids, as everywhere.
+_ours = (
+    select(*jobs.c)
+    .where(jobs.c.id == _endings.c.id, jobs.c.attempt == _endings.c.attempt, jobs.c.status == Status.RUNNING)
+    .with_for_update()
+)
+
+
+def _attempt_ended(ended: FromClause) -> CTE:
+    """Return the INSERT into ``job_attempts`` for the rows of ``ended``."""
+    values = {
+        "job_id": ended.c.id,
+        "created_at": ended.c.created_at,
+        "attempt": ended.c.attempt,
+        "outcome": ended.c.outcome,
+        "reason": ended.c.reason,
+        "worker_id": ended.c.worker_id,
+        "worker": ended.c.worker,
+        "started_at": ended.c.attempt_started_at,
+        "finished_at": func.now(),
+        "error_type": ended.c.error_type,
+        "error_message": ended.c.error_message,
+        "traceback": ended.c.traceback,
+    }
+    source = select(*(value.label(name) for name, value in values.items()))
+    return insert(job_attempts).from_select(list(values), source).cte("attempt_ended")
+
+
+_ABOUT_ATTEMPT = (
+    _endings.c.outcome,
+    _endings.c.reason,
+    _endings.c.error_type,
+    _endings.c.error_message,
+    _endings.c.traceback,
+)
+
+_last_endings, _last = each(_endings, _ours)
+_gone = (
+    select(
+        *_last.c,
+        _endings.c.status.label("new_status"),
+        _endings.c.result.label("new_result"),
+        _endings.c.error.label("new_error"),
+        *_ABOUT_ATTEMPT,
+    )
+    .select_from(_last_endings)
+    .cte("gone")
+)
+_finish = HotStatement(
+    select(_gone.c.id, _gone.c.attempt)
+    .add_cte(delete(jobs).where(among(jobs.c.id, _gone)).cte("deleted"))
+    .add_cte(
+        into_history(
+            _gone,
+            status=_gone.c.new_status,
+            result=cast(_gone.c.new_result, JSONB),
+            error=cast(_gone.c.new_error, JSONB),
+        )
+    )
+    .add_cte(_attempt_ended(_gone))
+)
+
+
+def finish(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
+    """End attempts and with them their jobs: the row moves to ``job_history``, the attempt to ``job_attempts``.
+
+    From running, by the worker that ran the attempt or by rescue; to succeeded, failed or cancelled. Returns (id,
+    attempt) of those that were still theirs to end; the others have been fenced out and nothing changed.
+    """
+    [rows] = execute_together(connection, finishing(endings))
+    return finished(rows)
+
+
+def finishing(endings: Sequence[Ending]) -> HotCall:
+    """Return :func:`finish` as a call that can be sent together with others; :func:`finished` reads its rows."""
+    return _finish, _parameters(endings)
+
+
+def finished(rows: Sequence[HotRow]) -> set[tuple[UUID, int]]:
+    """Return what :func:`finishing` has ended."""
+    return {(row["id"], row["attempt"]) for row in rows}
+
+
+# UPDATE … RETURNING gives new values, but the attempt's row needs the old ones: who ran it, since when.
+# A job that is to be cancelled does not wait for another attempt.
+_ending_attempts, _ending = each(_endings, _ours.where(jobs.c.cancel_requested_at.is_(None)))
+_waiting = (
+    select(
+        *(_ending.c[name] for name in ("id", "created_at", "attempt", "worker_id", "worker", "attempt_started_at")),
+        *_ABOUT_ATTEMPT,
+        _endings.c.status,
+        _endings.c.error,
+        _endings.c.delay,
+    )
+    .select_from(_ending_attempts)
+    .cte("ended")
+)
+
+
+def _of_ending(column: ColumnElement[Any]) -> ScalarSelect[Any]:
+    return select(column).where(_waiting.c.id == jobs.c.id).scalar_subquery()
+
+
+def _wait_again(values: dict[str, object]) -> CTE:
+    return (
+        update(jobs)
+        .where(among(jobs.c.id, _waiting))
+        .values(
+            status=_of_ending(_waiting.c.status),
+            worker_id=None,
+            attempt_started_at=None,
+            dispatched_at=None,
+            revision=jobs.c.revision + 1,
+            **values,
+        )
+        .cte("waiting")
+    )
+
+
+_retry_later = (
+    select(_waiting.c.id, _waiting.c.attempt)
+    .add_cte(
+        _wait_again(
+            {
+                "due_at": func.now() + func.make_interval(0, 0, 0, 0, 0, 0, _of_ending(_waiting.c.delay)),
+                "retries": jobs.c.retries + 1,
+                "error": _of_ending(cast(_waiting.c.error, JSONB)),
+            }
+        )
+    )
+    .add_cte(_attempt_ended(_waiting))
+)
+_release = (
+    select(_waiting.c.id, _waiting.c.attempt).add_cte(_wait_again({"due_at": null()})).add_cte(_attempt_ended(_waiting))
+)
+
+
+def retry_later(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
+    """End failed attempts; the jobs wait for their backoff and then run again. One retry is spent.
+
+    From running, by the worker or by rescue; to retrying. Returns what was still theirs to end, as :func:`finish`. A
+    job with ``cancel_requested_at`` is left alone; :func:`record` cancels it.
+    """
+    return {(row.id, row.attempt) for row in connection.execute(_retry_later, _parameters(endings))}
+
+
+def release(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
+    """End attempts that were interrupted through no fault of the job: it is due at once, no retry is spent.
+
+    From running, by a worker that shuts down; to queued. Returns what was still theirs to end, and leaves jobs with
+    ``cancel_requested_at`` alone, as :func:`retry_later`.
+    """
+    return {(row.id, row.attempt) for row in connection.execute(_release, _parameters(endings))}
+
+
+def _parameters(endings: Sequence[Ending]) -> dict[str, str]:
+    unique = {(ending.job_id, ending.attempt): ending for ending in endings}
+    return batch_of(_COLUMNS, (_row(unique[key]) for key in sorted(unique)))
+
+
+def _row(ending: Ending) -> tuple[object, ...]:
+    outcome, error = ending.outcome, ending.outcome.error
+    return (
+        ending.job_id,
+        ending.attempt,
+        outcome.status,
+        outcome.attempt,
+        outcome.result.decode() if outcome.result is not None else None,
+        error_json(error) if error is not None else None,
+        error.reason if error is not None else None,
+        storable(error.type) if error is not None else None,
+        storable(error.message) if error is not None else None,
+        storable(error.traceback) if error is not None and error.traceback is not None else None,
+        outcome.delay,
+    )
+
+
+def error_json(error: JobError) -> str:
+    """Return the ``error`` that clients see: without the traceback."""
+    type_, message = storable(error.type), storable(error.message)
+    shown = {"reason": error.reason, "type": type_, "message": message, "attempt": error.attempt}
+    return orjson.dumps(shown).decode()

@@ -1,0 +1,167 @@
+"""From waiting to running: promote, mark_dispatched, undispatch, claim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import Connection, Double, Integer, Text, Uuid, all_, bindparam, cast, func, null, or_, select, update
+
+from callboard.db.models import jobs, queues, workers
+from callboard.db.rules.attempts import Claim, ClaimedJob
+from callboard.db.rules.states import Status
+from callboard.db.sql.pipeline import NOT_DURABLE, HotCall, HotRow, HotStatement, execute_together
+from callboard.db.sql.rowset import among, batch, batch_of, each
+
+_NOW = func.now()
+
+
+_due = (
+    select(jobs.c.id)
+    .where(jobs.c.due_at <= _NOW)
+    .order_by(jobs.c.due_at)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+_promote = (
+    update(jobs)
+    .where(jobs.c.id.in_(_due))
+    .values(status=Status.QUEUED, due_at=None, revision=jobs.c.revision + 1)
+    .returning(jobs.c.id)
+)
+
+
+def promote(connection: Connection, *, limit: int = 1000) -> int:
+    """Queue the jobs whose ``due_at`` has come; return how many.
+
+    From scheduled or retrying, by the dispatcher. Rows that another dispatcher is promoting are skipped.
+    """
+    return len(connection.execute(_promote, {"limit": limit}).all())
+
+
+_claims = batch(id=Uuid(), attempt=Integer())
+_awaits = (
+    jobs.c.id == _claims.c.id,
+    jobs.c.attempt == _claims.c.attempt - 1,
+    jobs.c.status == Status.QUEUED,
+)
+_confirmed, _in_broker = each(
+    _claims, select(jobs.c.id).where(*_awaits, jobs.c.dispatched_at.is_(None)).with_for_update()
+)
+_mark_dispatched = HotStatement(
+    update(jobs)
+    .where(among(jobs.c.id, select(_in_broker.c.id).select_from(_confirmed).cte("in_broker")))
+    .values(dispatched_at=_NOW)
+)
+
+
+def mark_dispatched(connection: Connection, claims: Sequence[Claim], *, commit: bool = False) -> None:
+    """Note that the broker has confirmed these messages.
+
+    A job that was claimed, cancelled or expired since its message was published is left alone. The transaction's commit
+    does not wait for the disk: a mark that a crash of PostgreSQL undoes repeats a message, and waiting with the marked
+    rows locked would hold up the claims of these very messages.
+
+    Args:
+        commit: also commit the transaction, in the same round trip: the claims of these very messages wait for the
+            rows until then.
+    """
+    execute_together(connection, NOT_DURABLE, (_mark_dispatched, _parameters(claims)), commit=commit)
+
+
+_undispatch = (
+    update(jobs)
+    .where(
+        jobs.c.queue == bindparam("of_queue"),
+        jobs.c.dispatched_at < _NOW - func.make_interval(0, 0, 0, 0, 0, 0, bindparam("older_than", type_=Double)),
+        jobs.c.status == Status.QUEUED,
+    )
+    .values(dispatched_at=None)
+    .returning(jobs.c.id)
+)
+
+
+def undispatch(connection: Connection, queue: str, *, older_than: float) -> int:
+    """Give jobs back to the dispatcher whose message nobody took for ``older_than`` seconds; return how many.
+
+    For a queue that is empty in the broker (the messages are lost) or was paused (workers dropped them). A message
+    that exists after all is harmless: only one of two claims of one attempt succeeds.
+    """
+    return len(connection.execute(_undispatch, {"of_queue": queue, "older_than": older_than}).all())
+
+
+# Locked in the order of their ids, so that two processes holding the same messages cannot deadlock.
+_held, _job = each(
+    _claims,
+    select(jobs.c.id)
+    .where(
+        *_awaits,
+        or_(jobs.c.expires_at.is_(None), jobs.c.expires_at > _NOW, jobs.c.started_at.is_not(None)),
+        # An array, and not NOT IN: the planner takes that for something to be done anew for each job.
+        jobs.c.queue != all_(func.array(select(queues.c.name).where(queues.c.paused).scalar_subquery())),
+        select(workers.c.id)
+        .where(
+            workers.c.id == bindparam("claimed_by", type_=Uuid),
+            or_(workers.c.state == "running", workers.c.state == "draining"),
+        )
+        .exists(),
+    )
+    .with_for_update(of=jobs),
+)
+_claimable = select(_job.c.id).select_from(_held).cte("claimable")
+_claim = HotStatement(
+    update(jobs)
+    .where(among(jobs.c.id, _claimable))
+    .values(
+        status=Status.RUNNING,
+        attempt=jobs.c.attempt + 1,
+        worker_id=bindparam("claimed_by", type_=Uuid),
+        worker=bindparam("worker_name"),
+        started_at=func.coalesce(jobs.c.started_at, _NOW),
+        attempt_started_at=_NOW,
+        # Set by the dispatcher, unless this claim overtook it.
+        dispatched_at=func.coalesce(jobs.c.dispatched_at, _NOW),
+        progress=null(),
+        revision=jobs.c.revision + 1,
+    )
+    .returning(
+        jobs.c.id,
+        jobs.c.attempt,
+        jobs.c.created_at,
+        jobs.c.type,
+        jobs.c.queue,
+        jobs.c.owner,
+        cast(jobs.c.payload, Text).label("payload"),
+        jobs.c.priority,
+        jobs.c.retries,
+        jobs.c.max_retries,
+        jobs.c.time_limit,
+        jobs.c.attempt_started_at.label("started_at"),
+    )
+)
+
+
+def claim(connection: Connection, claims: Sequence[Claim], *, worker_id: UUID, worker: str) -> dict[Claim, ClaimedJob]:
+    """Start these attempts here, if their jobs still wait for them.
+
+    From queued, by the worker that holds the message. A claim that is missing from the answer is stale (the job is
+    elsewhere, past ``expires_at``, its queue is paused, or this worker was declared lost): forget the message.
+    """
+    [rows] = execute_together(connection, claiming(claims, worker_id=worker_id, worker=worker))
+    return claimed(rows)
+
+
+def claiming(claims: Sequence[Claim], *, worker_id: UUID, worker: str) -> HotCall:
+    """Return :func:`claim` as a call that can be sent together with others; :func:`claimed` reads its rows."""
+    return _claim, {**_parameters(claims), "claimed_by": worker_id, "worker_name": worker}
+
+
+def claimed(rows: Sequence[HotRow]) -> dict[Claim, ClaimedJob]:
+    """Return what :func:`claiming` has started."""
+    jobs_here = [ClaimedJob(**row) for row in rows]
+    return {Claim(job.id, job.attempt): job for job in jobs_here}
+
+
+def _parameters(claims: Sequence[Claim]) -> dict[str, str]:
+    unique = sorted({(claim.job_id, claim.attempt) for claim in claims})
+    return batch_of(("id", "attempt"), unique)
