@@ -27,7 +27,7 @@ hypothesis_settings.register_profile(
     stateful_step_count=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-# For a long look: pytest --hypothesis-profile=thorough tests/db/test_transitions_model.py
+# For a long look: pytest --hypothesis-profile=thorough tests/db/transitions/test_model.py
 hypothesis_settings.register_profile(
     "thorough", hypothesis_settings.get_profile("callboard"), max_examples=500, stateful_step_count=60
 )

@@ -4,29 +4,29 @@
     here: test_no_job_depends_on_a_hook
  2. An interrupt in a hook kills the worker's thread for good.
     here: test_dramatiq_interrupts_nothing
-    tests/actors/test_interrupts.py: test_a_guarded_block_is_not_torn
+    tests/actors/execution/test_interrupts.py: test_a_guarded_block_is_not_torn
     tests/e2e/test_worker_life.py: test_a_process_with_a_dead_thread_is_replaced
  3. Delivery tags start again after a reconnect: a late acknowledgement hits another message.
-    tests/actors/test_rabbitmq.py: test_late_acknowledgement_spares_the_message_that_has_its_tag_now
+    tests/actors/broker/test_rabbitmq_consumer.py: test_late_acknowledgement_spares_the_message_that_has_its_tag_now
  4. Dramatiq's shutdown ends before its jobs do.
     tests/e2e/test_workers.py: test_a_worker_that_stops_lets_its_job_end
     tests/e2e/test_workers.py: test_dramatiq_starts_the_same_worker
  5. Publishing is not confirmed, blocks for ever on a memory alarm, and fails in many ways.
-    tests/actors/test_publisher.py: test_unroutable_messages_are_not_confirmed_and_their_queue_is_declared
-    tests/actors/test_publisher.py: test_blocked_publishing_is_an_error_until_the_alarm_clears
-    tests/actors/test_publisher.py: test_silent_broker_is_an_error_within_bounds
-    tests/actors/test_publisher.py: test_second_address_serves_when_the_first_does_not
-    tests/actors/test_publisher.py: test_a_queue_without_a_leader_holds_up_the_others_once
+    tests/actors/broker/test_publisher.py: test_unroutable_messages_are_not_confirmed_and_their_queue_is_declared
+    tests/actors/broker/test_publisher.py: test_blocked_publishing_is_an_error_until_the_alarm_clears
+    tests/actors/broker/test_publisher.py: test_silent_broker_is_an_error_within_bounds
+    tests/actors/broker/test_publisher.py: test_second_address_serves_when_the_first_does_not
+    tests/actors/broker/test_publisher.py: test_a_queue_without_a_leader_holds_up_the_others_once
  6. Unacknowledged messages are delivered again after the consumer timeout; delayed ones sit in memory.
     tests/e2e/test_consumer_timeout.py: test_a_job_longer_than_the_consumer_timeout_runs_once
-    tests/actors/test_rabbitmq.py: test_no_other_queues_are_made
+    tests/actors/broker/test_rabbitmq_consumer.py: test_no_other_queues_are_made
  7. A queue with other arguments makes a consumer restart for ever in a process that looks healthy.
-    tests/actors/test_rabbitmq.py: test_queue_declared_otherwise_shows_until_it_is_deleted
+    tests/actors/broker/test_rabbitmq_consumer.py: test_queue_declared_otherwise_shows_until_it_is_deleted
     tests/e2e/test_worker_life.py: test_a_worker_that_rabbitmq_refuses_is_alive_but_not_ready
  8. Prefetched messages hide from priorities.
     tests/e2e/test_order.py: test_priority_then_age
  9. Quorum queues need other arguments.
-    tests/actors/test_publisher.py: test_settings_make_parameters
+    tests/actors/broker/test_publisher.py: test_settings_make_parameters
     tests/e2e/test_workers.py: test_up_on_a_given_database_and_quorum_queues
 10. A worker does not tell middleware that its process has booted; actors bind to the broker at import.
     here: test_middleware_hears_of_the_boot
@@ -34,8 +34,8 @@
 11. Dramatiq's asyncio actors poll, and do not run without its middleware.
     tests/e2e/test_handlers.py: test_an_async_handler
 12. The stub broker grows, keeps frames, and knows no priority.
-    tests/actors/test_local.py: test_failed_actors_leave_nothing_in_memory
-    tests/actors/test_broker.py: test_higher_priority_first_then_first_in_first_out
+    tests/actors/broker/test_local.py: test_failed_actors_leave_nothing_in_memory
+    tests/actors/broker/test_base.py: test_higher_priority_first_then_first_in_first_out
 13. Confirms one by one cost a round trip each.
     here: test_confirms_are_pipelined
 """

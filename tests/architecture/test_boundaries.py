@@ -11,11 +11,16 @@ import pytest
 from tests.architecture.source import ROOT, imports, modules
 
 #: They hand their own environment on to the processes that they start; none of them looks into it for a setting.
-HAND_ON = {"callboard/up_process.py", "callboard/processes/supervisor.py"}
+HAND_ON = {"callboard/demo/up_process.py", "callboard/processes/supervisor.py"}
 
 #: Where a process begins.
 # The last is what a user's own application, whose entry point is not here, calls in its place.
-ENTRY_POINTS = ("actors/worker.py", "callboard/cli/", "callboard/processes/", "callboard/endpoints/connection.py")
+ENTRY_POINTS = (
+    "actors/worker.py",
+    "callboard/cli/",
+    "callboard/processes/",
+    "callboard/integrations/fastapi/connection.py",
+)
 
 
 def test_only_settings_read_the_environment() -> None:
@@ -47,11 +52,11 @@ def test_only_entry_points_load_settings() -> None:
 
 def test_the_api_knows_of_actors_only_what_a_job_type_is() -> None:
     known = {
-        ".".join(name.split(".")[:2])
+        ".".join(name.split(".")[:4])
         for path, tree in modules().items()
         if path.startswith("api/")
         for name in imports(tree)
-        if name.startswith("actors")
+        if name.startswith("callboard.actors")
     }
 
     assert known <= {"callboard.actors.types.registry", "callboard.actors.types.run"}

@@ -51,13 +51,13 @@ def test_only_transitions_write_states() -> None:
         if table in STATE
     }
 
-    assert found == {("db/progress.py", "update", "jobs")}
+    assert found == {("db/attempt/progress.py", "update", "jobs")}
 
 
 def test_progress_writes_nothing_but_progress() -> None:
     values = [
         keyword.arg
-        for node in ast.walk(modules()["db/progress.py"])
+        for node in ast.walk(modules()["db/attempt/progress.py"])
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "values"
         for keyword in node.keywords
     ]

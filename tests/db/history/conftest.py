@@ -8,13 +8,6 @@ import pytest
 from callboard.db.settings import Settings
 from tests.support.databases import Databases
 from tests.support.samples import sample_histories
-from tests.support.servers import ALL
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test here on every PostgreSQL."""
-    if "postgres" in metafunc.fixturenames:
-        metafunc.parametrize("postgres", ALL, indirect=True)
 
 
 @pytest.fixture(scope="package")

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from callboard.actors.execution.interrupts import Interruption
 from callboard.db.models import jobs
-from tests.actors.handlers.conftest import Bench, eventually
+from tests.actors.execution.conftest import Bench, eventually
 
 # Promised are five seconds; a machine that runs many tests at once is not in order.
 HANG_ENDS_WITHIN = timedelta(seconds=8)

@@ -21,7 +21,7 @@ from callboard.db.files.outputs import list_outputs
 from callboard.db.files.rows import File, insert_file
 from callboard.db.rules.ids import new_id
 from callboard.db.settings import Settings
-from tests.actors.handlers.conftest import Bench, eventually
+from tests.actors.execution.conftest import Bench, eventually
 
 pytestmark = pytest.mark.faults
 

@@ -27,7 +27,7 @@ from callboard.db.sql.engine import sqlalchemy_url
 from tests.support.databases import Databases, settings_of
 from tests.support.threads import together
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.conftest import Serve
 
-SOURCES = Path(__file__).parents[2] / "callboard" / "js"
+SOURCES = Path(__file__).parents[3] / "callboard" / "js"
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in SOURCES.iterdir()))

@@ -11,7 +11,7 @@ from pathlib import Path
 from callboard.actors.jobs.table.models import TableReport
 
 Analyze = Callable[..., TableReport]
-EXAMPLES = Path(__file__).parents[3] / "examples"
+EXAMPLES = Path(__file__).parents[4] / "examples"
 ORDERS = EXAMPLES / "orders.csv"
 
 
