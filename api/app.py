@@ -20,7 +20,7 @@ from callboard.api.history import exports, summary
 from callboard.api.jobs import amend, bulk, events, listing, results, run, show, stream, submit
 from callboard.api.openapi import document
 from callboard.api.server.cors import cors
-from callboard.api.server.direct_routes import HotRoutes
+from callboard.api.server.direct_routes import DirectRoutes
 from callboard.api.server.metrics import Metrics
 from callboard.api.server.middleware import BodyLimit, RequestContext
 from callboard.api.services import Services
@@ -56,7 +56,7 @@ def create_app(
     """
     storage = open_storage(settings)
     tokens = Tokens.from_settings(settings)
-    metrics = Metrics(_HOT_ROUTES)
+    metrics = Metrics(_DIRECT_ROUTES)
     used = database or Database(settings, role="api")
 
     @asynccontextmanager
@@ -84,7 +84,7 @@ def create_app(
             *cors(settings),
             Middleware(RequestContext, answered=metrics.answered),
             Middleware(BodyLimit, limit=settings.max_body_bytes, exempt=_FILES),
-            Middleware(HotRoutes, routes=_HOT_ROUTES),
+            Middleware(DirectRoutes, routes=_DIRECT_ROUTES),
         ],
     )
     app.state.authenticate = authenticate
@@ -122,7 +122,7 @@ _ROUTERS: Final = (
 #: Open to everybody.
 _PUBLIC: Final = (docs_page.router, javascript.router, metrics_page.router, probes.router)
 
-_HOT_ROUTES: Final = (
+_DIRECT_ROUTES: Final = (
     Route(JOB, show.get_job, methods=["GET"]),
     Route("/v1/jobs", submit.submit_job, methods=["POST"]),
 )

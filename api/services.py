@@ -8,15 +8,15 @@ from typing import Final, Self
 from fastapi import Request
 
 from callboard.actors.types.registry import Registry
-from callboard.api.auth.api_keys import KeyRing
+from callboard.api.auth.api_keys import ApiKeys
 from callboard.api.auth.oidc import Tokens
-from callboard.api.database.job_waiters import Waits
-from callboard.api.database.reads import Polls
-from callboard.api.database.submissions import Submissions
+from callboard.api.database.job_waiters import JobWaiters
+from callboard.api.database.reads import JobReads
+from callboard.api.database.submissions import SubmissionWriter
 from callboard.api.database.threads import DatabaseThreads
 from callboard.api.limits.quotas import Limits
 from callboard.api.live.streams import LiveStreams
-from callboard.api.server.gauges import LatestGauges
+from callboard.api.server.gauges import GaugeCache
 from callboard.api.server.metrics import Metrics
 from callboard.db.access.keys import read_keys
 from callboard.db.files.storage import Storage
@@ -42,13 +42,13 @@ class Services:
     threads: DatabaseThreads
     storage: Storage
     """Bytes of uploaded files."""
-    submissions: Submissions
-    polls: Polls
-    waits: Waits
+    submissions: SubmissionWriter
+    polls: JobReads
+    waits: JobWaiters
     live: LiveStreams
     metrics: Metrics
-    gauges: LatestGauges
-    keys: KeyRing
+    gauges: GaugeCache
+    keys: ApiKeys
     tokens: Tokens | None
     """None where no identity provider is set."""
     limits: Limits
@@ -67,10 +67,10 @@ class Services:
     ) -> Self:
         """Start the threads. Connects to nothing: the server is there before, and without, its database."""
         # Whatever hangs, a request has its answer after about this time.
-        patience = settings.connect_timeout + settings.statement_timeout
+        timeout = settings.connect_timeout + settings.statement_timeout
         submittable = registry.select(lambda job_type: not job_type.internal)
-        threads = DatabaseThreads(database, connections=settings.database_pool_size, patience=patience)
-        guards = DatabaseThreads(database, connections=1, patience=patience)
+        threads = DatabaseThreads(database, connections=settings.database_pool_size, timeout=timeout)
+        guards = DatabaseThreads(database, connections=1, timeout=timeout)
         return cls(
             settings=settings,
             registry=submittable,
@@ -78,13 +78,13 @@ class Services:
             database=database,
             threads=threads,
             storage=storage,
-            submissions=Submissions(database, queues=registry.queues, retry_for=_RETRY_FOR, patience=patience),
-            polls=Polls(database, retry_for=_RETRY_FOR, patience=patience),
-            waits=Waits(lambda job_ids: threads.run(lambda connection: get_states(connection, list(job_ids)))),
+            submissions=SubmissionWriter(database, queues=registry.queues, retry_for=_RETRY_FOR, timeout=timeout),
+            polls=JobReads(database, retry_for=_RETRY_FOR, timeout=timeout),
+            waits=JobWaiters(lambda job_ids: threads.run(lambda connection: get_states(connection, list(job_ids)))),
             live=LiveStreams(settings, threads),
             metrics=metrics,
-            gauges=LatestGauges(threads),
-            keys=KeyRing(lambda: guards.run(read_keys), retry_for=_RETRY_FOR),
+            gauges=GaugeCache(threads),
+            keys=ApiKeys(lambda: guards.run(read_keys), retry_for=_RETRY_FOR),
             tokens=tokens,
             limits=Limits(guards),
             guards=guards,

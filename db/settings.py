@@ -162,7 +162,7 @@ class Settings(BaseSettings):
         le=3600,
         description="A worker unseen for so long is lost and its jobs are taken back.",
     )
-    standstill_timeout: float | None = Field(
+    hang_timeout: float | None = Field(
         None,
         ge=1,
         description="A process of `callboard worker` or `callboard up` in which nothing has run for so long (it is "
@@ -227,10 +227,10 @@ class Settings(BaseSettings):
         return value
 
     @property
-    def longest_standstill(self) -> float:
-        """Seconds that a process may stand still before its supervisor replaces it."""
+    def hang_after(self) -> float:
+        """Seconds that a process may hang before its supervisor replaces it."""
         # By then its jobs run elsewhere, so nothing is lost that it could still have recorded.
-        return 2 * self.lease_ttl if self.standstill_timeout is None else self.standstill_timeout
+        return 2 * self.lease_ttl if self.hang_timeout is None else self.hang_timeout
 
     def require_database_url(self) -> str:
         """Return the database URL in clear.

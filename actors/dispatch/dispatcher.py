@@ -19,7 +19,7 @@ from callboard.db.dispatching.due import QueueLimits, next_jobs, queues_in_fligh
 from callboard.db.dispatching.rate_limits import take_tokens
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
-from callboard.db.sql.pipeline import HotRow
+from callboard.db.sql.pipeline import RowDict
 from callboard.db.transitions import Claim, mark_dispatched, promote, undispatch
 
 _log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ class Dispatcher:
         """
         self._settings = settings
         self._database = database
-        self._connection = database.standing(transactional=True)
+        self._connection = database.pinned(transactional=True)
         self._transport = transport
         self._next_due = 0.0
         self._heard = False
@@ -203,7 +203,7 @@ class Dispatcher:
         return pause
 
 
-def _dispatches(rows: Iterable[HotRow]) -> list[Dispatch]:
+def _dispatches(rows: Iterable[RowDict]) -> list[Dispatch]:
     return [Dispatch(row["id"], row["attempt"], row["type"], row["queue"], row["priority"]) for row in rows]
 
 

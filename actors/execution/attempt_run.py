@@ -11,7 +11,7 @@ from uuid import UUID
 from callboard.actors.execution.interrupts import Interruption, JobInterrupted, StopRequest
 from callboard.actors.execution.progress import Progress
 from callboard.actors.execution.run_base import HandlerRun, blocks_of
-from callboard.actors.execution.stored_checkpoints import StoredMemos
+from callboard.actors.execution.stored_checkpoints import StoredCheckpoints
 from callboard.db.files.outputs import attach
 from callboard.db.files.rows import File, delete_bytes, get_file
 from callboard.db.files.storage import Storage
@@ -27,8 +27,8 @@ class AttemptRun(HandlerRun):
     def __init__(
         self, job: ClaimedJob, stop: StopRequest, progress: Progress, database: Database, storage: Storage
     ) -> None:
-        self.memos = StoredMemos(job, database, stop)
-        super().__init__(job, stop, progress, self.memos)
+        self.checkpoints = StoredCheckpoints(job, database, stop)
+        super().__init__(job, stop, progress, self.checkpoints)
         self._database = database
         self._storage = storage
 

@@ -31,8 +31,8 @@ class Recorded:
     """Why it was not written: ``Unavailable`` if the process shut down while the database was away."""
 
 
-class _WhenEnded:
-    """Waits for an end in nobody's thread."""
+class _Callback:
+    """Calls back when the end is durable, or will never be."""
 
     __slots__ = ("_then",)
 
@@ -49,7 +49,7 @@ class _WhenEnded:
         self._then(Recorded(ours=False, error=exception))
 
 
-class Journal:
+class AttemptWriter:
     """Claims and records attempts. Safe to use from any thread.
 
     While the database is away, claims wait, without end: their messages stay unacknowledged meanwhile. Ends wait in
@@ -59,11 +59,11 @@ class Journal:
     def __init__(self, database: Database, identity: Callable[[], tuple[UUID, str]]) -> None:
         """``identity``: the id and name that this worker process claims under now."""
         self._database = database
-        self._connection = database.standing()
+        self._connection = database.pinned()
         self._identity = identity
         # One for both, as half as many batches of twice the size cost half as much.
         self._entries: Batcher[Claim | _End, ClaimedJob | bool | None] = Batcher(
-            "journal", self._write, size_of=_size_of, patience=None, at_end=self._connection.close
+            "attempt-writer", self._write, size_of=_size_of, retry_for=None, at_end=self._connection.close
         )
 
     def start(self, claim: Claim) -> ClaimedJob | None:
@@ -79,10 +79,10 @@ class Journal:
     def end(self, ending: Ending, last_report: ProgressReport | None, then: Callable[[Recorded], None]) -> None:
         """Have it recorded how an attempt ended, after its last progress report, and go on meanwhile.
 
-        ``then`` is called when that is durable or will never be, in the journal's thread, and raises nothing.
+        ``then`` is called when that is durable or will never be, in the writer's thread, and raises nothing.
         """
         try:
-            self._entries.submit_for(_WhenEnded(then), _End(ending, last_report))
+            self._entries.submit_for(_Callback(then), _End(ending, last_report))
         except Unavailable as error:
             then(Recorded(ours=False, error=error))
 

@@ -18,7 +18,7 @@ _MAX_BYTES: Final = 2**20
 _MAX_KEY_LENGTH: Final = 200
 
 
-class Memos(Protocol):
+class CheckpointStore(Protocol):
     """Where the memos of one job are, for one of its attempts; data is JSON.
 
     Each call blocks, and what it has stored is durable on return. While the database is away it waits, until the
@@ -32,10 +32,10 @@ class Memos(Protocol):
     def save_step(self, key: str, data: bytes) -> bytes: ...
 
 
-class Memory:
+class Checkpoints:
     """The part of a :class:`Run` that outlives the attempt; see there."""
 
-    def __init__(self, job_id: UUID, kept: Memos, check: Callable[[], None]) -> None:
+    def __init__(self, job_id: UUID, kept: CheckpointStore, check: Callable[[], None]) -> None:
         """``check``: raises when the attempt is to stop."""
         self._job_id = job_id
         self._kept = kept

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 
-from callboard.actors.execution.checkpoints import Memory, Memos
+from callboard.actors.execution.checkpoints import Checkpoints, CheckpointStore
 from callboard.actors.execution.interrupts import StopRequest
 from callboard.actors.execution.progress import Progress
 from callboard.db.rules.attempts import ClaimedJob
@@ -26,11 +26,11 @@ _BLOCK: Final = 2**20
 class HandlerRun:
     """All of a :class:`Run` but its files."""
 
-    def __init__(self, job: ClaimedJob, stop: StopRequest, progress: Progress, memos: Memos) -> None:
+    def __init__(self, job: ClaimedJob, stop: StopRequest, progress: Progress, checkpoints: CheckpointStore) -> None:
         self._job = job
         self._stop = stop
         self._progress = progress
-        self._memory = Memory(job.id, memos, stop.check)
+        self._checkpoints = Checkpoints(job.id, checkpoints, stop.check)
         self._folder: Path | None = None
 
     @property
@@ -58,17 +58,17 @@ class HandlerRun:
         _log.info(message, job_id=str(self._job.id), job_type=self._job.type, attempt=self._job.attempt, **fields)
 
     def checkpoint(self, data: Any) -> None:
-        self._memory.checkpoint(data)
+        self._checkpoints.checkpoint(data)
 
     @property
     def restored(self) -> Any:
-        return self._memory.restored
+        return self._checkpoints.restored
 
     def once(self, key: str, function: Callable[[], Any]) -> Any:
-        return self._memory.once(key, function)
+        return self._checkpoints.once(key, function)
 
     def token(self, key: str) -> UUID:
-        return self._memory.token(key)
+        return self._checkpoints.token(key)
 
     @property
     def folder(self) -> Path:

@@ -13,7 +13,7 @@ import structlog
 
 from callboard.actors.execution import decide
 from callboard.actors.execution.attempt_run import AttemptRun
-from callboard.actors.execution.attempt_writer import Journal, Recorded
+from callboard.actors.execution.attempt_writer import AttemptWriter, Recorded
 from callboard.actors.execution.coroutines import CoroutineRunner
 from callboard.actors.execution.handler import run_handler
 from callboard.actors.execution.interrupts import Interrupter, StopRequest
@@ -55,7 +55,7 @@ class Runner:
         self._progress_writer = progress_writer
         self._coroutines = CoroutineRunner()
         self._processes = ProcessPool(settings)
-        self._journal = Journal(database, identity)
+        self._attempt_writer = AttemptWriter(database, identity)
 
     def run(self, job_id: UUID, attempt: int) -> None:
         """Run one attempt, if the job still waits for it; on return its outcome is being written.
@@ -66,7 +66,7 @@ class Runner:
         Raises:
             Unavailable: the process is shutting down and the database is away; the message goes back to the broker.
         """
-        job = self._journal.start(Claim(job_id, attempt))
+        job = self._attempt_writer.start(Claim(job_id, attempt))
         if job is None:
             _log.debug("stale_message", job_id=str(job_id), attempt=attempt)
             return
@@ -89,11 +89,11 @@ class Runner:
     @property
     def alive(self) -> bool:
         """Whether the thread that claims and records runs."""
-        return self._journal.alive
+        return self._attempt_writer.alive
 
     def close(self) -> None:
         """Write what is pending and stop the threads."""
-        self._journal.close()
+        self._attempt_writer.close()
         self._coroutines.stop()
         self._processes.close()
 
@@ -153,7 +153,7 @@ class Runner:
             ended = outcome.attempt if recorded.ours else "lost"
             ATTEMPT_DURATION.labels(job.type, ended).observe(time.monotonic() - begun)
 
-        self._journal.end(Ending(job.id, job.attempt, outcome), last_report, then)
+        self._attempt_writer.end(Ending(job.id, job.attempt, outcome), last_report, then)
 
 
 def _context(job: ClaimedJob) -> dict[str, object]:

@@ -20,8 +20,8 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 
 
-class StoredMemos:
-    """The :class:`Memos` in the database."""
+class StoredCheckpoints:
+    """The :class:`CheckpointStore` in the database."""
 
     def __init__(self, job: ClaimedJob, database: Database, stop: StopRequest) -> None:
         self._job = (job.id, job.attempt)
@@ -43,13 +43,13 @@ class StoredMemos:
     def _of_ours(self, statement: Callable[[Connection], Answer | None]) -> Answer:
         """Return what ``statement`` does unless that is None: the attempt is not ours any more."""
         with self._stop.guarded():
-            answer = self._patiently(statement)
+            answer = self._with_retries(statement)
             if answer is None:
                 self._stop.interrupt(Interruption.LEASE_LOST)
                 raise JobInterrupted
             return answer
 
-    def _patiently(self, statement: Callable[[Connection], Answer]) -> Answer:
+    def _with_retries(self, statement: Callable[[Connection], Answer]) -> Answer:
         pause = _FIRST_PAUSE
         while True:
             try:

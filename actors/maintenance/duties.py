@@ -15,10 +15,10 @@ from callboard.actors.loop import Loop
 from callboard.actors.maintenance.leader import leads
 from callboard.actors.maintenance.retention import Retention
 from callboard.actors.maintenance.rollups import Rollups
-from callboard.db.attempt.checkpoints import forget_memos
-from callboard.db.dispatching.rate_limits import forget_full_buckets
+from callboard.db.attempt.checkpoints import delete_settled_checkpoints
+from callboard.db.dispatching.rate_limits import delete_full_buckets
 from callboard.db.errors import Unavailable
-from callboard.db.fleet.expired_rows import forget_idempotency_keys, forget_workers
+from callboard.db.fleet.expired_rows import delete_expired_keys, delete_old_workers
 from callboard.db.fleet.workers import abandoned_attempts, declare_lost
 from callboard.db.schema.partitions import ensure_partitions
 from callboard.db.settings import Settings
@@ -48,7 +48,7 @@ class Maintenance:
             Loop("expire", self._led("expire", _expire), interval=min(1.0, settings.maintenance_interval)),
             Loop("partitions", self._led("partitions", self._partitions), interval=_PARTITIONS_EVERY),
             Loop("forget", self._led("forget", _forget), interval=_FORGET_EVERY),
-            Loop("forget memos", self._forget_memos, interval=_FORGET_EVERY),
+            Loop("forget memos", self._delete_checkpoints, interval=_FORGET_EVERY),
             Loop("rollups", Rollups(settings, database).follow, interval=settings.maintenance_interval),
             Loop("retention drop", retention.drop, interval=_RETENTION_EVERY),
             Loop("retention sweep", retention.sweep, interval=_RETENTION_EVERY),
@@ -91,11 +91,13 @@ class Maintenance:
                 _log.warning("worker_lost", worker=name, worker_id=str(worker_id))
         return rescue(connection)
 
-    def _forget_memos(self) -> None:
+    def _delete_checkpoints(self) -> None:
         position: UUID | None = UUID(int=0)
         while position is not None:
             with self._database.begin() as connection:
-                position = forget_memos(connection, position) if leads(connection, "forget memos") else None
+                position = (
+                    delete_settled_checkpoints(connection, position) if leads(connection, "forget memos") else None
+                )
 
     def _partitions(self, connection: Connection) -> None:
         for name in ensure_partitions(connection, self._settings.partitions_ahead):
@@ -133,6 +135,6 @@ def _expire(connection: Connection) -> None:
 
 
 def _forget(connection: Connection) -> None:
-    forget_idempotency_keys(connection)
-    forget_workers(connection)
-    forget_full_buckets(connection)
+    delete_expired_keys(connection)
+    delete_old_workers(connection)
+    delete_full_buckets(connection)

@@ -23,7 +23,7 @@ _LOOK_AGAIN_AFTER: Final = 0.25
 _FIRST_PAUSE: Final = 0.1
 
 
-class KeyRing:
+class ApiKeys:
     """Used in one event loop. As with submissions, an outage of the database as short as a restart is waited for."""
 
     def __init__(self, read: Callable[[], Awaitable[Keys]], *, retry_for: float) -> None:
@@ -79,7 +79,7 @@ class KeyRing:
 
     def _renew(self) -> asyncio.Task[Keys]:
         if self._renewal is None:
-            self._renewal = asyncio.create_task(self._read_patiently())
+            self._renewal = asyncio.create_task(self._read_with_retries())
             self._renewal.add_done_callback(self._renewed)
         return self._renewal
 
@@ -89,7 +89,7 @@ class KeyRing:
         if not renewal.cancelled() and (error := renewal.exception()) is not None:
             _log.warning("the API keys could not be read", reason=str(error))
 
-    async def _read_patiently(self) -> Keys:
+    async def _read_with_retries(self) -> Keys:
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self._retry_for
         pause = _FIRST_PAUSE

@@ -13,17 +13,17 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Handover(Generic[Item, Result]):
+class AsyncBatcher(Generic[Item, Result]):
     """Gives items of one event loop to a batcher and takes the results back.
 
     All results of a batch wake the loop once. ``asyncio.wrap_future`` would wake it for each, and costs several times
     as much.
     """
 
-    def __init__(self, batcher: Batcher[Item, Result], *, patience: float) -> None:
-        """``patience``: seconds after which a caller gives up."""
+    def __init__(self, batcher: Batcher[Item, Result], *, timeout: float) -> None:
+        """``timeout``: seconds after which a caller gives up."""
         self._batcher = batcher
-        self._patience = patience
+        self._timeout = timeout
         self._ended: deque[_Receiver[Result]] = deque()
         self._collecting = False
 
@@ -31,12 +31,12 @@ class Handover(Generic[Item, Result]):
         """Return what came of one item.
 
         Raises:
-            Unavailable: it took longer than the patience. What has not begun by then never will.
+            Unavailable: it took longer than the timeout. What has not begun by then never will.
         """
         loop = asyncio.get_running_loop()
         receiver = _Receiver(self, loop)
         self._batcher.submit_for(receiver, item)
-        give_up = loop.call_later(self._patience, receiver.give_up, self._patience)
+        give_up = loop.call_later(self._timeout, receiver.give_up, self._timeout)
         try:
             return await receiver.future
         finally:
@@ -61,11 +61,11 @@ class Handover(Generic[Item, Result]):
 
 
 class _Receiver(Generic[Result]):
-    __slots__ = ("_error", "_handover", "_loop", "_result", "future")
+    __slots__ = ("_batcher", "_error", "_loop", "_result", "future")
 
-    def __init__(self, handover: Handover[Item, Result], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, batcher: AsyncBatcher[Item, Result], loop: asyncio.AbstractEventLoop) -> None:
         self.future: asyncio.Future[Result] = loop.create_future()
-        self._handover = handover
+        self._batcher = batcher
         self._loop = loop
         self._error: BaseException | None = None
 
@@ -74,11 +74,11 @@ class _Receiver(Generic[Result]):
 
     def set_result(self, result: Result, /) -> None:
         self._result = result
-        self._handover.ended(self, self._loop)
+        self._batcher.ended(self, self._loop)
 
     def set_exception(self, exception: BaseException, /) -> None:
         self._error = exception
-        self._handover.ended(self, self._loop)
+        self._batcher.ended(self, self._loop)
 
     def deliver(self) -> None:
         if self.future.done():

@@ -30,7 +30,7 @@ class _Waiter:
     over: asyncio.Future[None]
 
 
-class Waits:
+class JobWaiters:
     """The requests of this process that wait, and the task that looks for them. Used in one event loop."""
 
     def __init__(self, read: Callable[[Collection[UUID]], Awaitable[Mapping[UUID, JobState]]]) -> None:

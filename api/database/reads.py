@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from callboard.api.auth.caller import Caller
-from callboard.api.database.async_batcher import Handover
+from callboard.api.database.async_batcher import AsyncBatcher
 from callboard.db.errors import NotFound
 from callboard.db.models.job_view import JobView
 from callboard.db.reads.jobs import get_jobs
@@ -14,19 +14,19 @@ from callboard.db.sql.engine import Database
 from callboard.db.sql.group_commit import Batcher
 
 
-class Polls:
+class JobReads:
     """Reads jobs for this process."""
 
-    def __init__(self, database: Database, *, retry_for: float, patience: float) -> None:
+    def __init__(self, database: Database, *, retry_for: float, timeout: float) -> None:
         """
         Args:
             database: where from.
             retry_for: seconds for which a batch is tried again while the database is away.
-            patience: seconds after which a caller gives up.
+            timeout: seconds after which a caller gives up.
         """
-        self._connection = database.standing()
-        reads = Batcher("poll", self._read, patience=retry_for, at_end=self._connection.close)
-        self._batches = Handover(reads, patience=patience)
+        self._connection = database.pinned()
+        reads = Batcher("poll", self._read, retry_for=retry_for, at_end=self._connection.close)
+        self._batches = AsyncBatcher(reads, timeout=timeout)
 
     async def job(self, job_id: UUID, caller: Caller) -> JobView:
         """Return the job (``callboard.db.models.job_view``) as it is now.

@@ -11,13 +11,13 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from callboard.api.database.async_batcher import Handover
+from callboard.api.database.async_batcher import AsyncBatcher
 from callboard.db.dispatching.queues import ensure_queues
 from callboard.db.errors import Unavailable
 from callboard.db.sql.engine import Database
 from callboard.db.sql.group_commit import Batcher
 from callboard.db.sql.notify import notify_dispatcher
-from callboard.db.transitions import Request, Submission, SubmissionKind, is_one_statement, submit
+from callboard.db.transitions import Request, SubmissionKind, SubmissionResult, is_one_statement, submit
 
 #: Requests above this many bytes of payload are written one by one, so that they neither delay small ones nor make
 #: one statement of hundreds of megabytes.
@@ -30,39 +30,39 @@ _IN_FLIGHT_PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 _BETWEEN_HINTS: Final = 0.005
 
 
-class Submissions:
+class SubmissionWriter:
     """Writes submissions of this process. Each returns once it is durable; then the dispatcher is woken."""
 
-    def __init__(self, database: Database, *, queues: Sequence[str], retry_for: float, patience: float) -> None:
+    def __init__(self, database: Database, *, queues: Sequence[str], retry_for: float, timeout: float) -> None:
         """
         Args:
             database: where to.
             queues: the queues of the job types; they are made before the first submission.
             retry_for: seconds for which a batch is tried again while the database is away.
-            patience: seconds after which a caller gives up.
+            timeout: seconds after which a caller gives up.
         """
         self._database = database
         self._queues = queues
         self._queues_exist = False
-        kept = database.standing()
+        kept = database.pinned()
         write = partial(self._write, kept.use)
         small = Batcher(
             "submit",
             write,
             rewrite=partial(write, repeated=True),
             max_size=200,
-            patience=retry_for,
+            retry_for=retry_for,
             at_end=kept.close,
         )
         write = partial(self._write, database.autocommit)
-        large = Batcher("submit-large", write, rewrite=partial(write, repeated=True), max_size=1, patience=retry_for)
-        self._small = Handover(small, patience=patience)
-        self._large = Handover(large, patience=patience)
+        large = Batcher("submit-large", write, rewrite=partial(write, repeated=True), max_size=1, retry_for=retry_for)
+        self._small = AsyncBatcher(small, timeout=timeout)
+        self._large = AsyncBatcher(large, timeout=timeout)
         # The first hint goes out at once, those of the next moments together.
         self._next_hint = 0.0
-        self._wakeups = Batcher("notify", self._wake, patience=0.0)
+        self._wakeups = Batcher("notify", self._wake, retry_for=0.0)
 
-    async def submit(self, request: Request) -> Submission:
+    async def submit(self, request: Request) -> SubmissionResult:
         """Make the jobs of a request, all or none.
 
         Raises:
@@ -95,7 +95,7 @@ class Submissions:
         requests: Sequence[Request],
         *,
         repeated: bool = False,
-    ) -> Sequence[Submission]:
+    ) -> Sequence[SubmissionResult]:
         if not self._queues_exist:
             with self._database.begin() as connection:
                 ensure_queues(connection, self._queues)

@@ -1,4 +1,4 @@
-"""Work on the database from the event loop, each piece with an end in sight."""
+"""Transactions in threads, awaited from the event loop, each within a bound."""
 
 from __future__ import annotations
 
@@ -22,20 +22,29 @@ _RESERVED: Final = 5
 class DatabaseThreads:
     """Runs transactions in threads: everything but the hot paths, which are batched."""
 
-    def __init__(self, database: Database, *, connections: int, patience: float) -> None:
-        """Args: ``connections`` of the database's pool; ``patience``, the seconds after which a caller gives up."""
+    def __init__(self, database: Database, *, connections: int, timeout: float) -> None:
+        """
+        Args:
+            database: where to.
+            connections: size of the database's pool.
+            timeout: seconds after which a caller gives up.
+        """
         self._database = database
-        self._patience = patience
+        self._timeout = timeout
         self._threads = ThreadPoolExecutor(max(1, connections - _RESERVED), thread_name_prefix="api-database")
 
-    async def run(self, work: Callable[[Connection], T], *, patience: float | None = None) -> T:
+    async def run(self, work: Callable[[Connection], T], *, within: float | None = None) -> T:
         """Return what ``work`` returns, in a transaction that is committed by then.
 
+        Args:
+            work: called in a thread, with a connection in a transaction.
+            within: seconds after which the caller gives up; None: the timeout of all.
+
         Raises:
-            Unavailable: the database cannot be reached, or this took longer than ``patience``; the transaction may
-                still be committed.
+            Unavailable: the database cannot be reached, or this took longer than that; the transaction may still be
+                committed.
         """
-        seconds = patience or self._patience
+        seconds = within or self._timeout
         # The request's context goes along: what is logged or audited in the thread names the request.
         in_context = copy_context().run
         future = asyncio.get_running_loop().run_in_executor(self._threads, in_context, self._transact, work)

@@ -21,7 +21,7 @@ from callboard.db.bulk import QUEUE, BulkOrder, bulk_job
 from callboard.db.dispatching.queues import ensure_queues
 from callboard.db.errors import FieldError, InvalidInput
 from callboard.db.reads.jobs import JobFilter
-from callboard.db.transitions import Submission, SubmissionKind
+from callboard.db.transitions import SubmissionKind, SubmissionResult
 
 router = APIRouter(tags=["jobs"])
 
@@ -41,7 +41,7 @@ async def act_on_jobs(request: Request, caller: AsCaller) -> Response:
     actor = actor_of(request, caller)
     new = bulk_job(BulkOrder(wanted.action, _filter(wanted), actor), owner=caller.owner)
 
-    def submit(connection: Connection) -> Submission:
+    def submit(connection: Connection) -> SubmissionResult:
         ensure_queues(connection, [QUEUE])
         submission = transitions.submit(connection, [transitions.Request([new], key)])[0]
         if submission.kind is SubmissionKind.CREATED:

@@ -14,7 +14,7 @@ from callboard.api.services import services_of
 from callboard.api.wire.parameters import JobId, refused
 from callboard.api.wire.rendering import event, page, respond
 from callboard.db.reads.timeline import Watch
-from callboard.db.rules.event_position import Position
+from callboard.db.rules.event_position import EventPosition
 
 router = APIRouter(tags=["jobs"])
 
@@ -40,7 +40,7 @@ async def events_of_job(
     if streamed and last_seen is not None:
         after = last_seen
     else:
-        after = Position() if page_token is None else _position(page_token, "page_token", where="query")
+        after = EventPosition() if page_token is None else _position(page_token, "page_token", where="query")
     watch = Watch(job_id, after)
     if not streamed:
         news = await services.live.events(watch, limit=page_size)
@@ -57,8 +57,8 @@ async def events_of_job(
     return services.live.of_job(watch, news)
 
 
-def _position(text: str, name: str, *, where: str) -> Position:
-    position = Position.parse(text)
+def _position(text: str, name: str, *, where: str) -> EventPosition:
+    position = EventPosition.parse(text)
     if position is None:
         raise refused(name, "is not the id of an event; take it from one of this job", where=where)
     return position

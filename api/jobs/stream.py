@@ -8,7 +8,7 @@ from callboard.api.openapi import operations
 from callboard.api.services import services_of
 from callboard.api.wire.filters import AsFilter
 from callboard.api.wire.parameters import refused
-from callboard.db.rules.snapshot import Moment
+from callboard.db.rules.snapshot import Snapshot
 
 router = APIRouter(tags=["jobs"])
 
@@ -24,7 +24,7 @@ async def stream_jobs(request: Request, wanted: AsFilter) -> Response:
     resumed = request.headers.get("last-event-id")
     if not resumed:
         return live.of_jobs(wanted, await live.moment(), None)
-    since = Moment.parse(resumed)
+    since = Snapshot.parse(resumed)
     if since is None:
         raise refused("Last-Event-ID", "is not the id of an event of this stream", where="headers")
     if wanted is None:

@@ -27,7 +27,7 @@ from callboard.db import transitions
 from callboard.db.errors import FieldError, InvalidInput
 from callboard.db.models.job_view import JobView
 from callboard.db.rules.states import TERMINAL
-from callboard.db.transitions import IdempotencyKey, NewJob, Submission, SubmissionKind
+from callboard.db.transitions import IdempotencyKey, NewJob, SubmissionKind, SubmissionResult
 
 router = APIRouter(tags=["jobs"])
 
@@ -190,7 +190,9 @@ async def _require_references(services: Services, caller: Caller, wanted: list[t
         )
 
 
-async def _submit(services: Services, caller: Caller, new: list[NewJob], key: IdempotencyKey | None) -> Submission:
+async def _submit(
+    services: Services, caller: Caller, new: list[NewJob], key: IdempotencyKey | None
+) -> SubmissionResult:
     caller.require_submission()
     try:
         async with services.limits.submission(caller, len(new)):
@@ -208,7 +210,7 @@ async def _submit(services: Services, caller: Caller, new: list[NewJob], key: Id
     return submission
 
 
-def require_answer(submission: Submission) -> None:
+def require_answer(submission: SubmissionResult) -> None:
     """Return if the submission was made, now or earlier.
 
     Raises:

@@ -11,7 +11,7 @@ from callboard.api.auth.caller import Caller, Quota
 from callboard.api.database.threads import DatabaseThreads
 from callboard.api.errors import QuotaExceeded
 from callboard.api.limits.live_jobs import LiveJobs
-from callboard.api.limits.token_grants import Leases
+from callboard.api.limits.token_grants import TokenGrants
 from callboard.db.dispatching.rate_limits import Grant, Rate, take_tokens
 from callboard.db.reads.jobs import count_live_of
 
@@ -31,7 +31,7 @@ class Limits:
         async def count(owner: str, most: int) -> int:
             return await threads.run(lambda connection: count_live_of(connection, owner, most=most))
 
-        self._leases = Leases(take)
+        self._grants = TokenGrants(take)
         self._live = LiveJobs(count)
 
     def submission(self, caller: Caller, jobs: int) -> AbstractAsyncContextManager[None]:
@@ -61,7 +61,7 @@ class Limits:
         if quota.submissions_per_second is None:
             return
         rate = Rate(quota.submissions_per_second)
-        if wait := await self._leases.spend(quota.name, rate, jobs):
+        if wait := await self._grants.spend(quota.name, rate, jobs):
             raise _too_fast(quota, rate, wait)
 
 

@@ -1,4 +1,4 @@
-"""Submissions per second: each process takes tokens out of the shared bucket in chunks, not one for each request."""
+"""Submissions per second: each process takes tokens out of the shared bucket in chunks, not one a request."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _CHUNK: Final = 0.1
 _PAUSE: Final = 0.05
 #: Seconds after which unused tokens are dropped, so that many idle processes do not add up to a burst.
 _KEPT_FOR: Final = 2.0
-_MOST_LEASES: Final = 10_000
+_MOST_ALLOWANCES: Final = 10_000
 
 
 @dataclass(slots=True)
-class _Lease:
+class _Allowance:
     tokens: int = 0
     taken_at: float = 0.0
     # Until then it is not worth asking for this many tokens or more.
@@ -30,7 +30,7 @@ class _Lease:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Leases:
+class TokenGrants:
     """The tokens of this process. Used in one event loop.
 
     All processes together let through what flowed into the bucket, what it holds when full, and what each had left.
@@ -39,7 +39,7 @@ class Leases:
     def __init__(self, take: Callable[[str, Rate, int, int], Awaitable[Grant]]) -> None:
         """``take(name, rate, least, most)`` takes tokens out of a shared bucket."""
         self._take = take
-        self._leases: dict[str, _Lease] = {}
+        self._allowances: dict[str, _Allowance] = {}
 
     async def spend(self, name: str, rate: Rate, tokens: int) -> float:
         """Spend tokens of a bucket. Returns 0 when that was done, else the seconds after which it may succeed.
@@ -47,50 +47,52 @@ class Leases:
         Raises:
             Unavailable: the database did not answer.
         """
-        lease = self._lease(name)
-        if self._spent(lease, tokens):
+        allowance = self._allowance(name)
+        if self._spent(allowance, tokens):
             return 0.0
-        if wait := self._dry(lease, tokens):
+        if wait := self._dry(allowance, tokens):
             return wait
-        async with lease.turn:
+        async with allowance.turn:
             # Whoever had the turn before may have brought enough for all.
-            if self._spent(lease, tokens):
+            if self._spent(allowance, tokens):
                 return 0.0
-            if wait := self._dry(lease, tokens):
+            if wait := self._dry(allowance, tokens):
                 return wait
-            least = tokens - lease.tokens
+            least = tokens - allowance.tokens
             most = max(least, math.floor(rate.per_second * _CHUNK))
             grant = await self._take(name, rate, least, most)
             now = asyncio.get_running_loop().time()
             if grant.tokens < most:
                 # The bucket is as good as empty. What flows into it meanwhile is not lost.
-                lease.dry_for = 1 if grant.tokens else least
-                lease.dry_until = now + max(grant.retry_after, _PAUSE)
+                allowance.dry_for = 1 if grant.tokens else least
+                allowance.dry_until = now + max(grant.retry_after, _PAUSE)
             if not grant.tokens:
                 return grant.retry_after
-            lease.tokens += grant.tokens - tokens
-            lease.taken_at = now
+            allowance.tokens += grant.tokens - tokens
+            allowance.taken_at = now
             return 0.0
 
-    def _lease(self, name: str) -> _Lease:
-        lease = self._leases.get(name)
-        if lease is None:
-            if len(self._leases) >= _MOST_LEASES:
-                self._leases = {name: lease for name, lease in self._leases.items() if lease.turn.locked()}
-            lease = self._leases[name] = _Lease()
-        return lease
+    def _allowance(self, name: str) -> _Allowance:
+        allowance = self._allowances.get(name)
+        if allowance is None:
+            if len(self._allowances) >= _MOST_ALLOWANCES:
+                self._allowances = {
+                    name: allowance for name, allowance in self._allowances.items() if allowance.turn.locked()
+                }
+            allowance = self._allowances[name] = _Allowance()
+        return allowance
 
     @staticmethod
-    def _spent(lease: _Lease, tokens: int) -> bool:
-        if asyncio.get_running_loop().time() - lease.taken_at > _KEPT_FOR:
-            lease.tokens = 0
-        if lease.tokens < tokens:
+    def _spent(allowance: _Allowance, tokens: int) -> bool:
+        if asyncio.get_running_loop().time() - allowance.taken_at > _KEPT_FOR:
+            allowance.tokens = 0
+        if allowance.tokens < tokens:
             return False
-        lease.tokens -= tokens
+        allowance.tokens -= tokens
         return True
 
     @staticmethod
-    def _dry(lease: _Lease, tokens: int) -> float:
-        if tokens - lease.tokens < lease.dry_for:
+    def _dry(allowance: _Allowance, tokens: int) -> float:
+        if tokens - allowance.tokens < allowance.dry_for:
             return 0.0
-        return max(0.0, lease.dry_until - asyncio.get_running_loop().time())
+        return max(0.0, allowance.dry_until - asyncio.get_running_loop().time())

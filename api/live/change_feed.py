@@ -10,15 +10,15 @@ from uuid import UUID
 
 import orjson
 
-from callboard.api.live.poller import Ticks
-from callboard.api.live.send_buffer import Outbox
+from callboard.api.live.poller import Poller
+from callboard.api.live.send_buffer import SendBuffer
 from callboard.api.live.sse import body_of, with_id
 from callboard.api.wire.filters import includes
 from callboard.api.wire.rendering import job
 from callboard.db.models.job_view import JobView
 from callboard.db.reads.change_feed import Changes
 from callboard.db.reads.jobs import JobFilter
-from callboard.db.rules.snapshot import Moment
+from callboard.db.rules.snapshot import Snapshot
 from callboard.db.rules.states import Status
 
 #: Jobs that wait, of which the hub remembers what it told: their messages are confirmed, which changes nothing to see.
@@ -28,7 +28,7 @@ _REMEMBERED: Final = 20_000
 class ReadChanges(Protocol):
     """Returns what changed since a moment, as ``read_changes`` does; may raise ``Unavailable``."""
 
-    def __call__(self, since: Moment, *, after: UUID | None) -> Awaitable[Changes]: ...
+    def __call__(self, since: Snapshot, *, after: UUID | None) -> Awaitable[Changes]: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -36,8 +36,8 @@ class Subscriber:
     """A stream that has all changes up to ``moment``."""
 
     wanted: JobFilter
-    moment: Moment
-    outbox: Outbox
+    moment: Snapshot
+    buffer: SendBuffer
     last: bytes = field(default=b"", init=False)
 
     def wants(self, row: JobView, transaction: int) -> bool:
@@ -46,18 +46,18 @@ class Subscriber:
 
     def tell(self, body: bytes) -> None:
         """Send a job. Held back until the next one: the last of a look carries its id."""
-        self.outbox.put(self.last)
+        self.buffer.put(self.last)
         self.last = body
 
-    def complete(self, moment: Moment) -> None:
+    def complete(self, moment: Snapshot) -> None:
         """All changes up to ``moment`` have been told."""
         self.moment = moment
         if self.last:
-            self.outbox.put(with_id(moment, self.last))
+            self.buffer.put(with_id(moment, self.last))
             self.last = b""
 
 
-class ChangeHub:
+class ChangeFeed:
     """Looks for jobs that changed, and tells the streams that want them. Used in one event loop.
 
     A look is everything that changed between two moments, told in pages; only its last event carries an id, so that a
@@ -67,16 +67,16 @@ class ChangeHub:
     def __init__(self, read: ReadChanges) -> None:
         self._read = read
         self._subscribers: set[Subscriber] = set()
-        self._ticks = Ticks(self._look, wanted=lambda: bool(self._subscribers), failed=self._end_all)
+        self._ticks = Poller(self._look, wanted=lambda: bool(self._subscribers), failed=self._end_all)
         self._look_of: _Look | None = None
         self._told: dict[UUID, tuple[int, int]] = {}
 
     @contextmanager
-    def subscribed(self, wanted: JobFilter, moment: Moment, outbox: Outbox) -> Iterator[Subscriber]:
+    def subscribed(self, wanted: JobFilter, moment: Snapshot, buffer: SendBuffer) -> Iterator[Subscriber]:
         """Put the wanted jobs that change after ``moment`` into ``outbox``, until the block ends."""
         if not self._subscribers:
             self._look_of = None
-        subscriber = Subscriber(wanted, moment, outbox)
+        subscriber = Subscriber(wanted, moment, buffer)
         self._subscribers.add(subscriber)
         self._ticks.start()
         try:
@@ -121,7 +121,7 @@ class ChangeHub:
     def _end_all(self) -> None:
         self._look_of = None
         for subscriber in self._subscribers:
-            subscriber.outbox.end()
+            subscriber.buffer.end()
 
 
 class _Look:
@@ -131,7 +131,7 @@ class _Look:
         self.subscribers = subscribers
         self.since = min((subscriber.moment for subscriber in subscribers), key=lambda moment: moment.age)
         self.after: UUID | None = None
-        self.until: Moment | None = None
+        self.until: Snapshot | None = None
 
 
 def encoded(row: JobView) -> bytes:

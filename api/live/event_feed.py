@@ -11,12 +11,12 @@ from uuid import UUID
 
 import orjson
 
-from callboard.api.live.poller import Ticks
-from callboard.api.live.send_buffer import Outbox
+from callboard.api.live.poller import Poller
+from callboard.api.live.send_buffer import SendBuffer
 from callboard.api.live.sse import body_of, with_id
 from callboard.api.wire.rendering import event as rendered
 from callboard.db.reads.timeline import Event, JobEvents, Watch
-from callboard.db.rules.event_position import Position
+from callboard.db.rules.event_position import EventPosition
 from callboard.db.rules.states import EventKind
 
 _UNKNOWN: Final = -1
@@ -24,15 +24,15 @@ _UNKNOWN: Final = -1
 
 @dataclass(slots=True, eq=False)
 class _Follower:
-    position: Position
-    outbox: Outbox
+    position: EventPosition
+    buffer: SendBuffer
 
     def tell(self, event: Event) -> None:
         """Send the event unless this one has it already."""
         position = _after(event, self.position)
         if position != self.position:
             self.position = position
-            self.outbox.put(encoded(event, position))
+            self.buffer.put(encoded(event, position))
 
 
 @dataclass(slots=True)
@@ -45,24 +45,24 @@ class _Job:
 
     def watch(self, job_id: UUID) -> Watch:
         """Return what to look for: what is new to at least one follower."""
-        seen = reduce(Position.and_of, (follower.position for follower in self.followers))
+        seen = reduce(EventPosition.and_of, (follower.position for follower in self.followers))
         return Watch(job_id, seen, self.revision)
 
 
-class EventHub:
+class EventFeed:
     """Looks for events of the jobs that are followed. Used in one event loop."""
 
     def __init__(self, read: Callable[[Sequence[Watch]], Awaitable[Mapping[UUID, JobEvents]]]) -> None:
         """``read`` returns what is new (``callboard.db.reads.timeline.read_events``); it may raise ``Unavailable``."""
         self._read = read
         self._jobs: dict[UUID, _Job] = {}
-        self._ticks = Ticks(self._look, wanted=lambda: bool(self._jobs), failed=self._end_all)
+        self._ticks = Poller(self._look, wanted=lambda: bool(self._jobs), failed=self._end_all)
 
     @contextmanager
-    def following(self, job_id: UUID, position: Position, outbox: Outbox) -> Iterator[None]:
+    def following(self, job_id: UUID, position: EventPosition, buffer: SendBuffer) -> Iterator[None]:
         """Put events of the job after ``position`` into ``outbox``, and end it with the job, until the block ends."""
         job = self._jobs.setdefault(job_id, _Job())
-        follower = _Follower(position, outbox)
+        follower = _Follower(position, buffer)
         job.followers.add(follower)
         job.revision, job.joined = _UNKNOWN, True
         self._ticks.start()
@@ -89,7 +89,7 @@ class EventHub:
     def _end_all(self) -> None:
         for job in self._jobs.values():
             for follower in job.followers:
-                follower.outbox.end()
+                follower.buffer.end()
 
 
 def _tell(followers: Sequence[_Follower], news: JobEvents) -> None:
@@ -97,16 +97,16 @@ def _tell(followers: Sequence[_Follower], news: JobEvents) -> None:
         for event in news.events:
             follower.tell(event)
         if news.done or news.revision is None:
-            follower.outbox.end()
+            follower.buffer.end()
 
 
-def _after(event: Event, position: Position) -> Position:
+def _after(event: Event, position: EventPosition) -> EventPosition:
     """Return where a reader at ``position`` is after the event: there still, if it has seen it."""
     if event.kind is EventKind.CANCEL_REQUESTED:
-        return Position(*position.place, max(position.cancel, event.position.cancel))
-    return Position(*max(position.place, event.position.place), position.cancel)
+        return EventPosition(*position.place, max(position.cancel, event.position.cancel))
+    return EventPosition(*max(position.place, event.position.place), position.cancel)
 
 
-def encoded(event: Event, position: Position) -> bytes:
+def encoded(event: Event, position: EventPosition) -> bytes:
     """Return the event as it is sent, with the position of its reader."""
     return with_id(position, body_of(event.kind, orjson.dumps(rendered(event, position))))

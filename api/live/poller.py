@@ -22,7 +22,7 @@ _OUTAGE: Final = 0.5
 _PATIENCE: Final = 9.0
 
 
-class Ticks:
+class Poller:
     """Runs one look at a time, none while nobody wants one. Used in one event loop."""
 
     def __init__(

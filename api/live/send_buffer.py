@@ -11,7 +11,7 @@ from typing import Final
 _LAST_WORDS: Final = 1.0
 
 
-class Outbox:
+class SendBuffer:
     """Bytes for one reader. One that lets more than ``limit`` bytes pile up is dropped. Used in one event loop."""
 
     def __init__(self, *, limit: int) -> None:
@@ -50,10 +50,10 @@ class Outbox:
         self.dropped.set()
         self.end()
 
-    async def take(self, patience: float) -> bytes | None:
-        """Return what there is to send, b"" if nothing comes for ``patience`` seconds, None at the end."""
+    async def take(self, seconds: float) -> bytes | None:
+        """Return what there is to send, b"" if nothing comes for ``seconds``, None at the end."""
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(seconds):
                 await self._news.wait()
         except TimeoutError:
             return b""
@@ -71,31 +71,31 @@ class OpenStreams:
     def __init__(self, *, limit: int) -> None:
         """``limit``: bytes that one reader may be behind."""
         self._limit = limit
-        self._open: set[Outbox] = set()
+        self._open: set[SendBuffer] = set()
         self._stopped = False
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def new(self) -> Outbox:
+    def new(self) -> SendBuffer:
         """Return the outbox of a new stream."""
-        return Outbox(limit=self._limit)
+        return SendBuffer(limit=self._limit)
 
     @contextmanager
-    def kept(self, outbox: Outbox) -> Iterator[None]:
+    def kept(self, buffer: SendBuffer) -> Iterator[None]:
         """Let the stream be open until the block ends."""
-        self._open.add(outbox)
+        self._open.add(buffer)
         if self._stopped:
-            outbox.end()
+            buffer.end()
         try:
             yield
         finally:
-            self._open.discard(outbox)
-            outbox.end()
+            self._open.discard(buffer)
+            buffer.end()
 
     def stop(self) -> None:
         """End all streams, present and future ones; readers that do not take the rest are dropped a second later."""
         self._stopped = True
-        for outbox in self._open:
-            outbox.end()
-            asyncio.get_running_loop().call_later(_LAST_WORDS, outbox.dropped.set)
+        for buffer in self._open:
+            buffer.end()
+            asyncio.get_running_loop().call_later(_LAST_WORDS, buffer.dropped.set)

@@ -11,7 +11,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from callboard.api.live.send_buffer import Outbox
+from callboard.api.live.send_buffer import SendBuffer
 from callboard.db.errors import Unavailable
 
 _log = structlog.get_logger(__name__)
@@ -49,18 +49,18 @@ def with_id(position: object, body: bytes = b"\n") -> bytes:
 class EventStream(Response):
     """The answer that goes on until its content ends, its reader leaves, or it is dropped."""
 
-    def __init__(self, content: AsyncGenerator[bytes, None], outbox: Outbox, *, patience: float) -> None:
+    def __init__(self, content: AsyncGenerator[bytes, None], buffer: SendBuffer, *, timeout: float) -> None:
         """
         Args:
             content: what is sent. It is closed at the end.
             outbox: says when the reader is to be dropped.
-            patience: seconds that a reader may take to receive one piece.
+            timeout: seconds that a reader may take to receive one piece.
         """
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._content = content
-        self._outbox = outbox
-        self._patience = patience
+        self._outbox = buffer
+        self._timeout = timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endings = [
@@ -84,7 +84,7 @@ class EventStream(Response):
         async with aclosing(self._content) as content:
             try:
                 async for chunk in content:
-                    async with asyncio.timeout(self._patience):
+                    async with asyncio.timeout(self._timeout):
                         await send({"type": "http.response.body", "body": chunk, "more_body": True})
             except Unavailable as error:
                 # The reader comes back with the id of the last event it has.

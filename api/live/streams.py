@@ -7,16 +7,16 @@ from typing import Final
 from uuid import UUID
 
 from callboard.api.database.threads import DatabaseThreads
-from callboard.api.live.change_feed import ChangeHub, encoded
-from callboard.api.live.event_feed import EventHub
+from callboard.api.live.change_feed import ChangeFeed, encoded
+from callboard.api.live.event_feed import EventFeed
 from callboard.api.live.event_feed import encoded as encoded_event
-from callboard.api.live.send_buffer import OpenStreams, Outbox
+from callboard.api.live.send_buffer import OpenStreams, SendBuffer
 from callboard.api.live.sse import HEARTBEAT, RETRY, EventStream, with_id
 from callboard.api.wire.filters import includes
 from callboard.db.reads.change_feed import Changes, current_moment, read_changes
 from callboard.db.reads.jobs import JobFilter
 from callboard.db.reads.timeline import JobEvents, Watch, read_events
-from callboard.db.rules.snapshot import Moment
+from callboard.db.rules.snapshot import Snapshot
 from callboard.db.settings import Settings
 
 #: Events of one job, and changed jobs, that are read at a time.
@@ -33,8 +33,8 @@ class LiveStreams:
         self._heartbeat = settings.stream_heartbeat
         self._late = _STATEMENTS * settings.statement_timeout
         self._open = OpenStreams(limit=settings.stream_buffer_bytes)
-        self._events = EventHub(self._read_events)
-        self._changes = ChangeHub(self._read_changes)
+        self._events = EventFeed(self._read_events)
+        self._changes = ChangeFeed(self._read_changes)
 
     def __len__(self) -> int:
         """How many streams are open."""
@@ -46,33 +46,33 @@ class LiveStreams:
 
     def of_job(self, watch: Watch, known: JobEvents) -> EventStream:
         """Return the stream of what happened to a job after ``watch``; ``known`` is the first page of it."""
-        outbox = self._open.new()
-        return EventStream(self._follow(watch, known, outbox), outbox, patience=self._heartbeat * 2)
+        buffer = self._open.new()
+        return EventStream(self._follow(watch, known, buffer), buffer, timeout=self._heartbeat * 2)
 
-    def of_jobs(self, wanted: JobFilter | None, since: Moment, first: Changes | None) -> EventStream:
+    def of_jobs(self, wanted: JobFilter | None, since: Snapshot, first: Changes | None) -> EventStream:
         """Return the stream of jobs that change after ``since``; ``first`` is the first page of what has already."""
-        outbox = self._open.new()
-        content = self._subscribe(wanted, since, first, outbox)
-        return EventStream(content, outbox, patience=self._heartbeat * 2)
+        buffer = self._open.new()
+        content = self._subscribe(wanted, since, first, buffer)
+        return EventStream(content, buffer, timeout=self._heartbeat * 2)
 
     async def events(self, watch: Watch, *, limit: int = _PAGE) -> JobEvents | None:
         """Return what happened to a job after ``watch``; None if it is gone."""
         news = (await self._threads.run(lambda connection: read_events(connection, [watch], limit=limit)))[watch.job_id]
         return None if news.revision is None else news
 
-    async def moment(self) -> Moment:
+    async def moment(self) -> Snapshot:
         """Return the moment from which on changes are new."""
         return await self._threads.run(current_moment)
 
-    async def changes(self, wanted: JobFilter, since: Moment, after: UUID | None = None) -> Changes:
+    async def changes(self, wanted: JobFilter, since: Snapshot, after: UUID | None = None) -> Changes:
         """Return jobs of the wanted owner that changed after ``since``, those with ids above ``after``."""
         return await self._read_changes(since, after=after, owner=wanted.owner)
 
-    async def _follow(self, watch: Watch, known: JobEvents, outbox: Outbox) -> AsyncGenerator[bytes, None]:
-        with self._open.kept(outbox):
+    async def _follow(self, watch: Watch, known: JobEvents, buffer: SendBuffer) -> AsyncGenerator[bytes, None]:
+        with self._open.kept(buffer):
             position, news = watch.after, known
             yield RETRY
-            while not outbox.ended:
+            while not buffer.ended:
                 yield b"".join(encoded_event(event, event.position) for event in news.events)
                 position = news.events[-1].position if news.events else position
                 if news.done:
@@ -83,17 +83,17 @@ class LiveStreams:
                 if following is None:
                     return
                 news = following
-            with self._events.following(watch.job_id, position, outbox):
-                while (chunk := await outbox.take(self._heartbeat)) is not None:
+            with self._events.following(watch.job_id, position, buffer):
+                while (chunk := await buffer.take(self._heartbeat)) is not None:
                     yield chunk or HEARTBEAT
 
     async def _subscribe(
-        self, wanted: JobFilter | None, since: Moment, first: Changes | None, outbox: Outbox
+        self, wanted: JobFilter | None, since: Snapshot, first: Changes | None, buffer: SendBuffer
     ) -> AsyncGenerator[bytes, None]:
-        with self._open.kept(outbox):
+        with self._open.kept(buffer):
             yield RETRY
             moment = since if first is None else first.moment
-            while first is not None and wanted is not None and not outbox.ended:
+            while first is not None and wanted is not None and not buffer.ended:
                 yield b"".join(encoded(row) for row in first.rows if includes(wanted, row))
                 if not first.more:
                     break
@@ -101,11 +101,11 @@ class LiveStreams:
             told = moment
             yield with_id(told)
             if wanted is None:
-                while (chunk := await outbox.take(self._heartbeat)) is not None:
+                while (chunk := await buffer.take(self._heartbeat)) is not None:
                     yield chunk or HEARTBEAT
                 return
-            with self._changes.subscribed(wanted, moment, outbox) as subscriber:
-                while (chunk := await outbox.take(self._heartbeat)) is not None:
+            with self._changes.subscribed(wanted, moment, buffer) as subscriber:
+                while (chunk := await buffer.take(self._heartbeat)) is not None:
                     if chunk:
                         yield chunk
                     elif subscriber.moment != told:
@@ -118,7 +118,7 @@ class LiveStreams:
     async def _read_events(self, watches: Sequence[Watch]) -> Mapping[UUID, JobEvents]:
         return await self._threads.run(lambda connection: read_events(connection, watches, limit=_PAGE))
 
-    async def _read_changes(self, since: Moment, *, after: UUID | None, owner: str | None = None) -> Changes:
+    async def _read_changes(self, since: Snapshot, *, after: UUID | None, owner: str | None = None) -> Changes:
         return await self._threads.run(
             lambda connection: read_changes(connection, since, limit=_PAGE, late=self._late, after=after, owner=owner)
         )

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from callboard.api.wire.problems import ANSWERED_ERRORS, answer_error
 
 
-class HotRoutes:
+class DirectRoutes:
     """Answers the requests of some routes, and leaves the others to the application.
 
     FastAPI documents these as well, but what it does around each request, from an exit stack for dependencies to two

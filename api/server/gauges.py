@@ -13,10 +13,10 @@ from callboard.db.fleet.gauges import Gauges, read_gauges
 #: Seconds. However many scrape, and however often, the database is asked once in this time.
 _GOOD_FOR: Final = 1.0
 #: Seconds; below Prometheus's default timeout of ten.
-_PATIENCE: Final = 3.0
+_TIMEOUT: Final = 3.0
 
 
-class LatestGauges:
+class GaugeCache:
     """The numbers of the database, read again when they are old. Used in one event loop."""
 
     def __init__(self, threads: DatabaseThreads) -> None:
@@ -30,7 +30,7 @@ class LatestGauges:
         async with self._turn:
             if time.monotonic() - self._read_at >= _GOOD_FOR:
                 try:
-                    self._latest = await self._threads.run(read_gauges, patience=_PATIENCE)
+                    self._latest = await self._threads.run(read_gauges, within=_TIMEOUT)
                 except Unavailable:
                     self._latest = None
                 self._read_at = time.monotonic()

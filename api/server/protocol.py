@@ -56,14 +56,14 @@ class BoundedConnection(HttpToolsProtocol):
         """Answer what is not HTTP."""
         self._refuse(self._refusal or MALFORMED_REQUEST)
 
-    def look(self, now: float, patience: float) -> None:
-        """Refuse the request if its head, or the next piece of its body, has not come for ``patience`` seconds.
+    def look(self, now: float, timeout: float) -> None:
+        """Refuse the request if its head, or the next piece of its body, has not come for ``timeout`` seconds.
 
         Args:
             now: of the event loop's clock.
-            patience: in seconds.
+            timeout: in seconds.
         """
-        if self._since is None or now - self._since <= patience:
+        if self._since is None or now - self._since <= timeout:
             return
         if self._in_head:
             # Before the answer to an earlier request, the next one may take its time.

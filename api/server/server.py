@@ -34,10 +34,10 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if counter % _LOOK_EVERY == 0:
             now = asyncio.get_running_loop().time()
-            patience = self._app.state.services.settings.receive_timeout
+            timeout = self._app.state.services.settings.receive_timeout
             for connection in list(self.server_state.connections):
                 if isinstance(connection, BoundedConnection):
-                    connection.look(now, patience)
+                    connection.look(now, timeout)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -33,7 +33,7 @@ async def ready(request: Request) -> Response:
     services = services_of(request)
     if services.waits.stopped:
         raise Unavailable("This process is shutting down.")
-    if not await services.threads.run(schema_is_current, patience=_READY_WITHIN):
+    if not await services.threads.run(schema_is_current, within=_READY_WITHIN):
         raise Unavailable("The database's schema is older than this version. Run 'callboard migrate'.")
     return respond({"status": "ready"})
 

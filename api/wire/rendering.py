@@ -14,7 +14,7 @@ from callboard.api.wire.times import rfc3339
 from callboard.db.attempt.progress import percent
 from callboard.db.models.job_view import JobView
 from callboard.db.reads.timeline import Event
-from callboard.db.rules.event_position import Position
+from callboard.db.rules.event_position import EventPosition
 from callboard.db.rules.states import TERMINAL, Status
 
 _LATER: Final = frozenset({Status.SCHEDULED, Status.RETRYING})
@@ -132,7 +132,7 @@ def output(row: RowMapping) -> Json:
     }
 
 
-def event(happened: Event, position: Position) -> Json:
+def event(happened: Event, position: EventPosition) -> Json:
     """Return an event of a job; ``position``: of its reader after it."""
     return {
         "id": str(position),

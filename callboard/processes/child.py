@@ -13,7 +13,7 @@ from callboard.db.errors import CallboardError
 from callboard.db.logs import configure_logs
 from callboard.db.settings import Settings, load_settings
 from callboard.processes.signals import stop_with_parent
-from callboard.processes.watchdog import signs_of_life
+from callboard.processes.watchdog import feeding_watchdog
 
 
 def _run(role: str, settings: Settings, options: dict[str, Any]) -> int:
@@ -41,12 +41,12 @@ def _run(role: str, settings: Settings, options: dict[str, Any]) -> int:
 
 
 def main() -> int:
-    role, parent, pulse, options = sys.argv[1:]
+    role, parent, watchdog, options = sys.argv[1:]
     stop_with_parent(int(parent))
     # Asked by the supervisor where it hangs, it answers even from the middle of a C call.
     faulthandler.register(signal.SIGUSR1)
     try:
-        with signs_of_life(int(pulse)):
+        with feeding_watchdog(int(watchdog)):
             settings = load_settings()
             configure_logs(settings)
             return _run(role, settings, orjson.loads(options))

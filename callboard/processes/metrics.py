@@ -106,11 +106,11 @@ class ChildMetrics:
 
 @contextmanager
 def metrics_of_children(
-    address: MetricsAddress | None, *, workers: int, longest_standstill: float
+    address: MetricsAddress | None, *, workers: int, hang_after: float
 ) -> Iterator[ChildMetrics | None]:
     """Serve metrics and probes of so many workers until the end of the block; None, and nothing, without an address.
 
-    ``longest_standstill``: seconds after which the supervisor kills a worker that stands still.
+    ``hang_after``: seconds after which the supervisor kills a worker that hangs.
 
     Raises:
         ConfigurationError: the address cannot be bound.
@@ -120,6 +120,6 @@ def metrics_of_children(
         return
     with tempfile.TemporaryDirectory(prefix="callboard-metrics-") as folder:
         children = ChildMetrics(Path(folder))
-        probes = worker_probes(children.registry, workers, longest_standstill=longest_standstill)
+        probes = worker_probes(children.registry, workers, hang_after=hang_after)
         with serving_metrics(address, children.registry, probes):
             yield children

@@ -37,9 +37,7 @@ def run_workers(
     Rabbitmq.from_settings(settings)
     database = Database(settings, role="supervisor", pool_size=1)
     try:
-        with metrics_of_children(
-            metrics, workers=len(workers), longest_standstill=settings.longest_standstill
-        ) as of_children:
+        with metrics_of_children(metrics, workers=len(workers), hang_after=settings.hang_after) as of_children:
 
             def died(_: ChildSpec, pid: int) -> None:
                 if of_children is not None:
@@ -53,7 +51,7 @@ def run_workers(
                 ],
                 environment=of_children.environment if of_children is not None else None,
                 grace=settings.shutdown_grace + 10,
-                patience=settings.longest_standstill,
+                hang_after=settings.hang_after,
                 died=died,
                 until_done=any(options["burst"] for options in workers),
             )

@@ -16,23 +16,23 @@ Probe = Callable[[], str | None]
 LIVE: Final = "/livez"
 READY: Final = "/readyz"
 
-#: Seconds that the supervisor has to replace a process that stands still. Who cannot be killed hangs in the kernel.
+#: Seconds that the supervisor has to replace a process that hangs. Who cannot be killed hangs in the kernel.
 _TIME_TO_REPLACE: Final = 30.0
 
 
-def worker_probes(registry: CollectorRegistry, processes: int, *, longest_standstill: float) -> Mapping[str, Probe]:
+def worker_probes(registry: CollectorRegistry, processes: int, *, hang_after: float) -> Mapping[str, Probe]:
     """Return the probes of a supervisor of worker ``processes``, from what they tell in their metrics.
 
     Live: each process that runs looks at itself, which is due twice a second. One that finds something wrong there
-    ends and is replaced, one that has not looked for ``longest_standstill`` seconds is killed and replaced: only where
+    ends and is replaced, one that has not looked for ``hang_after`` seconds is killed and replaced: only where
     that fails does the supervisor need help. Ready: all are registered in the database and consume all their queues.
     """
 
     def live() -> str | None:
         checked = registry.get_sample_value("callboard_worker_checked_timestamp_seconds")
         # None before the first process has started, 0 while one starts.
-        if checked and (age := time.time() - checked) > longest_standstill + _TIME_TO_REPLACE:
-            return f"A worker process has stood still for {age:.0f} s."
+        if checked and (age := time.time() - checked) > hang_after + _TIME_TO_REPLACE:
+            return f"A worker process has hung for {age:.0f} s."
         return None
 
     def ready() -> str | None:

@@ -1,4 +1,4 @@
-"""Keeps child processes running: one that dies or stands still is replaced, with pauses when it keeps dying."""
+"""Keeps child processes running: one that dies or hangs is replaced, with pauses when it keeps dying."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import orjson
 import structlog
 
 from callboard.processes.signals import StopSignal
-from callboard.processes.watchdog import Pulse
+from callboard.processes.watchdog import Watchdog
 
 _log = structlog.get_logger(__name__)
 
@@ -29,7 +29,7 @@ _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 30.0
 # A child that lived so long is healthy: what ends it next is a new story.
 _HEALTHY_AFTER = 10.0
-# What a process that stands still gets to write down where.
+# What a process that hangs gets to write down where.
 _LAST_WORDS = 1.0
 
 
@@ -49,7 +49,7 @@ class Child:
         self.spec = spec
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
-        self._pulse: Pulse
+        self._watchdog: Watchdog
         """Of the process, if there is one."""
         self._asked = False
         self._started = 0.0
@@ -63,32 +63,32 @@ class Child:
         now = time.monotonic()
         if self._process is None and now >= self._start_at:
             options = orjson.dumps(dict(self.spec.options)).decode()
-            self._pulse = Pulse()
+            self._watchdog = Watchdog()
             self._asked = False
-            arguments = [self.spec.role, str(os.getpid()), str(self._pulse.descriptor), options]
+            arguments = [self.spec.role, str(os.getpid()), str(self._watchdog.descriptor), options]
             # In a session of its own, so that a Ctrl-C in the terminal reaches the supervisor alone and the order of
             # stopping is the supervisor's.
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-m", "callboard.processes.child", *arguments],
                 env={**os.environ, **self._environment},
-                pass_fds=[self._pulse.descriptor],
+                pass_fds=[self._watchdog.descriptor],
                 start_new_session=True,
             )
-            self._pulse.hand_over()
+            self._watchdog.hand_over()
             self._started = now
 
-    def end_if_still(self, patience: float) -> None:
-        """Kill the process if it gave no sign of life for ``patience`` seconds, but first let it say where it hangs."""
+    def kill_if_hung(self, hang_after: float) -> None:
+        """Kill the process if its watchdog has been silent for ``hang_after`` seconds; first have it log its stacks."""
         if self._process is None:
             return
-        silence = self._pulse.silence()
-        if silence < patience:
+        silence = self._watchdog.silence()
+        if silence < hang_after:
             self._asked = False
         elif not self._asked:
             self._asked = True
-            _log.error("process_stands_still", process=self.spec.name, pid=self._process.pid, seconds=round(silence))
+            _log.error("process_hangs", process=self.spec.name, pid=self._process.pid, seconds=round(silence))
             self.stop(signal.SIGUSR1)
-        elif silence > patience + _LAST_WORDS:
+        elif silence > hang_after + _LAST_WORDS:
             self.stop(signal.SIGKILL)
 
     def ended(self) -> tuple[int, int] | None:
@@ -97,7 +97,7 @@ class Child:
             return None
         pid, lived = self._process.pid, time.monotonic() - self._started
         self._process = None
-        self._pulse.close()
+        self._watchdog.close()
         self._failures = 0 if lived > _HEALTHY_AFTER or code == EXIT_REPLACE else self._failures + 1
         self.pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._failures) if self._failures else 0.0
         self._start_at = time.monotonic() + self.pause
@@ -122,7 +122,7 @@ class Supervisor:
         *,
         environment: Mapping[str, str] | None = None,
         grace: float,
-        patience: float,
+        hang_after: float,
         died: Callable[[ChildSpec, int], None] = lambda _spec, _pid: None,
         look: Callable[[], None] = lambda: None,
         until_done: bool = False,
@@ -132,14 +132,14 @@ class Supervisor:
         Args:
             environment: variables that the children get beside those of this process.
             grace: seconds that children get to end after SIGTERM.
-            patience: seconds without a sign of life after which a child is killed, and replaced.
+            hang_after: seconds without a sign of life after which a child is killed, and replaced.
             died: called with a child's spec and former pid after it died unasked.
             look: called about ten times a second.
             until_done: a child that exits with 0 has done its work and is not started again; end with the last one.
         """
         self._children = [Child(spec, environment or {}) for spec in specs]
         self._grace = grace
-        self._patience = patience
+        self._hang_after = hang_after
         self._died = died
         self._look = look
         self._until_done = until_done
@@ -150,7 +150,7 @@ class Supervisor:
             while not stop.is_set and self._children:
                 for child in list(self._children):
                     child.start_if_due()
-                    child.end_if_still(self._patience)
+                    child.kill_if_hung(self._hang_after)
                     if (end := child.ended()) is not None:
                         self._replace(child, *end)
                 self._look()

@@ -66,7 +66,7 @@ def run_up(settings: Settings, *, host: str, port: int, work: Mapping[str, Any])
             ],
             environment=environment,
             grace=settings.shutdown_grace + 10,
-            patience=settings.longest_standstill,
+            hang_after=settings.hang_after,
             died=lambda spec, pid: report_death(database, pid) if spec.role == "work" else None,
             look=_PostgresWatch(postgres, settings.require_database_url()).look
             if postgres is not None

@@ -32,7 +32,7 @@ _IS_OURS = (
     jobs.c.status == Status.RUNNING,
 )
 _DATA = cast(job_memos.c.data, Text).label("data")
-_memo = (
+_stored = (
     select(_DATA).select_from(jobs.outerjoin(job_memos, and_(job_memos.c.job_id == jobs.c.id, *_THIS))).where(*_IS_OURS)
 )
 # Whoever ends the attempt waits for the end of this statement, or has ended it already.
@@ -60,18 +60,18 @@ _put_once = _put.on_conflict_do_update(
 
 
 @dataclass(frozen=True, slots=True)
-class Memo:
+class StoredValue:
     """What is stored under a key; ``data`` is JSON, None where nothing is."""
 
     data: bytes | None
 
 
-def read_checkpoint(connection: Connection, job_id: UUID, attempt: int) -> Memo | None:
+def read_checkpoint(connection: Connection, job_id: UUID, attempt: int) -> StoredValue | None:
     """Return the job's last checkpoint; None when the attempt has ended or been fenced out."""
     return _read(connection, job_id, attempt, _Kind.CHECKPOINT, "")
 
 
-def save_checkpoint(connection: Connection, job_id: UUID, attempt: int, data: bytes) -> Memo | None:
+def save_checkpoint(connection: Connection, job_id: UUID, attempt: int, data: bytes) -> StoredValue | None:
     """Store the job's checkpoint in place of the one before, and return it.
 
     None, and nothing is stored, when the attempt has ended or been fenced out.
@@ -79,12 +79,12 @@ def save_checkpoint(connection: Connection, job_id: UUID, attempt: int, data: by
     return _save(connection, _replace, _parameters(job_id, attempt, _Kind.CHECKPOINT, ""), data)
 
 
-def read_step(connection: Connection, job_id: UUID, attempt: int, key: str) -> Memo | None:
+def read_step(connection: Connection, job_id: UUID, attempt: int, key: str) -> StoredValue | None:
     """Return the result of a step, if it is done; None when the attempt has ended or been fenced out."""
     return _read(connection, job_id, attempt, _Kind.STEP, key)
 
 
-def save_step(connection: Connection, job_id: UUID, attempt: int, key: str, data: bytes) -> Memo | None:
+def save_step(connection: Connection, job_id: UUID, attempt: int, key: str, data: bytes) -> StoredValue | None:
     """Store the result of a step that is done, unless there is one, and return what is stored then.
 
     None, and nothing is stored, when the attempt has ended or been fenced out.
@@ -92,14 +92,16 @@ def save_step(connection: Connection, job_id: UUID, attempt: int, key: str, data
     return _save(connection, _put_once, _parameters(job_id, attempt, _Kind.STEP, key), data)
 
 
-def _read(connection: Connection, job_id: UUID, attempt: int, kind: _Kind, key: str) -> Memo | None:
-    row = connection.execute(_memo, _parameters(job_id, attempt, kind, key)).first()
-    return None if row is None else Memo(None if row.data is None else row.data.encode())
+def _read(connection: Connection, job_id: UUID, attempt: int, kind: _Kind, key: str) -> StoredValue | None:
+    row = connection.execute(_stored, _parameters(job_id, attempt, kind, key)).first()
+    return None if row is None else StoredValue(None if row.data is None else row.data.encode())
 
 
-def _save(connection: Connection, put: ReturningInsert[Any], parameters: dict[str, object], data: bytes) -> Memo | None:
+def _save(
+    connection: Connection, put: ReturningInsert[Any], parameters: dict[str, object], data: bytes
+) -> StoredValue | None:
     row = connection.execute(put, parameters | {"new_data": data.decode()}).first()
-    return None if row is None else Memo(row.data.encode())
+    return None if row is None else StoredValue(row.data.encode())
 
 
 def _parameters(job_id: UUID, attempt: int, kind: _Kind, key: str) -> dict[str, object]:
@@ -130,7 +132,7 @@ _forgotten = (
 _forget = select(_looked_at.c.job_id).order_by(_looked_at.c.job_id.desc()).add_cte(_forgotten)
 
 
-def forget_memos(connection: Connection, after: UUID, *, limit: int = 1000) -> UUID | None:
+def delete_settled_checkpoints(connection: Connection, after: UUID, *, limit: int = 1000) -> UUID | None:
     """Delete what up to ``limit`` jobs left that cannot run again, in the order of their ids, those after ``after``.
 
     Returns:

@@ -14,7 +14,7 @@ from callboard.db.models import TIME, job_progress, jobs
 from callboard.db.rules.attempts import ProgressReport, percent
 from callboard.db.rules.states import Status
 from callboard.db.rules.text import storable
-from callboard.db.sql.rowset import among, batch, batch_of, each
+from callboard.db.sql.rowset import among, each, rowset, rowset_of
 
 __all__ = ["ProgressReport", "percent", "report_progress"]
 
@@ -28,7 +28,7 @@ _COLUMNS: dict[str, TypeEngine[Any]] = {
     "message": Text(),
     "progress": Text(),
 }
-_reports = batch(**_COLUMNS)
+_reports = rowset(**_COLUMNS)
 # RFC 3339 with milliseconds, as the API writes every time.
 _now_text = func.to_char(func.timezone("UTC", func.now()), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 _of_running, _running = each(
@@ -75,7 +75,7 @@ def report_progress(connection: Connection, reports: Sequence[ProgressReport]) -
     """Store reports, at most one a job, of attempts that still run; others are dropped."""
     if reports:
         rows = (_row(report) for report in sorted(reports, key=lambda report: report.job_id))
-        connection.execute(_kept, batch_of(_COLUMNS, rows))
+        connection.execute(_kept, rowset_of(_COLUMNS, rows))
 
 
 def _row(report: ProgressReport) -> tuple[object, ...]:

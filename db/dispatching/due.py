@@ -23,8 +23,8 @@ from sqlalchemy import (
 from callboard.db.dispatching.rate_limits import Rate
 from callboard.db.models import jobs, queues
 from callboard.db.rules.states import Status
-from callboard.db.sql.pipeline import HotRow, HotStatement, execute_together
-from callboard.db.sql.rowset import batch, batch_of
+from callboard.db.sql.pipeline import PreparedStatement, RowDict, execute_together
+from callboard.db.sql.rowset import rowset, rowset_of
 
 _waits = (jobs.c.due_at.is_(None), jobs.c.dispatched_at.is_(None))
 _lock_space = func.hashtext("callboard.dispatch")
@@ -45,7 +45,7 @@ _with_jobs = (
 _in_flight_count = (
     select(func.count()).where(jobs.c.queue == _with_jobs.c.name, jobs.c.dispatched_at.is_not(None)).scalar_subquery()
 )
-_take_queues = HotStatement(
+_take_queues = PreparedStatement(
     select(
         _with_jobs.c.name,
         func.coalesce(_with_jobs.c.dispatch_window, bindparam("window", type_=Integer)).label("window"),
@@ -70,7 +70,7 @@ def _first_of(queue: ColumnElement[str], at_most: ColumnElement[int]) -> FromCla
 
 
 _heads = _first_of(queues.c.name, bindparam("at_most", type_=Integer))
-_heads_of_all = HotStatement(
+_heads_of_all = PreparedStatement(
     select(*_heads.c).select_from(queues.join(_heads, true())).where(queues.c.paused.is_(False))
 )
 
@@ -102,7 +102,7 @@ class TakenQueues:
     """The queues whose only dispatcher this transaction is until it ends."""
 
     limits: Mapping[str, QueueLimits]
-    heads: Sequence[HotRow]
+    heads: Sequence[RowDict]
     """Their first jobs, as :func:`next_jobs` returns them."""
 
 
@@ -126,21 +126,21 @@ def take_queues(connection: Connection, *, default_window: int, heads: int = 0) 
     return TakenQueues(limits, [row for rows in heads_of for row in rows if row["queue"] in limits])
 
 
-_rooms = batch(queue=Text(), room=Integer())
+_rooms = rowset(queue=Text(), room=Integer())
 _next = _first_of(_rooms.c.queue, _rooms.c.room)
-_next_jobs = HotStatement(select(*_next.c).select_from(_rooms.join(_next, true())))
+_next_jobs = PreparedStatement(select(*_next.c).select_from(_rooms.join(_next, true())))
 
 
-def next_jobs(connection: Connection, rooms: Mapping[str, int]) -> list[HotRow]:
+def next_jobs(connection: Connection, rooms: Mapping[str, int]) -> list[RowDict]:
     """Return up to ``rooms[queue]`` jobs of each queue, by priority (highest first), then by id (oldest first).
 
     Columns: ``id``, ``attempt`` (the one to start), ``type``, ``queue``, ``priority``.
     """
-    [rows] = execute_together(connection, (_next_jobs, batch_of(("queue", "room"), sorted(rooms.items()))))
+    [rows] = execute_together(connection, (_next_jobs, rowset_of(("queue", "room"), sorted(rooms.items()))))
     return rows
 
 
-_until_due = HotStatement(
+_until_due = PreparedStatement(
     select(func.extract("epoch", func.min(jobs.c.due_at) - func.now()).label("seconds")).where(
         jobs.c.due_at.is_not(None), jobs.c.due_at < literal("infinity", jobs.c.due_at.type)
     )

@@ -104,6 +104,6 @@ _idle = (
 _forget = delete(rate_limits).where(rate_limits.c.name == _idle.c.name)
 
 
-def forget_full_buckets(connection: Connection) -> int:
+def delete_full_buckets(connection: Connection) -> int:
     """Delete buckets that nobody used for a day, some thousands at most; return how many."""
     return connection.execute(_forget).rowcount

@@ -16,7 +16,7 @@ from callboard.db.files.rows import File, insert_file
 from callboard.db.models import TIME, files, job_files, job_history, jobs
 from callboard.db.rules.ids import created_at_of
 from callboard.db.rules.states import Reason, Status
-from callboard.db.sql.rowset import batch, batch_of
+from callboard.db.sql.rowset import rowset, rowset_of
 
 _JOB_ID = bindparam("job_id", type_=Uuid)
 _ATTEMPT = bindparam("attempt", type_=Integer)
@@ -84,7 +84,7 @@ def list_outputs(connection: Connection, job_id: UUID, *, limit: int, after: UUI
     return list(connection.execute(_outputs, parameters).mappings())
 
 
-_ids = batch(id=Uuid())
+_ids = rowset(id=Uuid())
 _of_jobs = (
     delete(files)
     .where(files.c.id.in_(select(job_files.c.file_id).join(_ids, _ids.c.id == job_files.c.job_id)))
@@ -94,4 +94,4 @@ _of_jobs = (
 
 def delete_outputs(connection: Connection, job_ids: Sequence[UUID]) -> Sequence[UUID]:
     """Remove the rows of all files that these jobs put out; return their ids. Their bytes go after the commit."""
-    return connection.execute(_of_jobs, batch_of(("id",), [(job_id,) for job_id in job_ids])).scalars().all()
+    return connection.execute(_of_jobs, rowset_of(("id",), [(job_id,) for job_id in job_ids])).scalars().all()

@@ -115,10 +115,10 @@ def remove_orphans(database: Database, storage: Storage, *, older_than: float = 
     before = datetime.now(UTC) - timedelta(seconds=older_than)
     old = (item.file_id for item in storage.objects() if item.modified_at < before)
     removed = 0
-    while batch := set(islice(old, _BATCH)):
+    while rowset := set(islice(old, _BATCH)):
         with database.begin() as connection:
-            known = set(connection.execute(select(files.c.id).where(files.c.id.in_(batch))).scalars())
-        for file_id in sorted(batch - known):
+            known = set(connection.execute(select(files.c.id).where(files.c.id.in_(rowset))).scalars())
+        for file_id in sorted(rowset - known):
             storage.delete(file_id)
             removed += 1
     return removed

@@ -27,11 +27,11 @@ _forget_workers = delete(workers).where(
 )
 
 
-def forget_idempotency_keys(connection: Connection) -> int:
+def delete_expired_keys(connection: Connection) -> int:
     """Delete idempotency keys past their time, some thousands at most; return how many."""
     return connection.execute(_forget_keys).rowcount
 
 
-def forget_workers(connection: Connection) -> int:
+def delete_old_workers(connection: Connection) -> int:
     """Delete worker boots that ended a week ago and hold no job; return how many. History keeps their names."""
     return connection.execute(_forget_workers).rowcount

@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import array
 
 from callboard.db.models import jobs, workers
 from callboard.db.rules.states import Status
-from callboard.db.sql.rowset import batch, batch_of, each
+from callboard.db.sql.rowset import each, rowset, rowset_of
 
 
 class WorkerState(StrEnum):
@@ -98,7 +98,7 @@ class StopReason(StrEnum):
     LEASE_LOST = "lease_lost"
 
 
-_held = batch(id=Uuid(), attempt=Integer())
+_held = rowset(id=Uuid(), attempt=Integer())
 _ours = and_(jobs.c.id == _held.c.id, jobs.c.attempt == _held.c.attempt, jobs.c.status == Status.RUNNING)
 _asked_about, _job = each(_held, select(jobs.c.id, jobs.c.cancel_requested_at).where(_ours).limit(1), isouter=True)
 _stop_requests = (
@@ -114,7 +114,7 @@ _stop_requests = (
 
 def stop_requests(connection: Connection, held: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], StopReason]:
     """Return which of these running attempts are to stop: cancelled by someone, or not the worker's any more."""
-    rows = connection.execute(_stop_requests, batch_of(("id", "attempt"), sorted(held)))
+    rows = connection.execute(_stop_requests, rowset_of(("id", "attempt"), sorted(held)))
     return {(row.id, row.attempt): StopReason(row.reason) for row in rows}
 
 
@@ -141,7 +141,7 @@ def unheld_attempts(
     A claim that was committed while its answer got lost leaves such an attempt. The worker releases them. Attempts
     younger than ``older_than`` seconds are left out: they may have been claimed since ``held`` was put together.
     """
-    parameters = {**batch_of(("id", "attempt"), sorted(held)), "boot_id": worker_id, "older_than": older_than}
+    parameters = {**rowset_of(("id", "attempt"), sorted(held)), "boot_id": worker_id, "older_than": older_than}
     return [(row.id, row.attempt) for row in connection.execute(_unheld, parameters)]
 
 

@@ -33,7 +33,7 @@ from sqlalchemy.types import UserDefinedType
 
 from callboard.db.models import TIME, job_history, jobs
 from callboard.db.models.job_view import view_of
-from callboard.db.rules.snapshot import Moment
+from callboard.db.rules.snapshot import Snapshot
 
 
 class _Xid(UserDefinedType[Any]):
@@ -143,7 +143,7 @@ _read = (
 class Changes:
     """Jobs that changed, in the order of their ids."""
 
-    moment: Moment
+    moment: Snapshot
     """When they were read: whatever is committed later is not among them."""
     rows: Sequence[RowMapping]
     """Views (``JobView``) without results, and the ``transaction`` that wrote the present state."""
@@ -151,15 +151,15 @@ class Changes:
     """There are more than were asked for; they come after the last of these."""
 
 
-def current_moment(connection: Connection) -> Moment:
+def current_moment(connection: Connection) -> Snapshot:
     """Return the moment from which on changes are new."""
     row = connection.execute(_here).one()
-    return Moment.of(row.at, row.snapshot)
+    return Snapshot.of(row.at, row.snapshot)
 
 
 def read_changes(
     connection: Connection,
-    since: Moment,
+    since: Snapshot,
     *,
     limit: int,
     late: float,
@@ -184,5 +184,5 @@ def read_changes(
     }  # fmt: skip
     rows = connection.execute(_read, parameters).mappings().all()
     found = [row for row in rows if row["id"] is not None]
-    moment = Moment.of(rows[0]["at"], rows[0]["snapshot"])
+    moment = Snapshot.of(rows[0]["at"], rows[0]["snapshot"])
     return Changes(moment=moment, rows=found[:limit], more=len(found) > limit)

@@ -33,14 +33,14 @@ from callboard.db.models import TIME, job_attempts, job_history, jobs
 from callboard.db.models.job_view import JobView, view_of
 from callboard.db.rules.ids import created_at_of, first_id
 from callboard.db.rules.states import Status
-from callboard.db.sql.pipeline import HotStatement, execute_together
-from callboard.db.sql.rowset import batch, batch_of, each
+from callboard.db.sql.pipeline import PreparedStatement, execute_together
+from callboard.db.sql.rowset import each, rowset, rowset_of
 
 Columns = Mapping[str, ColumnElement[Any]] | ReadOnlyColumnCollection[str, Column[Any]]
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
-_ids = batch(id=Uuid(), created_at=TIME)
+_ids = rowset(id=Uuid(), created_at=TIME)
 _in_history = and_(
     job_history.c.id == _ids.c.id,
     job_history.c.created_at == _ids.c.created_at,
@@ -55,7 +55,7 @@ def _either(live: Select[Any], finished: Select[Any]) -> CompoundSelect[Any]:
     return union_all(select(*job.c).select_from(in_jobs), select(*done.c).select_from(in_history))
 
 
-_by_id = HotStatement(_either(view_of(jobs), view_of(job_history)))
+_by_id = PreparedStatement(_either(view_of(jobs), view_of(job_history)))
 
 
 def get_jobs(connection: Connection, job_ids: Sequence[UUID]) -> dict[UUID, JobView]:
@@ -97,7 +97,7 @@ def get_payload(connection: Connection, job_id: UUID) -> str | None:
 
 
 def _id_parameters(job_ids: Sequence[UUID]) -> dict[str, str]:
-    return batch_of(("id", "created_at"), ((job_id, created_at_of(job_id)) for job_id in job_ids))
+    return rowset_of(("id", "created_at"), ((job_id, created_at_of(job_id)) for job_id in job_ids))
 
 
 _attempts = (

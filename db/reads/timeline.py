@@ -36,17 +36,17 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from callboard.db.models import TIME, job_attempts, job_history, job_progress, jobs
-from callboard.db.rules.event_position import Position, Stage
+from callboard.db.rules.event_position import EventPosition, Stage
 from callboard.db.rules.ids import created_at_of
 from callboard.db.rules.states import AttemptOutcome, EventKind, Status
-from callboard.db.sql.rowset import batch, batch_of
+from callboard.db.sql.rowset import rowset, rowset_of
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened to a job; what does not belong to its kind is None."""
 
-    position: Position
+    position: EventPosition
     """Just after it."""
     kind: EventKind
     at: datetime
@@ -70,7 +70,7 @@ class Watch:
     """A job, and what is known of it: its events up to ``after``, all those of ``revision``."""
 
     job_id: UUID
-    after: Position = field(default_factory=Position)
+    after: EventPosition = field(default_factory=EventPosition)
     revision: int = -1
 
 
@@ -87,7 +87,7 @@ class JobEvents:
     """The job has ended and these are the last."""
 
 
-_watched = batch(
+_watched = rowset(
     id=Uuid(), created_at=TIME, known=Integer(), seen_attempt=Integer(), seen_report=BigInteger()
 )  # fmt: skip
 _seen = (_watched.c.id, _watched.c.known, _watched.c.seen_attempt, _watched.c.seen_report)
@@ -213,7 +213,7 @@ def read_events(connection: Connection, watches: Sequence[Watch], *, limit: int)
     One statement, whatever their number. Events of jobs that were retried by hand: the attempts stay, what came between
     them (the end, a cancel) is no longer known.
     """
-    parameters = batch_of(_PARAMETERS, map(_row, watches)) | {"limit": limit + 1}
+    parameters = rowset_of(_PARAMETERS, map(_row, watches)) | {"limit": limit + 1}
     rows = connection.execute(_read, parameters).mappings()
     after = {watch.job_id: watch.after for watch in watches}
     return {
@@ -235,7 +235,7 @@ def _row(watch: Watch) -> tuple[object, ...]:
     return watch.job_id, created_at_of(watch.job_id), watch.revision, after.attempt, report
 
 
-def _new_of(rows: Sequence[RowMapping], after: Position, limit: int) -> JobEvents:
+def _new_of(rows: Sequence[RowMapping], after: EventPosition, limit: int) -> JobEvents:
     job = rows[0]
     happened = [row for row in rows if row["kind"] is not None and _place(row) > after.place]
     more = len(happened) > limit
@@ -245,7 +245,7 @@ def _new_of(rows: Sequence[RowMapping], after: Position, limit: int) -> JobEvent
     return JobEvents(revision=job["revision"], events=events[:limit], more=more, done=done)
 
 
-def _placed(happened: Sequence[RowMapping], job: RowMapping, after: Position, *, more: bool) -> Iterable[Event]:
+def _placed(happened: Sequence[RowMapping], job: RowMapping, after: EventPosition, *, more: bool) -> Iterable[Event]:
     """Yield the events with their positions, the request to cancel at its time among them."""
     position = after
     requested_at: datetime | None = job["cancel_requested_at"]
@@ -253,7 +253,7 @@ def _placed(happened: Sequence[RowMapping], job: RowMapping, after: Position, *,
 
     def cancel() -> Event:
         assert requested_at is not None  # noqa: S101 - for the type checker
-        here = Position(*position.place, _milliseconds(requested_at))
+        here = EventPosition(*position.place, _milliseconds(requested_at))
         return Event(here, EventKind.CANCEL_REQUESTED, requested_at, job["job_attempt"])
 
     for row in happened:
@@ -261,7 +261,7 @@ def _placed(happened: Sequence[RowMapping], job: RowMapping, after: Position, *,
             event = cancel()
             position, pending = event.position, False
             yield event
-        position = Position(*_place(row), position.cancel)
+        position = EventPosition(*_place(row), position.cancel)
         yield _event(row, position)
     if pending and not more:
         yield cancel()
@@ -277,7 +277,7 @@ def _is_later(row: RowMapping, requested_at: datetime | None, attempt: int) -> b
     return bool(row["stage"] == Stage.FINISHED or row["at"] > requested_at)
 
 
-def _event(row: RowMapping, position: Position) -> Event:
+def _event(row: RowMapping, position: EventPosition) -> Event:
     error = row["error"]
     if row["reason"] is not None:
         error = orjson.dumps(

@@ -24,7 +24,7 @@ _TEXT: Final = re.compile(r"(\d{1,9})\.([0-5])\.(\d{1,15})\.(\d{1,15})", re.ASCI
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class EventPosition:
     """Just after an event; the default is before the first.
 
     Everything up to (``attempt``, ``stage``, ``count``) has been seen. A request to cancel can come at any time and so
@@ -41,9 +41,9 @@ class Position:
         """What orders positions, requests to cancel apart."""
         return self.attempt, self.stage, self.count
 
-    def and_of(self, other: Position) -> Position:
+    def and_of(self, other: EventPosition) -> EventPosition:
         """Return the latest position that neither of the two is before."""
-        return Position(*min(self.place, other.place), min(self.cancel, other.cancel))
+        return EventPosition(*min(self.place, other.place), min(self.cancel, other.cancel))
 
     def __str__(self) -> str:
         return f"{self.attempt}.{self.stage}.{self.count}.{self.cancel}"

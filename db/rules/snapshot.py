@@ -15,7 +15,7 @@ _REACH: Final = 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Snapshot:
     """Which transactions had been committed when something was read.
 
     Transactions are not committed in the order of their ids or times, so neither of these would tell: a transaction is
@@ -36,7 +36,7 @@ class Moment:
         """Orders moments of one database."""
         return self.xmax, self.xmin, -len(self.running)
 
-    def can_be_resumed_at(self, now: Moment) -> bool:
+    def can_be_resumed_at(self, now: Snapshot) -> bool:
         """Whether changes since then can be told; not those of another database, nor after a billion transactions."""
         return self.xmin <= self.xmax <= now.xmax < self.xmin + _REACH
 

@@ -10,7 +10,7 @@ class Status(StrEnum):
     """Where a job is: five live states (a row of ``jobs``), four terminal ones (a row of ``job_history``)."""
 
     BLOCKED = "blocked"
-    """Waits for other jobs. Entered by ``submit``; left when the last of them ends."""
+    """Waits for other jobs. Reserved: no verb enters it yet."""
 
     SCHEDULED = "scheduled"
     """Waits for its ``scheduled_at``. Entered by ``submit``; left by ``promote``, ``cancel``, ``expire``."""

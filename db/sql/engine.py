@@ -71,14 +71,14 @@ class Database:
         with _unavailable(), self._autocommit.connect() as connection:
             yield connection
 
-    def standing(self, *, transactional: bool = False) -> StandingConnection:
+    def pinned(self, *, transactional: bool = False) -> PinnedConnection:
         """Return a connection for one thread to keep; see there.
 
         Args:
             transactional: each block that uses it is one transaction, as with :meth:`begin`; by default each statement
                 is, as with :meth:`autocommit`.
         """
-        return StandingConnection(
+        return PinnedConnection(
             self._engine if transactional else self._autocommit, lambda: self._losses, transactional=transactional
         )
 
@@ -90,7 +90,7 @@ class Database:
         self._losses += 1
 
 
-class StandingConnection:
+class PinnedConnection:
     """A connection that one busy thread keeps between its statements.
 
     Taking one from the pool and giving it back costs as much processor time as the statement itself. It is taken when

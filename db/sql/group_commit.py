@@ -78,7 +78,7 @@ class Batcher(Generic[Item, Result]):
     returns one result for each, in order; when it returns, they are durable. It must be safe to repeat. If it raises:
 
     - ``Unavailable`` (database away, deadlock, the answer to COMMIT lost): it is called again, or ``rewrite`` is if
-      there is one, for up to ``patience`` seconds per batch;
+      there is one, for up to ``retry_for`` seconds per batch;
     - an error of the data (one bad row, refused by the database or impossible to send): the batch is halved until
       the bad row fails alone;
     - anything else: all callers of the batch get the error.
@@ -93,7 +93,7 @@ class Batcher(Generic[Item, Result]):
         max_size: int = 500,
         size_of: Callable[[Item], int] | None = None,
         max_bytes: int = _MOST_BYTES,
-        patience: float | None = 5.0,
+        retry_for: float | None = 5.0,
         at_end: Callable[[], None] = lambda: None,
     ) -> None:
         """
@@ -104,7 +104,7 @@ class Batcher(Generic[Item, Result]):
             max_size: most items in one call.
             size_of: returns about how many bytes an item has; None where all items are small.
             max_bytes: most bytes in one call; a larger item is written by itself.
-            patience: seconds that a batch is tried for while the database is away; None: until :meth:`close`.
+            retry_for: seconds that a batch is tried for while the database is away; None: until :meth:`close`.
             at_end: what the thread does last, such as giving back what only it uses.
         """
         self._write_batch = write
@@ -112,7 +112,7 @@ class Batcher(Generic[Item, Result]):
         self._max_size = max_size
         self._size_of = size_of
         self._max_bytes = max_bytes
-        self._patience = patience
+        self._retry_for = retry_for
         self._at_end = at_end
         self._pending: deque[tuple[Item, Receiver[Result]]] = deque()
         self._wakeup = threading.Condition(threading.Lock())
@@ -191,7 +191,7 @@ class Batcher(Generic[Item, Result]):
 
     def _settle(self, batch: Sequence[tuple[Item, Receiver[Result]]]) -> None:
         try:
-            results = self._write_patiently([item for item, _ in batch])
+            results = self._write_with_retries([item for item, _ in batch])
         except _BAD_DATA as error:
             if len(batch) == 1:
                 batch[0][1].set_exception(error)
@@ -206,8 +206,8 @@ class Batcher(Generic[Item, Result]):
             for (_, future), result in zip(batch, results, strict=True):
                 future.set_result(result)
 
-    def _write_patiently(self, items: Sequence[Item]) -> Sequence[Result]:
-        give_up_at = None if self._patience is None else time.monotonic() + self._patience
+    def _write_with_retries(self, items: Sequence[Item]) -> Sequence[Result]:
+        give_up_at = None if self._retry_for is None else time.monotonic() + self._retry_for
         pause = _FIRST_PAUSE
         write = self._write_batch
         while True:

@@ -9,12 +9,12 @@ from sqlalchemy import func, literal, select
 
 from callboard.db.errors import Unavailable
 from callboard.db.sql.engine import Database
-from callboard.db.sql.pipeline import HotCall, HotStatement, execute_together
+from callboard.db.sql.pipeline import PreparedStatement, StatementCall, execute_together
 
 DISPATCH_CHANNEL: Final = "callboard_dispatch"
 
-WAKE_DISPATCHER: Final[HotCall] = (
-    HotStatement(
+WAKE_DISPATCHER: Final[StatementCall] = (
+    PreparedStatement(
         # Else, this transaction too would wait for the disk: NOTIFY gives it an id of its own.
         select(func.set_config("synchronous_commit", "off", literal(value=True)), func.pg_notify(DISPATCH_CHANNEL, ""))
     ),

@@ -21,12 +21,12 @@ from sqlalchemy.dialects.postgresql.psycopg import dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 
-HotRow = dict[str, Any]
+RowDict = dict[str, Any]
 
 _DIALECT: Final = dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
-class HotStatement:
+class PreparedStatement:
     """A statement of SQLAlchemy Core whose parameters are values that psycopg knows by itself."""
 
     def __init__(self, statement: Executable) -> None:
@@ -52,11 +52,11 @@ class HotStatement:
         return [given[name] if name in given else self._constants[name] for name in self._names]
 
 
-HotCall = tuple[HotStatement, Mapping[str, Any]]
+StatementCall = tuple[PreparedStatement, Mapping[str, Any]]
 """A statement with its parameters."""
 
-NOT_DURABLE: Final[HotCall] = (
-    HotStatement(select(func.set_config("synchronous_commit", "off", literal(value=True)))),
+NOT_DURABLE: Final[StatementCall] = (
+    PreparedStatement(select(func.set_config("synchronous_commit", "off", literal(value=True)))),
     {},
 )
 """Has the transaction that it is a part of not wait for the disk: if the database server crashes within its next
@@ -64,8 +64,8 @@ second, all of the transaction may be undone. For what would be done again, and 
 
 
 def execute_together(
-    connection: Connection, *calls: HotCall, commit: bool = False, afterwards: Sequence[HotCall] = ()
-) -> list[list[HotRow]]:
+    connection: Connection, *calls: StatementCall, commit: bool = False, afterwards: Sequence[StatementCall] = ()
+) -> list[list[RowDict]]:
     """Execute statements, in order, in one round trip; return the rows of each by column name.
 
     On an autocommit connection they are one transaction: all are durable on return, or none has happened.
@@ -104,6 +104,6 @@ def execute_together(
         ) from error
 
 
-def _rows_of(cursor: RawCursor[HotRow]) -> list[HotRow]:
+def _rows_of(cursor: RawCursor[RowDict]) -> list[RowDict]:
     # cursor.description tells the same, and makes an object for each column.
     return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []

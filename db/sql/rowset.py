@@ -27,18 +27,18 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 
-def batch(**columns: TypeEngine[Any]) -> CTE:
-    """Return a table ``batch`` with these columns; its rows are the parameter that :func:`batch_of` makes.
+def rowset(**columns: TypeEngine[Any]) -> CTE:
+    """Return a table ``rowset`` with these columns; its rows are the parameter that :func:`rowset_of` makes.
 
     One array a column would do the same, but psycopg looks at every element in Python, which takes several times as
     long as this JSON; PostgreSQL reads both equally fast.
     """
     rows = (
-        func.json_to_recordset(cast(bindparam("batch", type_=Text), JSON))
+        func.json_to_recordset(cast(bindparam("rowset", type_=Text), JSON))
         .table_valued(*(column(name, kind) for name, kind in columns.items()), name="rows")
         .render_derived(with_types=True)
     )
-    return select(*rows.c).cte("batch").prefix_with("MATERIALIZED")
+    return select(*rows.c).cte("rowset").prefix_with("MATERIALIZED")
 
 
 def each(rows: CTE, found: Select[Any], *, isouter: bool = False) -> tuple[Join, FromClause]:
@@ -53,18 +53,18 @@ def each(rows: CTE, found: Select[Any], *, isouter: bool = False) -> tuple[Join,
 
 
 def among(key: Column[Any], table: CTE) -> ColumnElement[bool]:
-    """Say that ``key`` is one of ``table``'s ids, so that each is looked up in an index of ``key``."""
+    """SQL: ``key = ANY(ARRAY(SELECT id FROM table))``, which forces one index lookup per id."""
     return key == any_(func.array(select(table.c.id).scalar_subquery(), type_=Uuid))
 
 
-def batch_of(names: Collection[str], rows: Iterable[tuple[object, ...]]) -> dict[str, str]:
-    """Return the parameter of a statement with a :func:`batch`: its rows, with the values in the order of ``names``.
+def rowset_of(names: Collection[str], rows: Iterable[tuple[object, ...]]) -> dict[str, str]:
+    """Return the parameter of a statement with a :func:`rowset`: its rows, with the values in the order of ``names``.
 
     Raises:
         TypeError: a value has no JSON form; so has a string with half a surrogate pair.
     """
     table = [{name: value for name, value in zip(names, row, strict=True) if value is not None} for row in rows]
-    return {"batch": orjson.dumps(table, default=_text_of).decode()}
+    return {"rowset": orjson.dumps(table, default=_text_of).decode()}
 
 
 def _text_of(value: object) -> str:

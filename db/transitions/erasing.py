@@ -46,8 +46,8 @@ _reports = (
     .returning(job_progress.c.seq)
     .cte("reports")
 )
-_memos = delete(job_memos).where(job_memos.c.job_id == _erased.c.id).returning(job_memos.c.key).cte("memos")
-_erase = select(_erased.c.id).add_cte(_attempts).add_cte(_reports).add_cte(_memos)
+_checkpoints = delete(job_memos).where(job_memos.c.job_id == _erased.c.id).returning(job_memos.c.key).cte("memos")
+_erase = select(_erased.c.id).add_cte(_attempts).add_cte(_reports).add_cte(_checkpoints)
 
 _consume = (
     update(job_history)

@@ -33,8 +33,8 @@ from callboard.db.models import job_attempts, jobs
 from callboard.db.rules.outcome import JobError, Outcome
 from callboard.db.rules.states import Status
 from callboard.db.rules.text import storable
-from callboard.db.sql.pipeline import HotCall, HotRow, HotStatement, execute_together
-from callboard.db.sql.rowset import among, batch, batch_of, each
+from callboard.db.sql.pipeline import PreparedStatement, RowDict, StatementCall, execute_together
+from callboard.db.sql.rowset import among, each, rowset, rowset_of
 from callboard.db.transitions.history import into_history
 
 
@@ -60,7 +60,7 @@ _COLUMNS: dict[str, TypeEngine[Any]] = {
     "traceback": Text(),
     "delay": Double(),
 }
-_endings = batch(**_COLUMNS)
+_endings = rowset(**_COLUMNS)
 # Locked in the order of their ids, as everywhere.
 _ours = (
     select(*jobs.c)
@@ -109,7 +109,7 @@ _gone = (
     .select_from(_last_endings)
     .cte("gone")
 )
-_finish = HotStatement(
+_finish = PreparedStatement(
     select(_gone.c.id, _gone.c.attempt)
     .add_cte(delete(jobs).where(among(jobs.c.id, _gone)).cte("deleted"))
     .add_cte(
@@ -134,12 +134,12 @@ def finish(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID,
     return finished(rows)
 
 
-def finishing(endings: Sequence[Ending]) -> HotCall:
+def finishing(endings: Sequence[Ending]) -> StatementCall:
     """Return :func:`finish` as a call that can be sent together with others; :func:`finished` reads its rows."""
     return _finish, _parameters(endings)
 
 
-def finished(rows: Sequence[HotRow]) -> set[tuple[UUID, int]]:
+def finished(rows: Sequence[RowDict]) -> set[tuple[UUID, int]]:
     """Return what :func:`finishing` has ended."""
     return {(row["id"], row["attempt"]) for row in rows}
 
@@ -218,7 +218,7 @@ def release(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID
 
 def _parameters(endings: Sequence[Ending]) -> dict[str, str]:
     unique = {(ending.job_id, ending.attempt): ending for ending in endings}
-    return batch_of(_COLUMNS, (_row(unique[key]) for key in sorted(unique)))
+    return rowset_of(_COLUMNS, (_row(unique[key]) for key in sorted(unique)))
 
 
 def _row(ending: Ending) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ from sqlalchemy import CTE, ColumnElement, Uuid, and_, bindparam, func, insert, 
 
 from callboard.db.models import TIME, job_history, jobs
 from callboard.db.rules.ids import created_at_of
-from callboard.db.sql.rowset import batch, batch_of, each
+from callboard.db.sql.rowset import each, rowset, rowset_of
 
 #: What a history row takes over from the live one as it is.
 _KEPT = [column.name for column in jobs.c if column.name in job_history.c and column.name != "status"]
@@ -29,7 +29,7 @@ def into_history(gone: CTE, **values: ColumnElement[Any]) -> CTE:
     return insert(job_history).from_select(list(columns), source).cte("kept")
 
 
-_ids = batch(id=Uuid(), created_at=TIME)
+_ids = rowset(id=Uuid(), created_at=TIME)
 
 
 def held(*conditions: ColumnElement[bool]) -> CTE:
@@ -58,4 +58,4 @@ def parameters_of(job_ids: Collection[UUID]) -> dict[str, object]:
     """Return the parameters of a statement with :func:`held` and :func:`is_held`."""
     rows = [(job_id, created_at_of(job_id)) for job_id in sorted(job_ids)]
     times = [created_at for _, created_at in rows]
-    return {**batch_of(("id", "created_at"), rows), "first": min(times), "last": max(times)}
+    return {**rowset_of(("id", "created_at"), rows), "first": min(times), "last": max(times)}

@@ -10,10 +10,10 @@ from sqlalchemy import ARRAY, Connection, Double, LargeBinary, Text, Uuid, and_,
 from sqlalchemy.dialects.postgresql import insert
 
 from callboard.db.models import idempotency_keys
-from callboard.db.sql.rowset import batch, batch_of
-from callboard.db.transitions.submission import IdempotencyKey, Request, Submission, SubmissionKind
+from callboard.db.sql.rowset import rowset, rowset_of
+from callboard.db.transitions.submission import IdempotencyKey, Request, SubmissionKind, SubmissionResult
 
-_keys = batch(owner=Text(), key=Text(), job_ids=Text(), request_hash=LargeBinary(), ttl=Double())
+_keys = rowset(owner=Text(), key=Text(), job_ids=Text(), request_hash=LargeBinary(), ttl=Double())
 _unknown = (
     select(*_keys.c)
     .select_from(
@@ -45,7 +45,7 @@ _take_keys = (
     )
     .on_conflict_do_nothing()
 )
-_names = batch(owner=Text(), key=Text())
+_names = rowset(owner=Text(), key=Text())
 _find_keys = select(
     idempotency_keys.c.owner,
     idempotency_keys.c.key,
@@ -64,7 +64,7 @@ _point_keys = (
 )
 
 
-def take_keys(connection: Connection, keyed: Sequence[Request]) -> dict[int, Submission]:
+def take_keys(connection: Connection, keyed: Sequence[Request]) -> dict[int, SubmissionResult]:
     """Take the keys of these requests; return the answers to those (by ``id()``) that came too late for theirs."""
     wanted = {id(request): request.key for request in keyed if request.key is not None}
     if not wanted:
@@ -75,13 +75,13 @@ def take_keys(connection: Connection, keyed: Sequence[Request]) -> dict[int, Sub
         taking.setdefault((key.owner, key.key), (key, [job.id for job in request.jobs]))
     connection.execute(_take_keys, _key_parameters(list(taking.values())))
     names = sorted(taking)
-    holders = {(row.owner, row.key): row for row in connection.execute(_find_keys, batch_of(("owner", "key"), names))}
+    holders = {(row.owner, row.key): row for row in connection.execute(_find_keys, rowset_of(("owner", "key"), names))}
     answered = {}
     for request in keyed:
         key = wanted[id(request)]
         holder = holders.get((key.owner, key.key))
         if holder is None:
-            answered[id(request)] = Submission(SubmissionKind.KEY_IN_FLIGHT, [], {})
+            answered[id(request)] = SubmissionResult(SubmissionKind.KEY_IN_FLIGHT, [], {})
         elif holder.job_ids != [job.id for job in request.jobs]:
             answered[id(request)] = _later_use(key, holder)
     return answered
@@ -92,17 +92,17 @@ def point_keys(connection: Connection, keys: Sequence[tuple[IdempotencyKey, Sequ
     connection.execute(_point_keys, _key_parameters(keys))
 
 
-def find_submission(connection: Connection, key: IdempotencyKey) -> Submission | None:
+def find_submission(connection: Connection, key: IdempotencyKey) -> SubmissionResult | None:
     """Return what ``submit`` answers to a request with a key that has been used; None if it has not."""
-    names = batch_of(("owner", "key"), [(key.owner, key.key)])
+    names = rowset_of(("owner", "key"), [(key.owner, key.key)])
     holder = connection.execute(_find_keys, names).one_or_none()
     return None if holder is None else _later_use(key, holder)
 
 
-def _later_use(key: IdempotencyKey, holder: Any) -> Submission:
+def _later_use(key: IdempotencyKey, holder: Any) -> SubmissionResult:
     same = bytes(holder.request_hash) == key.request_hash
     kind = SubmissionKind.REPLAYED if same else SubmissionKind.KEY_REUSED
-    return Submission(kind, holder.job_ids if same else [], {})
+    return SubmissionResult(kind, holder.job_ids if same else [], {})
 
 
 def _key_parameters(keys: Sequence[tuple[IdempotencyKey, Sequence[UUID]]]) -> dict[str, str]:
@@ -110,4 +110,4 @@ def _key_parameters(keys: Sequence[tuple[IdempotencyKey, Sequence[UUID]]]) -> di
         (key.owner, key.key, "{" + ",".join(map(str, job_ids)) + "}", key.request_hash, key.ttl)
         for key, job_ids in sorted(keys, key=lambda item: (item[0].owner, item[0].key))
     ]
-    return batch_of(("owner", "key", "job_ids", "request_hash", "ttl"), rows)
+    return rowset_of(("owner", "key", "job_ids", "request_hash", "ttl"), rows)

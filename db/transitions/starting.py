@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Double, Integer, Text, Uuid, all_, bindparam,
 from callboard.db.models import jobs, queues, workers
 from callboard.db.rules.attempts import Claim, ClaimedJob
 from callboard.db.rules.states import Status
-from callboard.db.sql.pipeline import NOT_DURABLE, HotCall, HotRow, HotStatement, execute_together
-from callboard.db.sql.rowset import among, batch, batch_of, each
+from callboard.db.sql.pipeline import NOT_DURABLE, PreparedStatement, RowDict, StatementCall, execute_together
+from callboard.db.sql.rowset import among, each, rowset, rowset_of
 
 _NOW = func.now()
 
@@ -39,7 +39,7 @@ def promote(connection: Connection, *, limit: int = 1000) -> int:
     return len(connection.execute(_promote, {"limit": limit}).all())
 
 
-_claims = batch(id=Uuid(), attempt=Integer())
+_claims = rowset(id=Uuid(), attempt=Integer())
 _awaits = (
     jobs.c.id == _claims.c.id,
     jobs.c.attempt == _claims.c.attempt - 1,
@@ -48,7 +48,7 @@ _awaits = (
 _confirmed, _in_broker = each(
     _claims, select(jobs.c.id).where(*_awaits, jobs.c.dispatched_at.is_(None)).with_for_update()
 )
-_mark_dispatched = HotStatement(
+_mark_dispatched = PreparedStatement(
     update(jobs)
     .where(among(jobs.c.id, select(_in_broker.c.id).select_from(_confirmed).cte("in_broker")))
     .values(dispatched_at=_NOW)
@@ -109,7 +109,7 @@ _held, _job = each(
     .with_for_update(of=jobs),
 )
 _claimable = select(_job.c.id).select_from(_held).cte("claimable")
-_claim = HotStatement(
+_claim = PreparedStatement(
     update(jobs)
     .where(among(jobs.c.id, _claimable))
     .values(
@@ -151,12 +151,12 @@ def claim(connection: Connection, claims: Sequence[Claim], *, worker_id: UUID, w
     return claimed(rows)
 
 
-def claiming(claims: Sequence[Claim], *, worker_id: UUID, worker: str) -> HotCall:
+def claiming(claims: Sequence[Claim], *, worker_id: UUID, worker: str) -> StatementCall:
     """Return :func:`claim` as a call that can be sent together with others; :func:`claimed` reads its rows."""
     return _claim, {**_parameters(claims), "claimed_by": worker_id, "worker_name": worker}
 
 
-def claimed(rows: Sequence[HotRow]) -> dict[Claim, ClaimedJob]:
+def claimed(rows: Sequence[RowDict]) -> dict[Claim, ClaimedJob]:
     """Return what :func:`claiming` has started."""
     jobs_here = [ClaimedJob(**row) for row in rows]
     return {Claim(job.id, job.attempt): job for job in jobs_here}
@@ -164,4 +164,4 @@ def claimed(rows: Sequence[HotRow]) -> dict[Claim, ClaimedJob]:
 
 def _parameters(claims: Sequence[Claim]) -> dict[str, str]:
     unique = sorted({(claim.job_id, claim.attempt) for claim in claims})
-    return batch_of(("id", "attempt"), unique)
+    return rowset_of(("id", "attempt"), unique)

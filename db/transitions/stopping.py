@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from callboard.db.models import jobs
 from callboard.db.rules.states import Reason, Status
-from callboard.db.sql.rowset import among, batch, batch_of, each
+from callboard.db.sql.rowset import among, each, rowset, rowset_of
 from callboard.db.transitions.history import into_history
 
 
@@ -41,7 +41,7 @@ def _error(reason: Reason, type_: str, message: str) -> ColumnElement[Any]:
     )  # fmt: skip
 
 
-_ids = batch(id=Uuid())
+_ids = rowset(id=Uuid())
 _cancelled = (
     delete(jobs)
     .where(among(jobs.c.id, _ids), jobs.c.status != Status.RUNNING)
@@ -91,7 +91,7 @@ def cancel_all(connection: Connection, job_ids: Collection[UUID]) -> set[UUID]:
 
 def _ids_of(job_ids: Collection[UUID]) -> dict[str, str]:
     # In the order of their ids, as everywhere.
-    return batch_of(("id",), [(job_id,) for job_id in sorted(job_ids)])
+    return rowset_of(("id",), [(job_id,) for job_id in sorted(job_ids)])
 
 
 _overdue = (

@@ -64,7 +64,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
+class SubmissionResult:
     """The answer to a :class:`Request`."""
 
     kind: SubmissionKind

@@ -33,10 +33,10 @@ from callboard.db.models.job_view import JobView, live_columns, view_of
 from callboard.db.rules.ids import created_at_of
 from callboard.db.rules.states import Status
 from callboard.db.sql.notify import WAKE_DISPATCHER
-from callboard.db.sql.pipeline import HotStatement, execute_together
-from callboard.db.sql.rowset import batch, batch_of
+from callboard.db.sql.pipeline import PreparedStatement, execute_together
+from callboard.db.sql.rowset import rowset, rowset_of
 from callboard.db.transitions.idempotency import point_keys, take_keys
-from callboard.db.transitions.submission import IdempotencyKey, NewJob, Request, Submission, SubmissionKind
+from callboard.db.transitions.submission import IdempotencyKey, NewJob, Request, SubmissionKind, SubmissionResult
 
 _COLUMNS: dict[str, TypeEngine[Any]] = {
     "id": Uuid(),
@@ -57,7 +57,7 @@ _COLUMNS: dict[str, TypeEngine[Any]] = {
     "batch_id": Uuid(),
     "traceparent": Text(),
 }
-_new = batch(**_COLUMNS)
+_new = rowset(**_COLUMNS)
 _start_at = func.coalesce(_new.c.scheduled_at, func.now() + func.make_interval(0, 0, 0, 0, 0, 0, _new.c.delay))
 _later = func.coalesce(_start_at > func.now(), False)
 _values = {name: _new.c[name] for name in _COLUMNS if name not in {"payload", "tags", "delay", "scheduled_at"}} | {
@@ -73,11 +73,11 @@ _insert = (
     # The unique key is taken by a live job; or this very batch was committed and only the answer was lost.
     .on_conflict_do_nothing()
 )
-_insert_one_each = HotStatement(_insert.returning(*live_columns()))
+_insert_one_each = PreparedStatement(_insert.returning(*live_columns()))
 # Nobody shows the jobs of a batch, and reading thousands of rows back would double its cost.
-_insert_many = HotStatement(_insert.returning(jobs.c.id))
+_insert_many = PreparedStatement(_insert.returning(jobs.c.id))
 
-_asked = batch(id=Uuid(), created_at=TIME, owner=Text(), type=Text(), unique_key=Text())
+_asked = rowset(id=Uuid(), created_at=TIME, owner=Text(), type=Text(), unique_key=Text())
 _same_key = and_(jobs.c.owner == _asked.c.owner, jobs.c.type == _asked.c.type, jobs.c.unique_key == _asked.c.unique_key)
 _present = (
     view_of(jobs)
@@ -94,7 +94,7 @@ _present = (
     )
 )
 
-_put = batch(id=Uuid(), created_at=TIME)
+_put = rowset(id=Uuid(), created_at=TIME)
 _finished = select(_put.c.id).select_from(
     _put.join(job_history, and_(job_history.c.id == _put.c.id, job_history.c.created_at == _put.c.created_at))
 )
@@ -111,7 +111,7 @@ def is_one_statement(request: Request) -> bool:
 
 def submit(
     connection: Connection, requests: Sequence[Request], *, repeated: bool = False, wake: bool = False
-) -> list[Submission]:
+) -> list[SubmissionResult]:
     """Make the jobs of all requests; return one answer for each, in order.
 
     From nothing to scheduled (its time is ahead) or queued, by the api. Several requests with one key, or several
@@ -137,7 +137,7 @@ def submit(
         if submission is None:
             found = [rows[job.id] for job in request.jobs]
             ids = [row["id"] for row in found]
-            submission = Submission(SubmissionKind.CREATED, ids, {row["id"]: row for row in found})
+            submission = SubmissionResult(SubmissionKind.CREATED, ids, {row["id"]: row for row in found})
             if request.key is not None and ids != [job.id for job in request.jobs]:
                 moved[request.key.owner, request.key.key] = (request.key, ids)
         elif request.key is not None and submission.kind is SubmissionKind.REPLAYED:
@@ -151,7 +151,7 @@ def submit(
 
 
 def _insert_jobs(
-    connection: Connection, insert_: HotStatement, new: Sequence[NewJob], *, repeated: bool, wake: bool
+    connection: Connection, insert_: PreparedStatement, new: Sequence[NewJob], *, repeated: bool, wake: bool
 ) -> dict[UUID, JobView]:
     """Insert the jobs; return for each id that was asked for the row of its job, or of the unique key's holder."""
     rows: dict[UUID, JobView] = {}
@@ -160,12 +160,12 @@ def _insert_jobs(
     for _ in range(_ROUNDS):
         if not missing:
             return rows
-        inserting = (insert_, batch_of(_COLUMNS, map(_row, missing)))
+        inserting = (insert_, rowset_of(_COLUMNS, map(_row, missing)))
         [inserted] = execute_together(connection, inserting, afterwards=[WAKE_DISPATCHER] if wake else [])
         made: dict[UUID, JobView] = {row["id"]: row for row in inserted}
         if repeated and made:
             # Only now: a job that finished before its row went in again is in history for this later snapshot.
-            put = batch_of(("id", "created_at"), [(job_id, created_at_of(job_id)) for job_id in made])
+            put = rowset_of(("id", "created_at"), [(job_id, created_at_of(job_id)) for job_id in made])
             if finished := connection.execute(_finished, put).scalars().all():
                 connection.execute(_take_back, {"ids": finished})
                 made = {job_id: row for job_id, row in made.items() if job_id not in finished}
@@ -174,7 +174,7 @@ def _insert_jobs(
         if missing:
             asked = [(job.id, created_at_of(job.id), job.owner, job.type, job.unique_key) for job in missing]
             names = ("id", "created_at", "owner", "type", "unique_key")
-            present = connection.execute(_present, batch_of(names, asked)).mappings().all()
+            present = connection.execute(_present, rowset_of(names, asked)).mappings().all()
             # A job that is there itself comes last and so wins over one that has its unique key by now.
             rows |= {row["asked_id"]: row for row in sorted(present, key=lambda row: row["id"] == row["asked_id"])}
             missing = [job for job in missing if job.id not in rows]

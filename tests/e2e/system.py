@@ -30,7 +30,7 @@ SETTINGS: Final = {
     "diagnostics": "true",
     "job_modules": "e2e_jobs,e2e_harm",
     "lease_ttl": "3",
-    "standstill_timeout": "30",
+    "hang_timeout": "30",
     "heartbeat_interval": "0.5",
     "stop_check_interval": "0.25",
     "maintenance_interval": "0.5",

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.faults
 
 #: Seconds that nothing here takes, unless it waits for ever.
 LONG = 60.0
-#: Seconds that a process may stand still; on a busy machine it has not waited so long for its turn.
-STANDSTILL = "5"
+#: Seconds that a process may hang; on a busy machine it has not waited so long for its turn.
+HANG_TIMEOUT = "5"
 
 
 def test_a_second_signal_hurries(workerless: Distributed) -> None:
@@ -129,7 +129,7 @@ def test_a_process_with_a_dead_thread_is_replaced(workerless: Distributed) -> No
 def test_a_process_that_stands_still_is_replaced(workerless: Distributed) -> None:
     """Suspended, or C code holds Python's lock: neither heartbeat nor interrupter runs, nor anything that looks."""
     api = workerless.api
-    worker = workerless.start_worker("--threads", "2", standstill_timeout=STANDSTILL)
+    worker = workerless.start_worker("--threads", "2", hang_timeout=HANG_TIMEOUT)
     before = worker.log()
     suspended = api.submit("e2e.patient", {"attempt": 2})
     api.until(suspended, lambda job: job["status"] == "running")
@@ -142,7 +142,7 @@ def test_a_process_that_stands_still_is_replaced(workerless: Distributed) -> Non
     assert (holding["status"], holding["attempt"]) == ("succeeded", 2)
     assert holding["result"] != first
     log = worker.log().removeprefix(before)
-    assert log.count("process_stands_still") == 2
+    assert log.count("process_hangs") == 2
     assert "in hold_lock" in log, "where it hung"
 
 
@@ -151,14 +151,14 @@ def test_a_process_whose_supervisor_was_suspended_as_well_is_left_alone(
 ) -> None:
     """A container is paused, and goes on in any order."""
     api = workerless.api
-    worker = workerless.start_worker("--threads", "2", standstill_timeout=STANDSTILL, lease_ttl="60")
+    worker = workerless.start_worker("--threads", "2", hang_timeout=HANG_TIMEOUT, lease_ttl="60")
     gate = tmp_path / "gate"
     job_id = api.submit("e2e.gate", {"path": str(gate)})
     api.until(job_id, lambda job: job["status"] == "running")
     [child] = worker.children()
     os.kill(worker.pid, signal.SIGSTOP)
     os.kill(child, signal.SIGSTOP)
-    time.sleep(float(STANDSTILL) + 1)
+    time.sleep(float(HANG_TIMEOUT) + 1)
     os.kill(worker.pid, signal.SIGCONT)
     time.sleep(0.5)  # the supervisor looks, and hears nothing
     os.kill(child, signal.SIGCONT)
@@ -170,7 +170,7 @@ def test_a_process_whose_supervisor_was_suspended_as_well_is_left_alone(
 def test_a_process_that_does_not_end_is_replaced(workerless: Distributed) -> None:
     """Its handler has left a thread for which Python waits at its end."""
     api = workerless.api
-    worker = workerless.start_worker("--threads", "1", "--max-jobs-per-process", "1", standstill_timeout=STANDSTILL)
+    worker = workerless.start_worker("--threads", "1", "--max-jobs-per-process", "1", hang_timeout=HANG_TIMEOUT)
     left = api.wait(api.submit("e2e.leave_thread"))["result"]
     assert api.wait(api.submit("e2e.pid"), timeout=LONG)["result"] != left
     assert f'"pid": {left}, "seconds"' in worker.log()

@@ -28,7 +28,7 @@ from tests.support.ports import free_port
 Value = TypeVar("Value")
 
 LEASE: Final = 4.0
-STANDSTILL: Final = 10.0
+HANG_TIMEOUT: Final = 10.0
 VHOST: Final = "/"
 WORKERS: Final = ("worker-1", "worker-2", "worker-3")
 DISPATCHERS: Final = ("dispatcher-1", "dispatcher-2")
@@ -43,7 +43,7 @@ _LOG_LINES: Final = 15
 _SETTINGS: Final = {
     "job_modules": "tests.faults.jobs",
     "lease_ttl": f"{LEASE:g}",
-    "standstill_timeout": f"{STANDSTILL:g}",
+    "hang_timeout": f"{HANG_TIMEOUT:g}",
     "heartbeat_interval": "0.5",
     "stop_check_interval": "0.25",
     "maintenance_interval": "0.5",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from tests.faults.deployment import APIS, DISPATCHERS, LEASE, ROLES, STANDSTILL, WORKERS
+from tests.faults.deployment import APIS, DISPATCHERS, HANG_TIMEOUT, LEASE, ROLES, WORKERS
 from tests.faults.mix import Kind
 from tests.faults.scenario import Stage, scenario
 
@@ -72,9 +72,9 @@ def freeze_worker(stage: Stage) -> None:
     process = stage.deployment.processes[stage.random.choice(WORKERS)]
     frozen = process.children()
     stage.deployment.signal(frozen[0], signal.SIGSTOP)
-    stage.pause(STANDSTILL + 4)
+    stage.pause(HANG_TIMEOUT + 4)
     if process.children() == frozen:
-        raise AssertionError("A process that stands still has not been replaced.")
+        raise AssertionError("A process that hangs has not been replaced.")
 
 
 @scenario("worker", "a poison job that kills whoever runs it", resource="worker", mixed=False)

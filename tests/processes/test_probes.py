@@ -21,7 +21,7 @@ class Workers:
         self.checked.set_to_current_time()
         self.ready.set(2)
         self.consuming.labels("reports").set(1)
-        self.probes = worker_probes(self.registry, 2, longest_standstill=60)
+        self.probes = worker_probes(self.registry, 2, hang_after=60)
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def test_a_process_that_does_not_look_at_itself_is_not_live(workers: Workers) ->
     workers.checked.set(time.time() - 80)
     assert workers.probes["/livez"]() is None
     workers.checked.set(time.time() - 91)
-    assert workers.probes["/livez"]() == "A worker process has stood still for 91 s."
-    assert workers.probes["/readyz"]() == "A worker process has stood still for 91 s."
+    assert workers.probes["/livez"]() == "A worker process has hung for 91 s."
+    assert workers.probes["/readyz"]() == "A worker process has hung for 91 s."
 
 
 def test_a_process_that_is_not_there_yet_is_live_but_not_ready(workers: Workers) -> None:
@@ -55,7 +55,7 @@ def test_a_process_that_starts_is_live(workers: Workers) -> None:
 
 
 def test_before_the_first_process_told_anything() -> None:
-    probes = worker_probes(CollectorRegistry(), 1, longest_standstill=60)
+    probes = worker_probes(CollectorRegistry(), 1, hang_after=60)
     assert probes["/livez"]() is None
     assert probes["/readyz"]() == "0 of 1 worker processes take jobs."
 

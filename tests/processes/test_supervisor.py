@@ -65,7 +65,7 @@ def test_a_child_that_keeps_dying_is_started_with_growing_pauses(stop: StopSigna
             os.kill(os.getpid(), signal.SIGTERM)
 
     with capture_logs() as logs:
-        assert Supervisor([ChildSpec("ghost", "no such role")], grace=30, patience=60, died=died).run(stop) == 0
+        assert Supervisor([ChildSpec("ghost", "no such role")], grace=30, hang_after=60, died=died).run(stop) == 0
 
     assert [(entry["exit_code"], entry["restart_in"]) for entry in logs] == [(1, 0.4), (1, 0.8), (1, 1.6)]
     assert len(set(deaths)) == 3

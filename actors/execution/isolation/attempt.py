@@ -181,10 +181,10 @@ def _answer(run: AttemptRun, stop: StopRequest, name: str, arguments: tuple[Any,
     calls: dict[str, Callable[..., Any]] = {
         "file": run.file,
         "attach": partial(_attach, run),
-        "read_checkpoint": run.memos.read_checkpoint,
-        "save_checkpoint": run.memos.save_checkpoint,
-        "read_step": run.memos.read_step,
-        "save_step": run.memos.save_step,
+        "read_checkpoint": run.checkpoints.read_checkpoint,
+        "save_checkpoint": run.checkpoints.save_checkpoint,
+        "read_step": run.checkpoints.read_step,
+        "save_step": run.checkpoints.save_step,
     }
     try:
         return Answer(calls[name](*arguments))

@@ -67,7 +67,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What only the worker can do: one of ``file``, ``attach``, and the methods of :class:`Memos`."""
+    """What only the worker can do: one of ``file``, ``attach``, and the methods of :class:`CheckpointStore`."""
 
     name: str
     arguments: tuple[Any, ...]

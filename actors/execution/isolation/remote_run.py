@@ -17,7 +17,7 @@ from callboard.db.rules.ids import new_id
 
 
 class Worker:
-    """The calls that the worker does for one attempt; among them those of :class:`Memos`."""
+    """The calls that the worker does for one attempt; among them those of :class:`CheckpointStore`."""
 
     def __init__(self, link: Link, stop: StopRequest) -> None:
         self._link = link

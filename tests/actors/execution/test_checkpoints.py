@@ -6,13 +6,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from callboard.actors.execution.checkpoints import Memory
+from callboard.actors.execution.checkpoints import Checkpoints
 from callboard.actors.execution.interrupts import Interrupter, Interruption, JobInterrupted
 from callboard.db.errors import InvalidInput, TooLarge
 
 
 class InDict:
-    """Memos of one job."""
+    """CheckpointStore of one job."""
 
     def __init__(self) -> None:
         self.checkpoint: bytes | None = None
@@ -34,8 +34,8 @@ class InDict:
 JOB = uuid4()
 
 
-def attempt(kept: InDict, job_id: UUID = JOB) -> Memory:
-    return Memory(job_id, kept, lambda: None)
+def attempt(kept: InDict, job_id: UUID = JOB) -> Checkpoints:
+    return Checkpoints(job_id, kept, lambda: None)
 
 
 def test_restored_is_what_an_earlier_attempt_left() -> None:
@@ -76,10 +76,10 @@ def test_an_attempt_that_is_to_stop_saves_but_begins_nothing() -> None:
     stop = Interrupter()
     stop.interrupt(Interruption.SHUTDOWN)
     kept = InDict()
-    memory = Memory(JOB, kept, stop.check)
-    memory.checkpoint(1)
+    checkpoints = Checkpoints(JOB, kept, stop.check)
+    checkpoints.checkpoint(1)
     with pytest.raises(JobInterrupted):
-        memory.once("key", lambda: 1)
+        checkpoints.once("key", lambda: 1)
     assert (kept.checkpoint, kept.steps) == (b"1", {})
 
 
@@ -89,13 +89,13 @@ def test_tokens_differ_by_job_and_key_alone() -> None:
 
 
 def test_what_cannot_be_kept() -> None:
-    memory = attempt(InDict())
+    checkpoints = attempt(InDict())
     with pytest.raises(TooLarge, match="checkpoint has"):
-        memory.checkpoint("x" * 2**20)
+        checkpoints.checkpoint("x" * 2**20)
     with pytest.raises(InvalidInput, match="no JSON form"):
-        memory.checkpoint(object())
+        checkpoints.checkpoint(object())
     with pytest.raises(InvalidInput, match="result of step 'key' has no JSON form"):
-        memory.once("key", object)
+        checkpoints.once("key", object)
     for key in ("", "x" * 201, "a\0b"):
         with pytest.raises(InvalidInput, match="1 to 200 characters"):
-            memory.once(key, lambda: 1)
+            checkpoints.once(key, lambda: 1)

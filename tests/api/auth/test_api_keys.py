@@ -17,7 +17,7 @@ from sqlalchemy import event
 
 from callboard.actors.types.registry import Registry
 from callboard.api.app import create_app
-from callboard.api.auth.api_keys import OLDEST, KeyRing
+from callboard.api.auth.api_keys import OLDEST, ApiKeys
 from callboard.api.authenticator import Authenticator
 from callboard.db.access.keys import Keys, revoke_key, rotate_key
 from callboard.db.errors import ConfigurationError, Unavailable
@@ -253,7 +253,7 @@ class Source:
 def test_many_requests_read_the_keys_once() -> None:
     async def main() -> int:
         source = Source()
-        ring = KeyRing(source, retry_for=0.0)
+        ring = ApiKeys(source, retry_for=0.0)
         await asyncio.gather(*[ring.keys() for _ in range(100)])
         return source.reads
 
@@ -263,7 +263,7 @@ def test_many_requests_read_the_keys_once() -> None:
 def test_guessing_keys_does_not_reach_the_database() -> None:
     async def main() -> int:
         source = Source()
-        ring = KeyRing(source, retry_for=0.0)
+        ring = ApiKeys(source, retry_for=0.0)
         assert set(await asyncio.gather(*[ring.find(f"guess{number}") for number in range(1000)])) == {None}
         return source.reads
 
@@ -274,9 +274,9 @@ def test_a_short_outage_is_waited_for_and_a_long_one_is_not() -> None:
     async def main() -> None:
         source = Source()
         source.away = 2
-        assert (await KeyRing(source, retry_for=3.0).keys()).any_made
+        assert (await ApiKeys(source, retry_for=3.0).keys()).any_made
         source.away = 1000
-        ring = KeyRing(source, retry_for=0.2)
+        ring = ApiKeys(source, retry_for=0.2)
         with pytest.raises(Unavailable):
             await ring.keys()
         source.away = 0

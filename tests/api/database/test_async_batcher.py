@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from callboard.api.database.async_batcher import Handover
+from callboard.api.database.async_batcher import AsyncBatcher
 from callboard.db.errors import Unavailable
 from callboard.db.sql.group_commit import Batcher
 
 
-def run(handover: Handover[int, int], *items: int) -> list[int | BaseException]:
+def run(batcher: AsyncBatcher[int, int], *items: int) -> list[int | BaseException]:
     async def ask() -> list[int | BaseException]:
-        return await asyncio.gather(*(handover.result(item) for item in items), return_exceptions=True)
+        return await asyncio.gather(*(batcher.result(item) for item in items), return_exceptions=True)
 
     return asyncio.run(ask())
 
@@ -22,9 +22,9 @@ def test_each_caller_gets_its_own_result() -> None:
     def write(items: Sequence[int]) -> Sequence[int]:
         return [item * 2 for item in items]
 
-    handover = Handover(Batcher("test", write), patience=10)
-    assert run(handover, *range(500)) == [item * 2 for item in range(500)]
-    handover.close()
+    batcher = AsyncBatcher(Batcher("test", write), timeout=10)
+    assert run(batcher, *range(500)) == [item * 2 for item in range(500)]
+    batcher.close()
 
 
 def test_errors_reach_the_callers() -> None:
@@ -33,12 +33,12 @@ def test_errors_reach_the_callers() -> None:
             raise ValueError(items)
         return items
 
-    handover = Handover(Batcher("test", write), patience=10)
-    *good, bad = run(handover, 1, 2, 3, 7)
+    batcher = AsyncBatcher(Batcher("test", write), timeout=10)
+    *good, bad = run(batcher, 1, 2, 3, 7)
     assert good == [1, 2, 3]
     assert isinstance(bad, ValueError)
-    handover.close()
-    (refused,) = run(handover, 1)
+    batcher.close()
+    (refused,) = run(batcher, 1)
     assert isinstance(refused, Unavailable)
 
 
@@ -52,21 +52,21 @@ def test_callers_give_up_and_what_had_not_begun_never_does() -> None:
         written.extend(items)
         return items
 
-    handover = Handover(Batcher("test", write), patience=0.05)
+    batcher = AsyncBatcher(Batcher("test", write), timeout=0.05)
 
     async def ask() -> None:
-        first = asyncio.create_task(handover.result(1))
+        first = asyncio.create_task(batcher.result(1))
         await asyncio.to_thread(begun.wait, 20)
-        second = asyncio.create_task(handover.result(2))
-        cancelled = asyncio.create_task(handover.result(3))
+        second = asyncio.create_task(batcher.result(2))
+        cancelled = asyncio.create_task(batcher.result(3))
         await asyncio.sleep(0)
         cancelled.cancel()
         for task in (first, second):
             with pytest.raises(Unavailable):
                 await task
         go.set()
-        assert await asyncio.wait_for(asyncio.shield(handover.result(4)), 20) == 4
+        assert await asyncio.wait_for(asyncio.shield(batcher.result(4)), 20) == 4
 
     asyncio.run(ask())
-    handover.close()
+    batcher.close()
     assert written == [1, 4]

@@ -17,7 +17,7 @@ from fastapi import Request
 from sqlalchemy import event
 from starlette.types import Message
 
-from callboard.api.database.job_waiters import Waits
+from callboard.api.database.job_waiters import JobWaiters
 from callboard.db.reads.jobs import JobState
 from callboard.db.rules.ids import new_id
 from callboard.db.rules.states import Status
@@ -188,7 +188,7 @@ def test_one_query_serves_all_that_wait(serve: Any, settings: Settings, factory:
                 await asyncio.to_thread(waiting_for, api, job_id)
             statements.clear()
             await asyncio.sleep(1.0)
-            # Ticks of 50 to 100 ms; one query each, whatever the number of those who wait.
+            # Polls every 50 to 100 ms; one query each, whatever the number of those who wait.
             assert 1 <= len(statements) <= 21
             for job_id in job_ids:
                 await asyncio.to_thread(factory.end, await asyncio.to_thread(factory.claim, job_id), SUCCEEDED)
@@ -236,7 +236,7 @@ def test_a_wait_that_begins_during_a_look_is_not_taken_for_a_job_that_is_gone() 
         return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
 
     async def waits() -> None:
-        waits = Waits(read)
+        waits = JobWaiters(read)
         request = Request({"type": "http"}, receive=never_disconnects)
         first = asyncio.create_task(waits.until(new_id(), lambda state: state is None, seconds=30, request=request))
         await looking.wait()

@@ -23,8 +23,8 @@ from callboard.api.app import create_app
 from callboard.api.authenticator import Authenticator
 from callboard.api.database.threads import DatabaseThreads
 from callboard.api.limits.live_jobs import LiveJobs
-from callboard.api.limits.token_grants import Leases
-from callboard.db.dispatching.rate_limits import Grant, Rate, forget_full_buckets, granted, take_tokens
+from callboard.api.limits.token_grants import TokenGrants
+from callboard.db.dispatching.rate_limits import Grant, Rate, delete_full_buckets, granted, take_tokens
 from callboard.db.models import jobs, rate_limits
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
@@ -108,7 +108,7 @@ def test_a_full_bucket_is_forgotten(database: Database) -> None:
             take_tokens(connection, name, Rate(1.0), least=1, most=1)
         old = func.now() - timedelta(days=2)
         connection.execute(update(rate_limits).where(rate_limits.c.name == "old").values(refilled_at=old))
-        assert forget_full_buckets(connection) == 1
+        assert delete_full_buckets(connection) == 1
         assert connection.execute(select(rate_limits.c.name)).scalars().all() == ["new"]
 
 
@@ -119,14 +119,14 @@ def test_processes_share_a_rate_and_seldom_ask_for_it(settings: Settings) -> Non
     calls: list[Grant] = []
 
     async def process(database: Database) -> int:
-        threads = DatabaseThreads(database, connections=1, patience=10.0)
+        threads = DatabaseThreads(database, connections=1, timeout=10.0)
 
         async def take(name: str, rate: Rate, least: int, most: int) -> Grant:
             grant = await threads.run(lambda connection: take_tokens(connection, name, rate, least=least, most=most))
             calls.append(grant)
             return grant
 
-        leases = Leases(take)
+        grants = TokenGrants(take)
         done = 0
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
@@ -134,7 +134,7 @@ def test_processes_share_a_rate_and_seldom_ask_for_it(settings: Settings) -> Non
         async def client() -> None:
             nonlocal done
             while loop.time() < end:
-                if wait := await leases.spend("it", rate, 1):
+                if wait := await grants.spend("it", rate, 1):
                     await asyncio.sleep(min(wait, end - loop.time()))
                 else:
                     done += 1

@@ -240,7 +240,7 @@ def test_who_has_an_answer_and_still_sends_is_sent_away(hostile_api: ApiProcess)
 
 
 def test_a_slow_answer_is_not_the_clients_fault(hostile_api: ApiProcess) -> None:
-    # Longer than the patience with requests.
+    # Longer than the receive timeout.
     answer = hostile_api.client.post("/v1/jobs", content=ECHO % b"1", headers={**JSON, "Prefer": "wait=3"})
     assert answer.status_code == 202
 

@@ -12,7 +12,7 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from callboard.api import errors as api_errors
-from callboard.api.database.reads import Polls
+from callboard.api.database.reads import JobReads
 from callboard.api.wire.problems import PROBLEMS, problem_of
 from callboard.db import errors as db_errors
 from callboard.db.errors import CallboardError, ConfigurationError, Unavailable
@@ -88,7 +88,7 @@ def test_errors_are_told_alike_wherever_they_come_from(
         (HTTPException(418), 418, "http-error"),  # as an ``authenticate`` of somebody else's may raise
     ):
         with monkeypatch.context() as patched:
-            patched.setattr(Polls, "job", AsyncMock(side_effect=error))
+            patched.setattr(JobReads, "job", AsyncMock(side_effect=error))
             answer = client.get(url, headers={"x-request-id": "asked"})
         as_problem(answer, status, code)
         assert "secret" not in answer.text

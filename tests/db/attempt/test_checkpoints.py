@@ -8,7 +8,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from callboard.db.attempt.checkpoints import Memo, forget_memos, read_checkpoint, read_step, save_checkpoint, save_step
+from callboard.db.attempt.checkpoints import (
+    StoredValue,
+    delete_settled_checkpoints,
+    read_checkpoint,
+    read_step,
+    save_checkpoint,
+    save_step,
+)
 from callboard.db.models import job_memos
 from callboard.db.rules.states import Status
 from callboard.db.sql.engine import Database
@@ -31,8 +38,8 @@ def kept(database: Database) -> set[UUID]:
 
 def leave(database: Database, job: ClaimedJob) -> None:
     with database.begin() as connection:
-        assert save_checkpoint(connection, job.id, job.attempt, b"1") == Memo(b"1")
-        assert save_step(connection, job.id, job.attempt, "key", b"2") == Memo(b"2")
+        assert save_checkpoint(connection, job.id, job.attempt, b"1") == StoredValue(b"1")
+        assert save_step(connection, job.id, job.attempt, "key", b"2") == StoredValue(b"2")
 
 
 @pytest.mark.parametrize("data", [b"null", rb'{"b":1,"a":[1.0,1e-300],"b":"\u0000"}'])
@@ -40,23 +47,23 @@ def test_a_later_attempt_reads_exactly_what_the_last_checkpoint_had(
     database: Database, factory: Factory, job: ClaimedJob, data: bytes
 ) -> None:
     with database.begin() as connection:
-        assert read_checkpoint(connection, job.id, 1) == Memo(None)
+        assert read_checkpoint(connection, job.id, 1) == StoredValue(None)
         save_checkpoint(connection, job.id, 1, b"1")
         save_checkpoint(connection, job.id, 1, data)
     factory.end(job, OUTCOMES[Status.QUEUED])
     factory.claim(job.id, 2)
 
     with database.begin() as connection:
-        assert read_checkpoint(connection, job.id, 2) == Memo(data)
+        assert read_checkpoint(connection, job.id, 2) == StoredValue(data)
 
 
 def test_the_first_result_of_a_step_stays(database: Database, job: ClaimedJob) -> None:
     with database.begin() as connection:
-        assert read_step(connection, job.id, 1, "a") == Memo(None)
-        assert save_step(connection, job.id, 1, "a", b'"first"') == Memo(b'"first"')
-        assert save_step(connection, job.id, 1, "a", b'"second"') == Memo(b'"first"')
-        assert read_step(connection, job.id, 1, "a") == Memo(b'"first"')
-        assert read_step(connection, job.id, 1, "b") == Memo(None)
+        assert read_step(connection, job.id, 1, "a") == StoredValue(None)
+        assert save_step(connection, job.id, 1, "a", b'"first"') == StoredValue(b'"first"')
+        assert save_step(connection, job.id, 1, "a", b'"second"') == StoredValue(b'"first"')
+        assert read_step(connection, job.id, 1, "a") == StoredValue(b'"first"')
+        assert read_step(connection, job.id, 1, "b") == StoredValue(None)
 
 
 @pytest.mark.parametrize("ending", [Status.SUCCEEDED, Status.QUEUED, Status.FAILED])
@@ -84,7 +91,7 @@ def test_they_are_forgotten_when_the_job_cannot_run_again(database: Database, fa
     rounds = 0
     while position is not None:
         with database.begin() as connection:
-            position = forget_memos(connection, position, limit=2)
+            position = delete_settled_checkpoints(connection, position, limit=2)
         rounds += 1
 
     assert rounds == len(jobs) // 2 + 1
@@ -104,9 +111,9 @@ def test_a_job_that_is_opened_again_has_them_still(database: Database, factory: 
     leave(database, job)
     factory.end(job, replace(OUTCOMES[Status.FAILED], error=ERROR))
     with database.begin() as connection:
-        forget_memos(connection, NOTHING)
+        delete_settled_checkpoints(connection, NOTHING)
         assert reopen(connection, job.id)
     factory.claim(job.id, 2)
 
     with database.begin() as connection:
-        assert read_step(connection, job.id, 2, "key") == Memo(b"2")
+        assert read_step(connection, job.id, 2, "key") == StoredValue(b"2")

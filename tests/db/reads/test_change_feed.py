@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from callboard.db.reads.change_feed import Changes, current_moment, read_changes
 from callboard.db.rules.ids import new_id
-from callboard.db.rules.snapshot import Moment
+from callboard.db.rules.snapshot import Snapshot
 from callboard.db.rules.states import Status
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
@@ -20,19 +20,19 @@ from tests.support.factory import OUTCOMES, Factory
 from tests.support.plans import Node, plan_of
 
 
-def now(database: Database) -> Moment:
+def now(database: Database) -> Snapshot:
     with database.begin() as connection:
         return current_moment(connection)
 
 
 def changes(
-    database: Database, since: Moment, *, limit: int = 1000, after: UUID | None = None, owner: str | None = None
+    database: Database, since: Snapshot, *, limit: int = 1000, after: UUID | None = None, owner: str | None = None
 ) -> Changes:
     with database.begin() as connection:
         return read_changes(connection, since, limit=limit, late=30.0, after=after, owner=owner)
 
 
-def changed(database: Database, since: Moment, owner: str | None = None) -> list[tuple[UUID, str]]:
+def changed(database: Database, since: Snapshot, owner: str | None = None) -> list[tuple[UUID, str]]:
     return [(row["id"], row["status"]) for row in changes(database, since, owner=owner).rows]
 
 

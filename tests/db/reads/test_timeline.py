@@ -10,7 +10,7 @@ from sqlalchemy import update
 from callboard.db.attempt.progress import ProgressReport, report_progress
 from callboard.db.models import job_progress
 from callboard.db.reads.timeline import Event, JobEvents, Watch, read_events
-from callboard.db.rules.event_position import Position
+from callboard.db.rules.event_position import EventPosition
 from callboard.db.rules.ids import new_id
 from callboard.db.rules.outcome import JobError, Outcome
 from callboard.db.rules.states import EventKind, Reason, Status
@@ -24,7 +24,7 @@ RETRY, RELEASED, ASKED, FINISHED = (
     EventKind.RETRY, EventKind.RELEASED, EventKind.CANCEL_REQUESTED, EventKind.FINISHED,
 )  # fmt: skip
 
-START = Position()
+START = EventPosition()
 
 
 def read(database: Database, *watches: Watch, limit: int = 100) -> dict[UUID, JobEvents]:
@@ -32,7 +32,7 @@ def read(database: Database, *watches: Watch, limit: int = 100) -> dict[UUID, Jo
         return read_events(connection, watches, limit=limit)
 
 
-def events(database: Database, job_id: UUID, after: Position = START, *, limit: int = 100) -> list[Event]:
+def events(database: Database, job_id: UUID, after: EventPosition = START, *, limit: int = 100) -> list[Event]:
     """All events after a position, read page by page."""
     found: list[Event] = []
     while True:
@@ -106,7 +106,7 @@ def test_after_each_event_the_rest_follows(database: Database, factory: Factory)
     job_id = eventful(database, factory)
     found = events(database, job_id)
     for index, event in enumerate(found):
-        restored = Position.parse(str(event.position))
+        restored = EventPosition.parse(str(event.position))
         assert restored is not None
         assert events(database, job_id, restored) == found[index + 1 :]
 

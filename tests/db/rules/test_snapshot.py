@@ -7,28 +7,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.db.rules.event_position import Position
-from callboard.db.rules.snapshot import Moment
+from callboard.db.rules.event_position import EventPosition
+from callboard.db.rules.snapshot import Snapshot
 
 AT = datetime(2026, 1, 31, 9, tzinfo=UTC)
 counts = st.integers(0, 10**9 - 1)
 
 
 @st.composite
-def moments(draw: st.DrawFn) -> Moment:
+def moments(draw: st.DrawFn) -> Snapshot:
     xmin = draw(st.integers(3, 2**60 // 2))
     xmax = xmin + draw(st.integers(0, 50))
     running = draw(st.frozensets(st.integers(xmin, xmax - 1))) if xmax > xmin else frozenset()
-    return Moment(AT, xmin, xmax, running)
+    return Snapshot(AT, xmin, xmax, running)
 
 
 @given(moments())
-def test_a_moment_survives_its_text(moment: Moment) -> None:
-    assert Moment.parse(str(moment)) == moment
+def test_a_moment_survives_its_text(moment: Snapshot) -> None:
+    assert Snapshot.parse(str(moment)) == moment
 
 
 @given(moments(), st.integers(-60, 60))
-def test_a_moment_sees_what_was_committed(moment: Moment, offset: int) -> None:
+def test_a_moment_sees_what_was_committed(moment: Snapshot, offset: int) -> None:
     transaction = moment.xmax + offset
     committed = transaction < moment.xmax and transaction not in moment.running
     assert moment.sees(transaction) == committed
@@ -36,7 +36,7 @@ def test_a_moment_sees_what_was_committed(moment: Moment, offset: int) -> None:
 
 @given(st.text(max_size=50))
 def test_other_text_is_no_moment_and_no_position(text: str) -> None:
-    for parse in (Moment.parse, Position.parse):
+    for parse in (Snapshot.parse, EventPosition.parse):
         found = parse(text)
         assert found is None or str(found) == text
 
@@ -58,17 +58,17 @@ def test_other_text_is_no_moment_and_no_position(text: str) -> None:
     ],
 )
 def test_malformed_moments_are_refused(text: str) -> None:
-    assert Moment.parse(text) is None
+    assert Snapshot.parse(text) is None
 
 
 def test_moments_of_another_database_or_long_ago_cannot_be_resumed() -> None:
-    now = Moment(AT, 5_000_000_000, 5_000_000_010)
+    now = Snapshot(AT, 5_000_000_000, 5_000_000_010)
     assert now.can_be_resumed_at(now)
     assert not replace(now, xmax=now.xmax + 1).can_be_resumed_at(now)
-    assert not Moment(AT, now.xmax - 2**30, now.xmax).can_be_resumed_at(now)
-    assert not Moment(AT, now.xmax, now.xmin).can_be_resumed_at(now)
+    assert not Snapshot(AT, now.xmax - 2**30, now.xmax).can_be_resumed_at(now)
+    assert not Snapshot(AT, now.xmax, now.xmin).can_be_resumed_at(now)
 
 
-@given(st.builds(Position, counts, st.integers(0, 5), counts, counts))
-def test_a_position_survives_its_text(position: Position) -> None:
-    assert Position.parse(str(position)) == position
+@given(st.builds(EventPosition, counts, st.integers(0, 5), counts, counts))
+def test_a_position_survives_its_text(position: EventPosition) -> None:
+    assert EventPosition.parse(str(position)) == position

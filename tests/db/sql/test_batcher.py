@@ -20,9 +20,9 @@ WAIT = 10.0
 
 @contextmanager
 def batcher(
-    write: Callable[[Sequence[int]], Sequence[int]], *, max_size: int = 500, patience: float = 5.0
+    write: Callable[[Sequence[int]], Sequence[int]], *, max_size: int = 500, retry_for: float = 5.0
 ) -> Iterator[Batcher[int, int]]:
-    made: Batcher[int, int] = Batcher("test", write, max_size=max_size, patience=patience)
+    made: Batcher[int, int] = Batcher("test", write, max_size=max_size, retry_for=retry_for)
     try:
         yield made
     finally:
@@ -137,11 +137,11 @@ def test_what_may_have_been_committed_is_written_as_such() -> None:
     assert calls == ["write", "rewrite", "rewrite"]
 
 
-def test_patience_ends() -> None:
+def test_retries_end() -> None:
     def write(items: Sequence[int]) -> Sequence[int]:
         raise Unavailable("away")
 
-    with batcher(write, patience=0) as made, pytest.raises(Unavailable, match="away"):
+    with batcher(write, retry_for=0) as made, pytest.raises(Unavailable, match="away"):
         made.submit(1).result(WAIT)
 
 
@@ -165,7 +165,7 @@ def test_closing_does_not_wait_for_a_database_that_stays_away() -> None:
         tried.set()
         raise Unavailable("away")
 
-    made = Batcher("test", write, patience=None)
+    made = Batcher("test", write, retry_for=None)
     future = made.submit(1)
     assert tried.wait(WAIT)
     made.close()

@@ -14,7 +14,7 @@ from sqlalchemy import URL, Connection, literal, make_url, select, text
 
 from callboard.db.errors import Unavailable
 from callboard.db.sql.engine import Database
-from callboard.db.sql.pipeline import HotStatement, execute_together
+from callboard.db.sql.pipeline import PreparedStatement, execute_together
 from tests.support.databases import Databases, settings_of
 from tests.support.servers import ALL
 
@@ -29,7 +29,7 @@ def by_sqlalchemy(connection: Connection) -> None:
 
 def by_pipeline(connection: Connection) -> None:
     """As the hottest statements are sent."""
-    execute_together(connection, (HotStatement(select(literal(1))), {}), (HotStatement(_WRITE), {}))
+    execute_together(connection, (PreparedStatement(select(literal(1))), {}), (PreparedStatement(_WRITE), {}))
 
 
 @dataclass

@@ -18,7 +18,7 @@ from callboard.db.models import jobs
 from callboard.db.schema.migrate import migrate
 from callboard.db.sql.engine import Database
 from callboard.db.sql.group_commit import Batcher
-from callboard.db.transitions import NewJob, Request, Submission, submit
+from callboard.db.transitions import NewJob, Request, SubmissionResult, submit
 from callboard.embedded.postgres import EmbeddedPostgres
 from tests.support.databases import settings_of
 from tests.support.factory import QUEUE, Factory
@@ -26,16 +26,16 @@ from tests.support.factory import QUEUE, Factory
 WAIT = 60.0
 
 
-def writer(database: Database, *, patience: float | None = 5.0) -> Batcher[NewJob, Submission]:
-    def write(new: Sequence[NewJob], *, repeated: bool = False) -> Sequence[Submission]:
+def writer(database: Database, *, retry_for: float | None = 5.0) -> Batcher[NewJob, SubmissionResult]:
+    def write(new: Sequence[NewJob], *, repeated: bool = False) -> Sequence[SubmissionResult]:
         with database.begin() as connection:
             return submit(connection, [Request([job]) for job in new], repeated=repeated)
 
-    return Batcher("test", write, rewrite=partial(write, repeated=True), max_size=100, patience=patience)
+    return Batcher("test", write, rewrite=partial(write, repeated=True), max_size=100, retry_for=retry_for)
 
 
 @pytest.fixture
-def batcher(database: Database) -> Iterator[Batcher[NewJob, Submission]]:
+def batcher(database: Database) -> Iterator[Batcher[NewJob, SubmissionResult]]:
     with database.begin() as connection:
         ensure_queues(connection, [QUEUE])
     made = writer(database)
@@ -49,7 +49,7 @@ def count(database: Database) -> int:
 
 
 def test_rows_that_postgresql_refuses_fail_alone(
-    database: Database, factory: Factory, batcher: Batcher[NewJob, Submission]
+    database: Database, factory: Factory, batcher: Batcher[NewJob, SubmissionResult]
 ) -> None:
     bad: dict[int, dict[str, object]] = {
         13: {"payload": b'"\\u0000"'},
@@ -70,11 +70,11 @@ def test_rows_that_postgresql_refuses_fail_alone(
 
 
 def test_many_writers_are_answered_after_their_jobs_are_durable(
-    database: Database, factory: Factory, batcher: Batcher[NewJob, Submission]
+    database: Database, factory: Factory, batcher: Batcher[NewJob, SubmissionResult]
 ) -> None:
     def write(_: int) -> None:
         new = [factory.new_job() for _ in range(100)]
-        futures: list[Future[Submission]] = [batcher.submit(job) for job in new]
+        futures: list[Future[SubmissionResult]] = [batcher.submit(job) for job in new]
         for job, future in zip(new, futures, strict=True):
             assert future.result(WAIT).job_ids == [job.id]
 
@@ -95,7 +95,7 @@ def test_closing_makes_what_is_pending_durable(database: Database, factory: Fact
 
 
 def test_connections_that_an_operator_ends_are_replaced(
-    database: Database, factory: Factory, batcher: Batcher[NewJob, Submission]
+    database: Database, factory: Factory, batcher: Batcher[NewJob, SubmissionResult]
 ) -> None:
     batcher.submit(factory.new_job()).result(WAIT)
     url = database._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -118,7 +118,7 @@ def test_a_database_that_went_away_and_came_back_loses_nothing(tmp_path: Path) -
     try:
         migrate(settings)
         factory.submit()
-        impatient, patient = writer(database, patience=0.2), writer(database, patience=None)
+        impatient, patient = writer(database, retry_for=0.2), writer(database, retry_for=None)
         server.stop()
 
         with pytest.raises(Unavailable, match=r"does not answer|went away"):

@@ -9,11 +9,11 @@ from sqlalchemy.exc import IntegrityError
 from callboard.db.errors import Unavailable
 from callboard.db.models import queues
 from callboard.db.sql.engine import Database
-from callboard.db.sql.pipeline import NOT_DURABLE, HotStatement, execute_together
+from callboard.db.sql.pipeline import NOT_DURABLE, PreparedStatement, execute_together
 
-MAKE = HotStatement(insert(queues).values(name=bindparam("of_name", type_=Text)).returning(queues.c.name))
-NAMES = HotStatement(select(queues.c.name).where(queues.c.paused.is_(False)).order_by(queues.c.name))
-BACKEND = HotStatement(select(func.pg_backend_pid().label("pid")))
+MAKE = PreparedStatement(insert(queues).values(name=bindparam("of_name", type_=Text)).returning(queues.c.name))
+NAMES = PreparedStatement(select(queues.c.name).where(queues.c.paused.is_(False)).order_by(queues.c.name))
+BACKEND = PreparedStatement(select(func.pg_backend_pid().label("pid")))
 
 
 def test_each_statement_sees_those_before_it(database: Database) -> None:
@@ -57,7 +57,7 @@ def test_what_comes_afterwards_is_a_transaction_of_its_own(database: Database) -
 
 
 def test_a_transaction_need_not_wait_for_the_disk(database: Database) -> None:
-    waits = HotStatement(select(func.current_setting("synchronous_commit").label("waits")))
+    waits = PreparedStatement(select(func.current_setting("synchronous_commit").label("waits")))
     with database.begin() as connection:
         assert execute_together(connection, NOT_DURABLE, (waits, {}))[1] == [{"waits": "off"}]
     with database.begin() as connection:
@@ -77,4 +77,4 @@ def test_a_connection_that_has_ended_is_replaced(database: Database) -> None:
 
 def test_a_list_whose_length_is_part_of_the_statement_is_refused() -> None:
     with pytest.raises(TypeError, match="as arrays"):
-        HotStatement(select(queues.c.name).where(queues.c.name.in_(["one", "two"])))
+        PreparedStatement(select(queues.c.name).where(queues.c.name.in_(["one", "two"])))

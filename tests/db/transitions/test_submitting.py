@@ -11,13 +11,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, update
 
-from callboard.db.fleet.expired_rows import forget_idempotency_keys
+from callboard.db.fleet.expired_rows import delete_expired_keys
 from callboard.db.models import idempotency_keys, job_history, jobs
 from callboard.db.rules.ids import created_at_of
 from callboard.db.rules.states import TERMINAL, Status
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
-from callboard.db.transitions import IdempotencyKey, NewJob, Request, Submission, SubmissionKind, submit
+from callboard.db.transitions import IdempotencyKey, NewJob, Request, SubmissionKind, SubmissionResult, submit
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.records import read_records
 from tests.support.threads import together
@@ -33,7 +33,7 @@ def wide(settings: Settings) -> Iterator[Database]:
     database.close()
 
 
-def put(database: Database, *requests: Request, repeated: bool = False) -> list[Submission]:
+def put(database: Database, *requests: Request, repeated: bool = False) -> list[SubmissionResult]:
     with database.begin() as connection:
         return submit(connection, requests, repeated=repeated)
 
@@ -219,9 +219,9 @@ def test_a_key_outlives_its_job_and_ends_with_its_time(database: Database, facto
     assert (replayed.kind, replayed.job_ids) == (SubmissionKind.REPLAYED, [new.id])
 
     with database.begin() as connection:
-        assert forget_idempotency_keys(connection) == 0
+        assert delete_expired_keys(connection) == 0
         connection.execute(update(idempotency_keys).values(expires_at=func.now() - func.make_interval(0, 0, 0, 0, 1)))
-        assert forget_idempotency_keys(connection) == 1
+        assert delete_expired_keys(connection) == 1
     (made,) = put(database, Request([factory.new_job()], key()))
     assert made.kind is SubmissionKind.CREATED
 
