@@ -32,7 +32,8 @@ class MalformedMessage(ValueError):
 
 def message_id(dispatch: Dispatch) -> str:
     """Return the same id for the same attempt, however often it is published."""
-    return f"{dispatch.job_id}:{dispatch.attempt}"
+    job_id, number = dispatch.attempt_id
+    return f"{job_id}:{number}"
 
 
 def to_message(dispatch: Dispatch) -> Message[None]:
@@ -46,10 +47,11 @@ def encode(dispatch: Dispatch) -> bytes:
 
 
 def _fields(dispatch: Dispatch) -> dict[str, Any]:
+    job_id, number = dispatch.attempt_id
     return {
         "queue_name": dispatch.queue,
         "actor_name": dispatch.type,
-        "args": (str(dispatch.job_id), dispatch.attempt),
+        "args": (str(job_id), number),
         "kwargs": {},
         "options": {},
         "message_id": message_id(dispatch),

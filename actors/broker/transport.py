@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
-from uuid import UUID
+
+from callboard.db.rules.attempts import AttemptId
 
 HIGHEST_PRIORITY: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """One message: start attempt ``attempt`` of job ``job_id``. It means nothing alone, the job's row decides."""
+    """One message: start this attempt. It means nothing alone, the job's row decides."""
 
-    job_id: UUID
-    attempt: int
+    attempt_id: AttemptId
     type: str
     queue: str
     priority: int

@@ -20,7 +20,7 @@ from callboard.db.dispatching.rate_limits import take_tokens
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.db.sql.pipeline import RowDict
-from callboard.db.transitions import Claim, mark_dispatched, promote, undispatch
+from callboard.db.transitions import AttemptId, mark_dispatched, promote, undispatch
 
 _log = structlog.get_logger(__name__)
 
@@ -175,7 +175,7 @@ class Dispatcher:
             PUBLISHED.labels(queue).inc(count)
             self._at_most[queue] += count
         if confirmed:
-            mark_dispatched(connection, [Claim(each.job_id, each.attempt) for each in confirmed], commit=True)
+            mark_dispatched(connection, [each.attempt_id for each in confirmed], commit=True)
         return confirmed
 
     def _reconcile(self) -> None:
@@ -204,7 +204,7 @@ class Dispatcher:
 
 
 def _dispatches(rows: Iterable[RowDict]) -> list[Dispatch]:
-    return [Dispatch(row["id"], row["attempt"], row["type"], row["queue"], row["priority"]) for row in rows]
+    return [Dispatch(AttemptId(row["id"], row["attempt"]), row["type"], row["queue"], row["priority"]) for row in rows]
 
 
 def _within_rates(

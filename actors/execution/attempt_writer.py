@@ -12,7 +12,7 @@ from callboard.db.rules.states import Status
 from callboard.db.sql.engine import Database
 from callboard.db.sql.group_commit import Batcher
 from callboard.db.sql.notify import notify_dispatcher
-from callboard.db.transitions import Claim, ClaimedJob, Ending, record_and_claim
+from callboard.db.transitions import AttemptId, ClaimedJob, Ending, record_and_claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +62,17 @@ class AttemptWriter:
         self._connection = database.pinned()
         self._identity = identity
         # One for both, as half as many batches of twice the size cost half as much.
-        self._entries: Batcher[Claim | _End, ClaimedJob | bool | None] = Batcher(
+        self._entries: Batcher[AttemptId | _End, ClaimedJob | bool | None] = Batcher(
             "attempt-writer", self._write, size_of=_size_of, retry_for=None, at_end=self._connection.close
         )
 
-    def start(self, claim: Claim) -> ClaimedJob | None:
-        """Claim an attempt, durably; None: its job does not wait for it (any more).
+    def start(self, attempt_id: AttemptId) -> ClaimedJob | None:
+        """AttemptId an attempt, durably; None: its job does not wait for it (any more).
 
         Raises:
             Unavailable: the process is shutting down and the database is away.
         """
-        started = self._entries.write(claim)
+        started = self._entries.write(attempt_id)
         assert not isinstance(started, bool)  # noqa: S101 (that is the answer to an end)
         return started
 
@@ -95,25 +95,25 @@ class AttemptWriter:
         """Write what is pending, and take no more."""
         self._entries.close()
 
-    def _write(self, entries: Sequence[Claim | _End]) -> Sequence[ClaimedJob | bool | None]:
-        claims = [entry for entry in entries if isinstance(entry, Claim)]
+    def _write(self, entries: Sequence[AttemptId | _End]) -> Sequence[ClaimedJob | bool | None]:
+        starts = [entry for entry in entries if isinstance(entry, AttemptId)]
         ends = [entry for entry in entries if isinstance(entry, _End)]
         endings = [end.ending for end in ends]
         worker_id, worker = self._identity()
         # A report and the ends of different attempts need not be one transaction; the report only has to come first.
         with self._connection.use() as connection:
             report_progress(connection, [end.last_report for end in ends if end.last_report is not None])
-            written = record_and_claim(connection, endings, claims, worker_id=worker_id, worker=worker)
+            written = record_and_claim(connection, endings, starts, worker_id=worker_id, worker=worker)
         if any(ending.outcome.status in {Status.RETRYING, Status.QUEUED} for ending in endings):
             notify_dispatcher(self._database)
         return [
-            # Of two messages with one claim, one runs.
+            # Of two messages with one attempt, one runs it.
             written.started.pop(entry, None)
-            if isinstance(entry, Claim)
-            else (entry.ending.job_id, entry.ending.attempt) in written.ended
+            if isinstance(entry, AttemptId)
+            else entry.ending.attempt_id in written.ended
             for entry in entries
         ]
 
 
-def _size_of(entry: Claim | _End) -> int:
+def _size_of(entry: AttemptId | _End) -> int:
     return len(entry.ending.outcome.result or b"") if isinstance(entry, _End) else 0

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
-from uuid import UUID
 
-from callboard.db.rules.attempts import ProgressReport
+from callboard.db.rules.attempts import AttemptId, ProgressReport
 from callboard.db.rules.text import shortened
 
 _LONGEST = 1000
@@ -15,9 +14,8 @@ _LONGEST = 1000
 class Progress:
     """The latest report of one attempt. Any thread of the handler may report."""
 
-    def __init__(self, job_id: UUID, attempt: int) -> None:
-        self._job_id = job_id
-        self._attempt = attempt
+    def __init__(self, attempt_id: AttemptId) -> None:
+        self._attempt_id = attempt_id
         self._lock = threading.Lock()
         self._seq = 0
         self._latest: tuple[float, float | None, str | None, str | None] | None = None
@@ -48,4 +46,4 @@ class Progress:
             current, total, step, message = self._latest
             self._latest = None
             self._seq += 1
-            return ProgressReport(self._job_id, self._attempt, self._seq, current, total, step, message)
+            return ProgressReport(self._attempt_id, self._seq, current, total, step, message)

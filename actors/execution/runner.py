@@ -28,7 +28,7 @@ from callboard.db.files.storage import Storage
 from callboard.db.rules.outcome import Outcome
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
-from callboard.db.transitions import Claim, ClaimedJob, Ending
+from callboard.db.transitions import AttemptId, ClaimedJob, Ending
 
 _log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ class Runner:
         self._processes = ProcessPool(settings)
         self._attempt_writer = AttemptWriter(database, identity)
 
-    def run(self, job_id: UUID, attempt: int) -> None:
+    def run(self, attempt_id: AttemptId) -> None:
         """Run one attempt, if the job still waits for it; on return its outcome is being written.
 
         The caller may acknowledge the message: once an attempt has been claimed, its row says all, and a message that
@@ -66,22 +66,21 @@ class Runner:
         Raises:
             Unavailable: the process is shutting down and the database is away; the message goes back to the broker.
         """
-        job = self._attempt_writer.start(Claim(job_id, attempt))
+        job = self._attempt_writer.start(attempt_id)
         if job is None:
-            _log.debug("stale_message", job_id=str(job_id), attempt=attempt)
+            _log.debug("stale_message", job_id=str(attempt_id.job_id), attempt=attempt_id.number)
             return
-        key = (job.id, job.attempt)
-        self._running.hold(key)
+        self._running.hold(job.attempt_id)
         with BUSY_THREADS.track_inprogress():
             begun = time.monotonic()
-            progress = Progress(job.id, job.attempt)
+            progress = Progress(job.attempt_id)
             self._progress_writer.add(progress)
             try:
                 outcome = self._outcome(job, progress)
             except BaseException:
-                self._running.drop(key)  # its lease ends, and it is rescued
+                self._running.drop(job.attempt_id)  # its lease ends, and it is rescued
                 raise
-            if self._running.handler_ended(key):
+            if self._running.handler_ended(job.attempt_id):
                 self._record(job, progress, outcome, begun)
             else:
                 _log.warning("given_up_handler_ended", **_context(job))
@@ -107,7 +106,7 @@ class Runner:
         interrupter = Interrupter()
         run = AttemptRun(job, interrupter, progress, self._database, self._storage)
         give_up = partial(self._give_up, job_type, job, progress, interrupter, time.monotonic())
-        self._running.handler_starts((job.id, job.attempt), RunningAttempt(interrupter, job.time_limit, give_up))
+        self._running.handler_starts(job.attempt_id, RunningAttempt(interrupter, job.time_limit, give_up))
         try:
             return run_handler(
                 job_type, job, run, interrupter, self._coroutines, max_result_bytes=self._settings.max_result_bytes
@@ -117,13 +116,12 @@ class Runner:
 
     def _outcome_of_process(self, job_type: JobType, job: ClaimedJob, progress: Progress) -> Outcome:
         attempt = IsolatedAttempt(self._processes, job_type, job)
-        key = (job.id, job.attempt)
         # The start of a process can be stopped, too, but is no part of the handler's time.
-        self._running.handler_starts(key, RunningAttempt(attempt.stop, math.inf, attempt.stop.kill))
+        self._running.handler_starts(job.attempt_id, RunningAttempt(attempt.stop, math.inf, attempt.stop.kill))
         if (outcome := attempt.begin()) is not None:
             return outcome
         run = AttemptRun(job, attempt.stop, progress, self._database, self._storage)
-        self._running.handler_starts(key, RunningAttempt(attempt.stop, job.time_limit, attempt.stop.kill))
+        self._running.handler_starts(job.attempt_id, RunningAttempt(attempt.stop, job.time_limit, attempt.stop.kill))
         try:
             return attempt.outcome(run, progress)
         finally:
@@ -131,8 +129,7 @@ class Runner:
 
     def _give_up(self, job_type: JobType, job: ClaimedJob, progress: Progress, stop: StopRequest, begun: float) -> None:
         """Record the end of an attempt whose thread does not come back, and have this process replaced."""
-        key = (job.id, job.attempt)
-        if stop.reason is None or not self._running.give_up(key):
+        if stop.reason is None or not self._running.give_up(job.attempt_id):
             return
         outcome = decide.after_interruption(job_type, job, stop.reason)
         _log.error("handler_hangs", reason=str(stop.reason), **_context(job))
@@ -149,11 +146,11 @@ class Runner:
                 _log.error("attempt_not_recorded", error=repr(recorded.error), **_context(job))
             elif not recorded.ours:
                 _log.warning("fenced_out", **_context(job))
-            self._running.drop((job.id, job.attempt))
+            self._running.drop(job.attempt_id)
             ended = outcome.attempt if recorded.ours else "lost"
             ATTEMPT_DURATION.labels(job.type, ended).observe(time.monotonic() - begun)
 
-        self._attempt_writer.end(Ending(job.id, job.attempt, outcome), last_report, then)
+        self._attempt_writer.end(Ending(job.attempt_id, outcome), last_report, then)
 
 
 def _context(job: ClaimedJob) -> dict[str, object]:

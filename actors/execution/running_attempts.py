@@ -6,14 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from callboard.actors.execution.interrupts import Interruption, StopRequest
 from callboard.actors.loop import Loop
 from callboard.db.fleet.workers import StopReason, stop_requests
+from callboard.db.rules.attempts import AttemptId
 from callboard.db.sql.engine import Database
-
-AttemptKey = tuple[UUID, int]
 
 _TICK = 0.1
 _INTERRUPTION = {
@@ -42,8 +40,8 @@ class RunningAttempts:
     """
 
     def __init__(self) -> None:
-        self._held: dict[AttemptKey, RunningAttempt | None] = {}
-        self._given_up: set[AttemptKey] = set()
+        self._held: dict[AttemptId, RunningAttempt | None] = {}
+        self._given_up: set[AttemptId] = set()
         self._lost_threads: set[int] = set()
         self._changed = threading.Condition()
         self._replacement: str | None = None
@@ -63,17 +61,17 @@ class RunningAttempts:
     def __len__(self) -> int:
         return len(self._held)
 
-    def hold(self, key: AttemptKey) -> None:
+    def hold(self, key: AttemptId) -> None:
         """Note an attempt that has been claimed."""
         with self._changed:
             self._held[key] = None
 
-    def handler_starts(self, key: AttemptKey, attempt: RunningAttempt) -> None:
+    def handler_starts(self, key: AttemptId, attempt: RunningAttempt) -> None:
         """From here on the attempt can be interrupted."""
         with self._changed:
             self._held[key] = attempt
 
-    def handler_ended(self, key: AttemptKey) -> bool:
+    def handler_ended(self, key: AttemptId) -> bool:
         """From here on the attempt only waits for its record; False: it has been given up, so others see to that."""
         with self._changed:
             if key in self._given_up:
@@ -81,7 +79,7 @@ class RunningAttempts:
             self._held[key] = None
             return True
 
-    def give_up(self, key: AttemptKey) -> bool:
+    def give_up(self, key: AttemptId) -> bool:
         """From here on the handler's end changes nothing, and the caller records the attempt; False: it has ended."""
         with self._changed:
             attempt = self._held.get(key)
@@ -98,18 +96,18 @@ class RunningAttempts:
         with self._changed:
             return set(self._lost_threads)
 
-    def drop(self, key: AttemptKey) -> None:
+    def drop(self, key: AttemptId) -> None:
         """Note that an attempt has been recorded, or is not ours any more."""
         with self._changed:
             self._held.pop(key, None)
             self._changed.notify_all()
 
-    def held(self) -> list[AttemptKey]:
+    def held(self) -> list[AttemptId]:
         """Return all attempts of this process."""
         with self._changed:
             return list(self._held)
 
-    def handlers(self) -> dict[AttemptKey, RunningAttempt]:
+    def handlers(self) -> dict[AttemptId, RunningAttempt]:
         """Return those whose handler runs now."""
         with self._changed:
             return {key: attempt for key, attempt in self._held.items() if attempt is not None}

@@ -24,7 +24,7 @@ from callboard.db.schema.partitions import ensure_partitions
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.db.sql.notify import notify_dispatcher
-from callboard.db.transitions import Ending, expire, record
+from callboard.db.transitions import AttemptId, Ending, expire, record
 
 _log = structlog.get_logger(__name__)
 
@@ -111,8 +111,7 @@ def rescue(connection: Connection) -> int:
     """
     endings = [
         Ending(
-            row["id"],
-            row["attempt"],
+            AttemptId(row["id"], row["attempt"]),
             worker_lost(
                 attempt=row["attempt"],
                 retries=row["retries"],

@@ -130,7 +130,7 @@ class Heartbeat:
     def _release_unheld(self, connection: Connection) -> None:
         """Hand back what was claimed for this worker while the answer got lost on its way here."""
         lost = unheld_attempts(connection, self._boot_id, self._running.held(), older_than=self._lease_ttl)
-        for job_id, attempt in record(connection, [Ending(*key, Outcome.release()) for key in lost]):
+        for job_id, attempt in record(connection, [Ending(attempt_id, Outcome.release()) for attempt_id in lost]):
             _log.warning("unheld_attempt_released", job_id=str(job_id), attempt=attempt)
 
     def _register(self) -> None:

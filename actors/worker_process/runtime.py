@@ -26,6 +26,7 @@ from callboard.actors.types.registry import Registry
 from callboard.actors.worker_process.health import Health, JobCount
 from callboard.actors.worker_process.heartbeat import Heartbeat
 from callboard.db.files.storage import open_storage
+from callboard.db.rules.attempts import AttemptId
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 
@@ -205,7 +206,7 @@ class WorkerRuntime(Middleware):
         return self._heartbeat.identity
 
     def _run(self, job_id: str, attempt: int) -> None:
-        self._runner.run(UUID(job_id), attempt)
+        self._runner.run(AttemptId(UUID(job_id), attempt))
         self._job_count.one_more()
         if self._running.replacement is not None:
             self.take_no_more()

@@ -25,7 +25,7 @@ from callboard.db.models import jobs
 from callboard.db.rules.outcome import Outcome
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
-from callboard.db.transitions import Claim, Ending, claim, record
+from callboard.db.transitions import AttemptId, Ending, claim, record
 
 EMPTY_POST = "empty POST"
 EMPTY_GET = "empty GET"
@@ -116,6 +116,6 @@ def _finished_jobs(database: Database) -> list[UUID]:
     job_ids = _live_jobs(database)
     with database.begin() as connection:
         register_worker(connection, WorkerBoot(worker_id, "bench", "localhost", os.getpid(), "0", [QUEUE], 1))
-        claim(connection, [Claim(job_id, 1) for job_id in job_ids], worker_id=worker_id, worker="bench")
-        record(connection, [Ending(job_id, 1, Outcome.succeed(b"null")) for job_id in job_ids])
+        claim(connection, [AttemptId(job_id, 1) for job_id in job_ids], worker_id=worker_id, worker="bench")
+        record(connection, [Ending(AttemptId(job_id, 1), Outcome.succeed(b"null")) for job_id in job_ids])
     return job_ids

@@ -74,11 +74,11 @@ _kept = (
 def report_progress(connection: Connection, reports: Sequence[ProgressReport]) -> None:
     """Store reports, at most one a job, of attempts that still run; others are dropped."""
     if reports:
-        rows = (_row(report) for report in sorted(reports, key=lambda report: report.job_id))
-        connection.execute(_kept, rowset_of(_COLUMNS, rows))
+        rows = (_row(report) for report in sorted(reports, key=lambda report: report.attempt_id))
+        connection.execute(_kept, rowset_of(rows))
 
 
-def _row(report: ProgressReport) -> tuple[object, ...]:
+def _row(report: ProgressReport) -> dict[str, object]:
     step = None if report.step is None else storable(report.step)
     message = None if report.message is None else storable(report.message)
     shown = {
@@ -88,13 +88,13 @@ def _row(report: ProgressReport) -> tuple[object, ...]:
         "step": step,
         "message": message,
     }
-    return (
-        report.job_id,
-        report.attempt,
-        report.seq,
-        report.current,
-        report.total,
-        step,
-        message,
-        orjson.dumps(shown).decode(),
-    )
+    return {
+        "id": report.attempt_id.job_id,
+        "attempt": report.attempt_id.number,
+        "seq": report.seq,
+        "current": report.current,
+        "total": report.total,
+        "step": step,
+        "message": message,
+        "progress": orjson.dumps(shown).decode(),
+    }

@@ -136,7 +136,8 @@ def next_jobs(connection: Connection, rooms: Mapping[str, int]) -> list[RowDict]
 
     Columns: ``id``, ``attempt`` (the one to start), ``type``, ``queue``, ``priority``.
     """
-    [rows] = execute_together(connection, (_next_jobs, rowset_of(("queue", "room"), sorted(rooms.items()))))
+    parameters = rowset_of({"queue": queue, "room": room} for queue, room in sorted(rooms.items()))
+    [rows] = execute_together(connection, (_next_jobs, parameters))
     return rows
 
 

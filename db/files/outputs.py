@@ -94,4 +94,4 @@ _of_jobs = (
 
 def delete_outputs(connection: Connection, job_ids: Sequence[UUID]) -> Sequence[UUID]:
     """Remove the rows of all files that these jobs put out; return their ids. Their bytes go after the commit."""
-    return connection.execute(_of_jobs, rowset_of(("id",), [(job_id,) for job_id in job_ids])).scalars().all()
+    return connection.execute(_of_jobs, rowset_of({"id": job_id} for job_id in job_ids)).scalars().all()

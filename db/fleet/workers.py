@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import array
 
 from callboard.db.models import jobs, workers
+from callboard.db.rules.attempts import AttemptId
 from callboard.db.rules.states import Status
 from callboard.db.sql.rowset import each, rowset, rowset_of
 
@@ -112,10 +113,10 @@ _stop_requests = (
 )
 
 
-def stop_requests(connection: Connection, held: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], StopReason]:
+def stop_requests(connection: Connection, held: Iterable[AttemptId]) -> dict[AttemptId, StopReason]:
     """Return which of these running attempts are to stop: cancelled by someone, or not the worker's any more."""
-    rows = connection.execute(_stop_requests, rowset_of(("id", "attempt"), sorted(held)))
-    return {(row.id, row.attempt): StopReason(row.reason) for row in rows}
+    rows = connection.execute(_stop_requests, _parameters(held))
+    return {AttemptId(row.id, row.attempt): StopReason(row.reason) for row in rows}
 
 
 _unheld = (
@@ -134,15 +135,19 @@ _unheld = (
 
 
 def unheld_attempts(
-    connection: Connection, worker_id: UUID, held: Iterable[tuple[UUID, int]], *, older_than: float
-) -> list[tuple[UUID, int]]:
-    """Return (id, attempt) of what runs on this worker for the record, but not in truth: it is not among ``held``.
+    connection: Connection, worker_id: UUID, held: Iterable[AttemptId], *, older_than: float
+) -> list[AttemptId]:
+    """Return what runs on this worker for the record, but not in truth: it is not among ``held``.
 
     A claim that was committed while its answer got lost leaves such an attempt. The worker releases them. Attempts
     younger than ``older_than`` seconds are left out: they may have been claimed since ``held`` was put together.
     """
-    parameters = {**rowset_of(("id", "attempt"), sorted(held)), "boot_id": worker_id, "older_than": older_than}
-    return [(row.id, row.attempt) for row in connection.execute(_unheld, parameters)]
+    parameters = {**_parameters(held), "boot_id": worker_id, "older_than": older_than}
+    return [AttemptId(row.id, row.attempt) for row in connection.execute(_unheld, parameters)]
+
+
+def _parameters(held: Iterable[AttemptId]) -> dict[str, str]:
+    return rowset_of({"id": job_id, "attempt": number} for job_id, number in sorted(held))
 
 
 _declare_lost = (

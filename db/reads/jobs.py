@@ -97,7 +97,7 @@ def get_payload(connection: Connection, job_id: UUID) -> str | None:
 
 
 def _id_parameters(job_ids: Sequence[UUID]) -> dict[str, str]:
-    return rowset_of(("id", "created_at"), ((job_id, created_at_of(job_id)) for job_id in job_ids))
+    return rowset_of({"id": job_id, "created_at": created_at_of(job_id)} for job_id in job_ids)
 
 
 _attempts = (

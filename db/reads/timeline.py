@@ -213,7 +213,7 @@ def read_events(connection: Connection, watches: Sequence[Watch], *, limit: int)
     One statement, whatever their number. Events of jobs that were retried by hand: the attempts stay, what came between
     them (the end, a cancel) is no longer known.
     """
-    parameters = rowset_of(_PARAMETERS, map(_row, watches)) | {"limit": limit + 1}
+    parameters = rowset_of(map(_row, watches)) | {"limit": limit + 1}
     rows = connection.execute(_read, parameters).mappings()
     after = {watch.job_id: watch.after for watch in watches}
     return {
@@ -221,18 +221,23 @@ def read_events(connection: Connection, watches: Sequence[Watch], *, limit: int)
     }
 
 
-_PARAMETERS: Final = ("id", "created_at", "known", "seen_attempt", "seen_report")
 _NO_REPORT: Final = -1
 _EVERY_REPORT: Final = 2**31
 
 
-def _row(watch: Watch) -> tuple[object, ...]:
+def _row(watch: Watch) -> dict[str, object]:
     after = watch.after
     if after.stage == Stage.PROGRESS:
         report = after.count
     else:
         report = _NO_REPORT if after.stage < Stage.PROGRESS else _EVERY_REPORT
-    return watch.job_id, created_at_of(watch.job_id), watch.revision, after.attempt, report
+    return {
+        "id": watch.job_id,
+        "created_at": created_at_of(watch.job_id),
+        "known": watch.revision,
+        "seen_attempt": after.attempt,
+        "seen_report": report,
+    }
 
 
 def _new_of(rows: Sequence[RowMapping], after: EventPosition, limit: int) -> JobEvents:

@@ -1,18 +1,19 @@
-"""What is said of attempts: who may start one, what it is given, how far it is. Pure values."""
+"""Attempts of jobs: which one, what it is given, how far it is. Pure values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What a message says: start attempt ``attempt`` of this job."""
+class AttemptId(NamedTuple):
+    """One attempt of one job. A message says no more; each write of an attempt is fenced by it."""
 
     job_id: UUID
-    attempt: int
+    number: int
+    """Counts the job's attempts, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,17 @@ class ClaimedJob:
     started_at: datetime
     """Start of this attempt, by the database's clock."""
 
+    @property
+    def attempt_id(self) -> AttemptId:
+        """Return which attempt runs."""
+        return AttemptId(self.id, self.attempt)
+
 
 @dataclass(frozen=True, slots=True)
 class ProgressReport:
     """How far an attempt is. ``seq`` counts the stored reports of the attempt; ``reported_at`` is set on writing."""
 
-    job_id: UUID
-    attempt: int
+    attempt_id: AttemptId
     seq: int
     current: float
     total: float | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -57,13 +57,13 @@ def among(key: Column[Any], table: CTE) -> ColumnElement[bool]:
     return key == any_(func.array(select(table.c.id).scalar_subquery(), type_=Uuid))
 
 
-def rowset_of(names: Collection[str], rows: Iterable[tuple[object, ...]]) -> dict[str, str]:
-    """Return the parameter of a statement with a :func:`rowset`: its rows, with the values in the order of ``names``.
+def rowset_of(rows: Iterable[Mapping[str, object]]) -> dict[str, str]:
+    """Return the parameter of a statement with a :func:`rowset`: its rows, each by the names of the columns.
 
     Raises:
         TypeError: a value has no JSON form; so has a string with half a surrogate pair.
     """
-    table = [{name: value for name, value in zip(names, row, strict=True) if value is not None} for row in rows]
+    table = [{name: value for name, value in row.items() if value is not None} for row in rows]
     return {"rowset": orjson.dumps(table, default=_text_of).decode()}
 
 

@@ -22,7 +22,7 @@ load, load_missing  nothing (made elsewhere)                   terminal
 =============  ==============================================  ==========================================
 """
 
-from callboard.db.rules.attempts import Claim, ClaimedJob
+from callboard.db.rules.attempts import AttemptId, ClaimedJob
 from callboard.db.transitions.amending import Amendment, amend
 from callboard.db.transitions.erasing import consume, erase, erase_all
 from callboard.db.transitions.finishing import Ending, finish, release, retry_later
@@ -37,7 +37,7 @@ from callboard.db.transitions.submitting import is_one_statement, submit
 
 __all__ = [
     "Amendment",
-    "Claim",
+    "AttemptId",
     "ClaimedJob",
     "Ending",
     "IdempotencyKey",

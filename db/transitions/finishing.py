@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import orjson
 from sqlalchemy import (
@@ -30,6 +29,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
 from callboard.db.models import job_attempts, jobs
+from callboard.db.rules.attempts import AttemptId
 from callboard.db.rules.outcome import JobError, Outcome
 from callboard.db.rules.states import Status
 from callboard.db.rules.text import storable
@@ -40,10 +40,9 @@ from callboard.db.transitions.history import into_history
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Attempt ``attempt`` of a job ended like this."""
+    """How an attempt ended."""
 
-    job_id: UUID
-    attempt: int
+    attempt_id: AttemptId
     outcome: Outcome
 
 
@@ -124,11 +123,11 @@ _finish = PreparedStatement(
 )
 
 
-def finish(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
+def finish(connection: Connection, endings: Sequence[Ending]) -> set[AttemptId]:
     """End attempts and with them their jobs: the row moves to ``job_history``, the attempt to ``job_attempts``.
 
-    From running, by the worker that ran the attempt or by rescue; to succeeded, failed or cancelled. Returns (id,
-    attempt) of those that were still theirs to end; the others have been fenced out and nothing changed.
+    From running, by the worker that ran the attempt or by rescue; to succeeded, failed or cancelled. Returns
+    those that were still theirs to end; the others have been fenced out and nothing changed.
     """
     [rows] = execute_together(connection, finishing(endings))
     return finished(rows)
@@ -139,9 +138,9 @@ def finishing(endings: Sequence[Ending]) -> StatementCall:
     return _finish, _parameters(endings)
 
 
-def finished(rows: Sequence[RowDict]) -> set[tuple[UUID, int]]:
+def finished(rows: Sequence[RowDict]) -> set[AttemptId]:
     """Return what :func:`finishing` has ended."""
-    return {(row["id"], row["attempt"]) for row in rows}
+    return {AttemptId(row["id"], row["attempt"]) for row in rows}
 
 
 # UPDATE … RETURNING gives new values, but the attempt's row needs the old ones: who ran it, since when.
@@ -198,44 +197,47 @@ _release = (
 )
 
 
-def retry_later(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
+def retry_later(connection: Connection, endings: Sequence[Ending]) -> set[AttemptId]:
     """End failed attempts; the jobs wait for their backoff and then run again. One retry is spent.
 
     From running, by the worker or by rescue; to retrying. Returns what was still theirs to end, as :func:`finish`. A
     job with ``cancel_requested_at`` is left alone; :func:`record` cancels it.
     """
-    return {(row.id, row.attempt) for row in connection.execute(_retry_later, _parameters(endings))}
+    return {AttemptId(row.id, row.attempt) for row in connection.execute(_retry_later, _parameters(endings))}
 
 
-def release(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
+def release(connection: Connection, endings: Sequence[Ending]) -> set[AttemptId]:
     """End attempts that were interrupted through no fault of the job: it is due at once, no retry is spent.
 
     From running, by a worker that shuts down; to queued. Returns what was still theirs to end, and leaves jobs with
     ``cancel_requested_at`` alone, as :func:`retry_later`.
     """
-    return {(row.id, row.attempt) for row in connection.execute(_release, _parameters(endings))}
+    return {AttemptId(row.id, row.attempt) for row in connection.execute(_release, _parameters(endings))}
 
 
 def _parameters(endings: Sequence[Ending]) -> dict[str, str]:
-    unique = {(ending.job_id, ending.attempt): ending for ending in endings}
-    return rowset_of(_COLUMNS, (_row(unique[key]) for key in sorted(unique)))
+    unique = {ending.attempt_id: ending.outcome for ending in endings}
+    return rowset_of(_row(attempt_id, unique[attempt_id]) for attempt_id in sorted(unique))
 
 
-def _row(ending: Ending) -> tuple[object, ...]:
-    outcome, error = ending.outcome, ending.outcome.error
-    return (
-        ending.job_id,
-        ending.attempt,
-        outcome.status,
-        outcome.attempt,
-        outcome.result.decode() if outcome.result is not None else None,
-        error_json(error) if error is not None else None,
-        error.reason if error is not None else None,
-        storable(error.type) if error is not None else None,
-        storable(error.message) if error is not None else None,
-        storable(error.traceback) if error is not None and error.traceback is not None else None,
-        outcome.delay,
-    )
+def _row(attempt_id: AttemptId, outcome: Outcome) -> dict[str, object]:
+    row: dict[str, object] = {
+        "id": attempt_id.job_id,
+        "attempt": attempt_id.number,
+        "status": outcome.status,
+        "outcome": outcome.attempt,
+        "result": outcome.result.decode() if outcome.result is not None else None,
+        "delay": outcome.delay,
+    }
+    if (error := outcome.error) is not None:
+        row |= {
+            "error": error_json(error),
+            "reason": error.reason,
+            "error_type": storable(error.type),
+            "error_message": storable(error.message),
+            "traceback": storable(error.traceback) if error.traceback is not None else None,
+        }
+    return row
 
 
 def error_json(error: JobError) -> str:

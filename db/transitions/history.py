@@ -56,6 +56,6 @@ def is_held(rows: CTE) -> ColumnElement[bool]:
 
 def parameters_of(job_ids: Collection[UUID]) -> dict[str, object]:
     """Return the parameters of a statement with :func:`held` and :func:`is_held`."""
-    rows = [(job_id, created_at_of(job_id)) for job_id in sorted(job_ids)]
-    times = [created_at for _, created_at in rows]
-    return {**rowset_of(("id", "created_at"), rows), "first": min(times), "last": max(times)}
+    times = {job_id: created_at_of(job_id) for job_id in sorted(job_ids)}
+    rows = ({"id": job_id, "created_at": created_at} for job_id, created_at in times.items())
+    return {**rowset_of(rows), "first": min(times.values()), "last": max(times.values())}

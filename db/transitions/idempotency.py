@@ -74,8 +74,8 @@ def take_keys(connection: Connection, keyed: Sequence[Request]) -> dict[int, Sub
         key = wanted[id(request)]
         taking.setdefault((key.owner, key.key), (key, [job.id for job in request.jobs]))
     connection.execute(_take_keys, _key_parameters(list(taking.values())))
-    names = sorted(taking)
-    holders = {(row.owner, row.key): row for row in connection.execute(_find_keys, rowset_of(("owner", "key"), names))}
+    names = rowset_of({"owner": owner, "key": key} for owner, key in sorted(taking))
+    holders = {(row.owner, row.key): row for row in connection.execute(_find_keys, names)}
     answered = {}
     for request in keyed:
         key = wanted[id(request)]
@@ -94,7 +94,7 @@ def point_keys(connection: Connection, keys: Sequence[tuple[IdempotencyKey, Sequ
 
 def find_submission(connection: Connection, key: IdempotencyKey) -> SubmissionResult | None:
     """Return what ``submit`` answers to a request with a key that has been used; None if it has not."""
-    names = rowset_of(("owner", "key"), [(key.owner, key.key)])
+    names = rowset_of([{"owner": key.owner, "key": key.key}])
     holder = connection.execute(_find_keys, names).one_or_none()
     return None if holder is None else _later_use(key, holder)
 
@@ -106,8 +106,13 @@ def _later_use(key: IdempotencyKey, holder: Any) -> SubmissionResult:
 
 
 def _key_parameters(keys: Sequence[tuple[IdempotencyKey, Sequence[UUID]]]) -> dict[str, str]:
-    rows = [
-        (key.owner, key.key, "{" + ",".join(map(str, job_ids)) + "}", key.request_hash, key.ttl)
+    return rowset_of(
+        {
+            "owner": key.owner,
+            "key": key.key,
+            "job_ids": "{" + ",".join(map(str, job_ids)) + "}",
+            "request_hash": key.request_hash,
+            "ttl": key.ttl,
+        }
         for key, job_ids in sorted(keys, key=lambda item: (item[0].owner, item[0].key))
-    ]
-    return rowset_of(("owner", "key", "job_ids", "request_hash", "ttl"), rows)
+    )

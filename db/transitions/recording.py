@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from callboard.db.rules.attempts import Claim, ClaimedJob
+from callboard.db.rules.attempts import AttemptId, ClaimedJob
 from callboard.db.rules.outcome import JobError, Outcome
 from callboard.db.rules.states import TERMINAL, Reason, Status
 from callboard.db.sql.pipeline import execute_together
@@ -16,7 +16,7 @@ from callboard.db.transitions.finishing import Ending, finish, finished, finishi
 from callboard.db.transitions.starting import claimed, claiming
 
 
-def record(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID, int]]:
+def record(connection: Connection, endings: Sequence[Ending]) -> set[AttemptId]:
     """Apply each ending with the verb that its outcome asks for; return what was still theirs to end.
 
     A job that was asked to be cancelled and would wait for another attempt is cancelled instead.
@@ -29,35 +29,35 @@ def record(connection: Connection, endings: Sequence[Ending]) -> set[tuple[UUID,
 class Written:
     """What :func:`record_and_claim` has changed."""
 
-    ended: set[tuple[UUID, int]]
+    ended: set[AttemptId]
     """As :func:`record` returns it."""
-    started: dict[Claim, ClaimedJob]
+    started: dict[AttemptId, ClaimedJob]
     """As :func:`claim` returns it."""
 
 
 def record_and_claim(
-    connection: Connection, endings: Sequence[Ending], claims: Sequence[Claim], *, worker_id: UUID, worker: str
+    connection: Connection, endings: Sequence[Ending], starts: Sequence[AttemptId], *, worker_id: UUID, worker: str
 ) -> Written:
     """:func:`record` and :func:`claim`: one round trip, unless an attempt has to be repeated.
 
     On an autocommit connection what ends and what starts is one durable transaction, but for jobs that wait again.
     """
     waiting, last = _wait_again(connection, endings)
-    match bool(last), bool(claims):
+    match bool(last), bool(starts):
         case True, True:
             ended, started = execute_together(
-                connection, finishing(last), claiming(claims, worker_id=worker_id, worker=worker)
+                connection, finishing(last), claiming(starts, worker_id=worker_id, worker=worker)
             )
         case True, False:
             [ended], started = execute_together(connection, finishing(last)), []
         case _, True:
-            [started], ended = execute_together(connection, claiming(claims, worker_id=worker_id, worker=worker)), []
+            [started], ended = execute_together(connection, claiming(starts, worker_id=worker_id, worker=worker)), []
         case _:
             ended, started = [], []
     return Written(waiting | finished(ended), claimed(started))
 
 
-def _wait_again(connection: Connection, endings: Sequence[Ending]) -> tuple[set[tuple[UUID, int]], list[Ending]]:
+def _wait_again(connection: Connection, endings: Sequence[Ending]) -> tuple[set[AttemptId], list[Ending]]:
     """Let the jobs wait that are to run again; return what now waits, and the endings that are left to finish."""
     retrying = [ending for ending in endings if ending.outcome.status is Status.RETRYING]
     released = [ending for ending in endings if ending.outcome.status is Status.QUEUED]
@@ -68,11 +68,11 @@ def _wait_again(connection: Connection, endings: Sequence[Ending]) -> tuple[set[
     last = [
         ending if ending.outcome.status in TERMINAL else replace(ending, outcome=_cancelled(ending))
         for ending in endings
-        if (ending.job_id, ending.attempt) not in waiting
+        if ending.attempt_id not in waiting
     ]
     return waiting, last
 
 
 def _cancelled(ending: Ending) -> Outcome:
-    error = JobError(Reason.CANCELLED, "Cancelled", "Cancelled while it ran.", ending.attempt)
+    error = JobError(Reason.CANCELLED, "Cancelled", "Cancelled while it ran.", ending.attempt_id.number)
     return replace(ending.outcome, status=Status.CANCELLED, error=ending.outcome.error or error, delay=None)

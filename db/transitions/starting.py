@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Double, Integer, Text, Uuid, all_, bindparam, cast, func, null, or_, select, update
 
 from callboard.db.models import jobs, queues, workers
-from callboard.db.rules.attempts import Claim, ClaimedJob
+from callboard.db.rules.attempts import AttemptId, ClaimedJob
 from callboard.db.rules.states import Status
 from callboard.db.sql.pipeline import NOT_DURABLE, PreparedStatement, RowDict, StatementCall, execute_together
 from callboard.db.sql.rowset import among, each, rowset, rowset_of
@@ -55,7 +55,7 @@ _mark_dispatched = PreparedStatement(
 )
 
 
-def mark_dispatched(connection: Connection, claims: Sequence[Claim], *, commit: bool = False) -> None:
+def mark_dispatched(connection: Connection, attempts: Sequence[AttemptId], *, commit: bool = False) -> None:
     """Note that the broker has confirmed these messages.
 
     A job that was claimed, cancelled or expired since its message was published is left alone. The transaction's commit
@@ -66,7 +66,7 @@ def mark_dispatched(connection: Connection, claims: Sequence[Claim], *, commit: 
         commit: also commit the transaction, in the same round trip: the claims of these very messages wait for the
             rows until then.
     """
-    execute_together(connection, NOT_DURABLE, (_mark_dispatched, _parameters(claims)), commit=commit)
+    execute_together(connection, NOT_DURABLE, (_mark_dispatched, _parameters(attempts)), commit=commit)
 
 
 _undispatch = (
@@ -141,27 +141,28 @@ _claim = PreparedStatement(
 )
 
 
-def claim(connection: Connection, claims: Sequence[Claim], *, worker_id: UUID, worker: str) -> dict[Claim, ClaimedJob]:
+def claim(
+    connection: Connection, attempts: Sequence[AttemptId], *, worker_id: UUID, worker: str
+) -> dict[AttemptId, ClaimedJob]:
     """Start these attempts here, if their jobs still wait for them.
 
-    From queued, by the worker that holds the message. A claim that is missing from the answer is stale (the job is
+    From queued, by the worker that holds the message. An attempt that is missing from the answer is stale (the job is
     elsewhere, past ``expires_at``, its queue is paused, or this worker was declared lost): forget the message.
     """
-    [rows] = execute_together(connection, claiming(claims, worker_id=worker_id, worker=worker))
+    [rows] = execute_together(connection, claiming(attempts, worker_id=worker_id, worker=worker))
     return claimed(rows)
 
 
-def claiming(claims: Sequence[Claim], *, worker_id: UUID, worker: str) -> StatementCall:
+def claiming(attempts: Sequence[AttemptId], *, worker_id: UUID, worker: str) -> StatementCall:
     """Return :func:`claim` as a call that can be sent together with others; :func:`claimed` reads its rows."""
-    return _claim, {**_parameters(claims), "claimed_by": worker_id, "worker_name": worker}
+    return _claim, {**_parameters(attempts), "claimed_by": worker_id, "worker_name": worker}
 
 
-def claimed(rows: Sequence[RowDict]) -> dict[Claim, ClaimedJob]:
+def claimed(rows: Sequence[RowDict]) -> dict[AttemptId, ClaimedJob]:
     """Return what :func:`claiming` has started."""
     jobs_here = [ClaimedJob(**row) for row in rows]
-    return {Claim(job.id, job.attempt): job for job in jobs_here}
+    return {job.attempt_id: job for job in jobs_here}
 
 
-def _parameters(claims: Sequence[Claim]) -> dict[str, str]:
-    unique = sorted({(claim.job_id, claim.attempt) for claim in claims})
-    return rowset_of(("id", "attempt"), unique)
+def _parameters(attempts: Sequence[AttemptId]) -> dict[str, str]:
+    return rowset_of({"id": job_id, "attempt": number} for job_id, number in sorted(set(attempts)))

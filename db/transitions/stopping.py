@@ -91,7 +91,7 @@ def cancel_all(connection: Connection, job_ids: Collection[UUID]) -> set[UUID]:
 
 def _ids_of(job_ids: Collection[UUID]) -> dict[str, str]:
     # In the order of their ids, as everywhere.
-    return rowset_of(("id",), [(job_id,) for job_id in sorted(job_ids)])
+    return rowset_of({"id": job_id} for job_id in sorted(job_ids))
 
 
 _overdue = (

@@ -160,44 +160,52 @@ def _insert_jobs(
     for _ in range(_ROUNDS):
         if not missing:
             return rows
-        inserting = (insert_, rowset_of(_COLUMNS, map(_row, missing)))
+        inserting = (insert_, rowset_of(map(_row, missing)))
         [inserted] = execute_together(connection, inserting, afterwards=[WAKE_DISPATCHER] if wake else [])
         made: dict[UUID, JobView] = {row["id"]: row for row in inserted}
         if repeated and made:
             # Only now: a job that finished before its row went in again is in history for this later snapshot.
-            put = rowset_of(("id", "created_at"), [(job_id, created_at_of(job_id)) for job_id in made])
+            put = rowset_of({"id": job_id, "created_at": created_at_of(job_id)} for job_id in made)
             if finished := connection.execute(_finished, put).scalars().all():
                 connection.execute(_take_back, {"ids": finished})
                 made = {job_id: row for job_id, row in made.items() if job_id not in finished}
         rows |= made
         missing = [job for job in missing if job.id not in rows]
         if missing:
-            asked = [(job.id, created_at_of(job.id), job.owner, job.type, job.unique_key) for job in missing]
-            names = ("id", "created_at", "owner", "type", "unique_key")
-            present = connection.execute(_present, rowset_of(names, asked)).mappings().all()
+            asked = rowset_of(
+                {
+                    "id": job.id,
+                    "created_at": created_at_of(job.id),
+                    "owner": job.owner,
+                    "type": job.type,
+                    "unique_key": job.unique_key,
+                }
+                for job in missing
+            )
+            present = connection.execute(_present, asked).mappings().all()
             # A job that is there itself comes last and so wins over one that has its unique key by now.
             rows |= {row["asked_id"]: row for row in sorted(present, key=lambda row: row["id"] == row["asked_id"])}
             missing = [job for job in missing if job.id not in rows]
     raise Unavailable("A unique key changed hands again and again while its job was looked up. Try again.")
 
 
-def _row(job: NewJob) -> tuple[object, ...]:
-    return (
-        job.id,
-        created_at_of(job.id),
-        job.type,
-        job.queue,
-        job.owner,
-        job.payload.decode(),
-        job.priority,
-        job.max_retries,
-        job.time_limit,
-        job.tags.decode(),
-        job.delay,
-        job.scheduled_at,
-        job.expires_at,
-        job.unique_key,
-        job.parent_id,
-        job.batch_id,
-        job.traceparent,
-    )
+def _row(job: NewJob) -> dict[str, object]:
+    return {
+        "id": job.id,
+        "created_at": created_at_of(job.id),
+        "type": job.type,
+        "queue": job.queue,
+        "owner": job.owner,
+        "payload": job.payload.decode(),
+        "priority": job.priority,
+        "max_retries": job.max_retries,
+        "time_limit": job.time_limit,
+        "tags": job.tags.decode(),
+        "delay": job.delay,
+        "scheduled_at": job.scheduled_at,
+        "expires_at": job.expires_at,
+        "unique_key": job.unique_key,
+        "parent_id": job.parent_id,
+        "batch_id": job.batch_id,
+        "traceparent": job.traceparent,
+    }

@@ -18,6 +18,7 @@ from callboard.actors.broker.local import LocalBroker, LocalTransport
 from callboard.actors.broker.publisher import RabbitmqTransport
 from callboard.actors.broker.rabbitmq_consumer import RabbitmqBroker
 from callboard.actors.broker.transport import Dispatch, Transport, TransportError
+from callboard.db.rules.attempts import AttemptId
 from tests.services.rabbitmq import GIVEN_URL, RabbitmqServer, fresh_vhost
 
 JOB_TYPE = "test.job"
@@ -90,7 +91,7 @@ def amqp_channel(url: str) -> Iterator[pika.adapters.blocking_connection.Blockin
 
 def dispatches(queue: str, count: int, priority: int = 5) -> list[Dispatch]:
     """Return the first attempts of new jobs."""
-    return [Dispatch(uuid4(), 1, JOB_TYPE, queue, priority) for _ in range(count)]
+    return [Dispatch(AttemptId(uuid4(), 1), JOB_TYPE, queue, priority) for _ in range(count)]
 
 
 class Handler:

@@ -25,7 +25,7 @@ from callboard.db.rules.states import Status
 from callboard.db.schema.migrate import migrate
 from callboard.db.sql.engine import Database
 from callboard.db.transitions import (
-    Claim,
+    AttemptId,
     Ending,
     Request,
     cancel,
@@ -122,21 +122,23 @@ def test_regular_duties_read_only_what_they_are_about(crowded: Database, duty: s
 
 
 BATCHES: dict[str, Callable[[Connection, list[UUID], list[UUID]], object]] = {
-    "mark_dispatched": lambda c, queued, running: mark_dispatched(c, [Claim(job_id, 1) for job_id in queued]),
+    "mark_dispatched": lambda c, queued, running: mark_dispatched(c, [AttemptId(job_id, 1) for job_id in queued]),
     "claim": lambda c, queued, running: claim(
-        c, [Claim(job_id, 1) for job_id in queued], worker_id=a_worker(c), worker="w"
+        c, [AttemptId(job_id, 1) for job_id in queued], worker_id=a_worker(c), worker="w"
     ),
     "finish": lambda c, queued, running: record(
-        c, [Ending(job_id, 1, OUTCOMES[Status.SUCCEEDED]) for job_id in running]
+        c, [Ending(AttemptId(job_id, 1), OUTCOMES[Status.SUCCEEDED]) for job_id in running]
     ),
     "retry_later": lambda c, queued, running: record(
-        c, [Ending(job_id, 1, OUTCOMES[Status.RETRYING]) for job_id in running]
+        c, [Ending(AttemptId(job_id, 1), OUTCOMES[Status.RETRYING]) for job_id in running]
     ),
-    "release": lambda c, queued, running: record(c, [Ending(job_id, 1, OUTCOMES[Status.QUEUED]) for job_id in running]),
+    "release": lambda c, queued, running: record(
+        c, [Ending(AttemptId(job_id, 1), OUTCOMES[Status.QUEUED]) for job_id in running]
+    ),
     "report_progress": lambda c, queued, running: report_progress(
-        c, [ProgressReport(job_id, 1, 1, 1.0, None, None, None) for job_id in running]
+        c, [ProgressReport(AttemptId(job_id, 1), 1, 1.0, None, None, None) for job_id in running]
     ),
-    "stop_requests": lambda c, queued, running: stop_requests(c, [(job_id, 1) for job_id in running]),
+    "stop_requests": lambda c, queued, running: stop_requests(c, [AttemptId(job_id, 1) for job_id in running]),
     "cancel waiting": lambda c, queued, running: cancel(c, queued[0]),
     "cancel running": lambda c, queued, running: cancel(c, running[0]),
     "get_jobs": lambda c, queued, running: get_jobs(c, queued),
@@ -238,7 +240,7 @@ def test_a_claim_touches_no_index(database: Database, factory: Factory) -> None:
     worker_id = factory.worker()
 
     def heap_only_claims() -> int:
-        claims = [Claim(job_id, 1) for job_id in factory.submit_all(*(factory.new_job() for _ in range(200)))]
+        claims = [AttemptId(job_id, 1) for job_id in factory.submit_all(*(factory.new_job() for _ in range(200)))]
         with database.begin() as connection:
             mark_dispatched(connection, claims)
         with database.begin() as connection:
@@ -259,7 +261,9 @@ def test_progress_touches_no_index(database: Database, factory: Factory) -> None
     job_ids = [factory.in_state(Status.RUNNING) for _ in range(5)]
     with database.begin() as connection:
         before = updates(connection)
-        report_progress(connection, [ProgressReport(job_id, 1, 1, 1.0, 2.0, "step", "…") for job_id in job_ids])
+        report_progress(
+            connection, [ProgressReport(AttemptId(job_id, 1), 1, 1.0, 2.0, "step", "…") for job_id in job_ids]
+        )
         assert updates(connection) == (before[0] + 5, before[1] + 5)
 
 

@@ -16,7 +16,7 @@ from callboard.db.reads.jobs import get_jobs, get_states
 from callboard.db.rules.states import Status
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
-from callboard.db.transitions import Claim, Ending, claim, mark_dispatched, record
+from callboard.db.transitions import AttemptId, Ending, claim, mark_dispatched, record
 from tests.support.factory import OUTCOMES, QUEUE, Factory
 from tests.support.plans import plan_of
 
@@ -27,9 +27,9 @@ Call = Callable[[Connection, list[UUID], UUID], object]
 
 WAITING: dict[str, Call] = {
     "take_queues": lambda c, waiting, worker: take_queues(c, default_window=10),
-    "mark_dispatched": lambda c, waiting, worker: mark_dispatched(c, [Claim(job_id, 1) for job_id in waiting]),
+    "mark_dispatched": lambda c, waiting, worker: mark_dispatched(c, [AttemptId(job_id, 1) for job_id in waiting]),
     "claim": lambda c, waiting, worker: claim(
-        c, [Claim(job_id, 1) for job_id in waiting], worker_id=worker, worker="host-1"
+        c, [AttemptId(job_id, 1) for job_id in waiting], worker_id=worker, worker="host-1"
     ),
     "get_jobs": lambda c, waiting, worker: get_jobs(c, waiting),
     "get_states": lambda c, waiting, worker: get_states(c, waiting),
@@ -37,14 +37,14 @@ WAITING: dict[str, Call] = {
 RUNNING: dict[str, Call] = {
     **{
         f"record {status}": lambda c, running, worker, status=status: record(  # type: ignore[misc]
-            c, [Ending(job_id, 1, OUTCOMES[status]) for job_id in running]
+            c, [Ending(AttemptId(job_id, 1), OUTCOMES[status]) for job_id in running]
         )
         for status in (Status.SUCCEEDED, Status.RETRYING, Status.QUEUED)
     },
     "report_progress": lambda c, running, worker: report_progress(
-        c, [ProgressReport(job_id, 1, 1, 1.0, None, None, None) for job_id in running]
+        c, [ProgressReport(AttemptId(job_id, 1), 1, 1.0, None, None, None) for job_id in running]
     ),
-    "stop_requests": lambda c, running, worker: stop_requests(c, [(job_id, 1) for job_id in running]),
+    "stop_requests": lambda c, running, worker: stop_requests(c, [AttemptId(job_id, 1) for job_id in running]),
 }
 
 

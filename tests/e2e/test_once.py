@@ -14,6 +14,7 @@ import pytest
 from callboard.actors.broker.amqp import Rabbitmq
 from callboard.actors.broker.publisher import RabbitmqTransport
 from callboard.actors.broker.transport import Dispatch
+from callboard.db.rules.attempts import AttemptId
 from tests.e2e.client import Job
 from tests.e2e.system import Distributed
 
@@ -64,7 +65,7 @@ def test_messages_published_five_times_run_each_job_once(workerless: Distributed
     ledger = tmp_path / "ledger"
     ids = workerless.api.submit_batch(ledger_jobs(ledger, 200))
     workerless.wait_for_rows("SELECT 1 WHERE NOT EXISTS (SELECT FROM jobs WHERE dispatched_at IS NULL)")
-    messages = [Dispatch(UUID(job_id), 1, "e2e.ledger", QUEUE, 5) for job_id in ids]
+    messages = [Dispatch(AttemptId(UUID(job_id), 1), "e2e.ledger", QUEUE, 5) for job_id in ids]
     with transport_to(workerless) as transport:
         for _ in range(4):
             assert len(transport.publish(messages)) == len(messages)
@@ -88,7 +89,9 @@ def test_a_message_for_an_attempt_that_is_not_next_does_nothing(workerless: Dist
     workerless.api.wait(done)
     with transport_to(workerless) as transport:
         stale = [
-            Dispatch(UUID(job_id), attempt, "e2e.ledger", QUEUE, 5) for job_id in (later, done) for attempt in (1, 2)
+            Dispatch(AttemptId(UUID(job_id), attempt), "e2e.ledger", QUEUE, 5)
+            for job_id in (later, done)
+            for attempt in (1, 2)
         ]
         assert transport.publish(stale)
     last = workerless.api.submit("e2e.ledger", {"path": str(ledger)}, priority=0)

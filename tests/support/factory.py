@@ -15,7 +15,18 @@ from callboard.db.rules.ids import new_id
 from callboard.db.rules.outcome import JobError, Outcome
 from callboard.db.rules.states import Reason, Status
 from callboard.db.sql.engine import Database
-from callboard.db.transitions import Claim, ClaimedJob, Ending, NewJob, Request, cancel, claim, expire, record, submit
+from callboard.db.transitions import (
+    AttemptId,
+    ClaimedJob,
+    Ending,
+    NewJob,
+    Request,
+    cancel,
+    claim,
+    expire,
+    record,
+    submit,
+)
 from tests.support.clock import make_overdue
 
 QUEUE = "default"
@@ -62,13 +73,13 @@ class Factory:
     def claim(self, job_id: UUID, attempt: int = 1, *, worker_id: UUID | None = None) -> ClaimedJob:
         """Start an attempt of a queued job."""
         worker_id = worker_id or self._own_worker()
-        wanted = Claim(job_id, attempt)
+        wanted = AttemptId(job_id, attempt)
         with self._database.begin() as connection:
             return claim(connection, [wanted], worker_id=worker_id, worker="host-1")[wanted]
 
     def end(self, claimed: ClaimedJob, outcome: Outcome) -> None:
         """End an attempt that runs."""
-        ending = Ending(claimed.id, claimed.attempt, outcome)
+        ending = Ending(claimed.attempt_id, outcome)
         with self._database.begin() as connection:
             assert record(connection, [ending]) == {(claimed.id, claimed.attempt)}
 

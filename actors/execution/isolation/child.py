@@ -88,7 +88,7 @@ class _Child:
         if job.type not in self._registry:
             return decide.unknown_type(job)
         interrupter = Interrupter()
-        progress = Progress(job.id, job.attempt)
+        progress = Progress(job.attempt_id)
 
         def pass_on() -> None:
             if (report := progress.take()) is not None:

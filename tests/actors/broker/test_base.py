@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from callboard.actors.broker.base import FALLBACK_ACTOR
 from callboard.actors.broker.transport import Dispatch
 from callboard.db.errors import ConfigurationError
+from callboard.db.rules.attempts import AttemptId
 from tests.actors.conftest import JOB_TYPE, Conveyor, Handler, dispatches, eventually, take
 
 pytestmark = pytest.mark.xdist_group("rabbitmq")
@@ -26,12 +27,12 @@ def test_actor_gets_job_and_attempt(conveyor: Conveyor, queue: str, start_worker
     handler = Handler()
     worker = start_worker(conveyor.broker, queue, handler)
     assert conveyor.broker.wait_until(lambda states: states[queue].consuming, 10)
-    sent = Dispatch(uuid4(), 7, JOB_TYPE, queue, 5)
+    sent = Dispatch(AttemptId(uuid4(), 7), JOB_TYPE, queue, 5)
 
     assert list(conveyor.transport.publish([sent])) == [sent]
 
-    assert handler.wait(lambda ids: ids == [sent.job_id])
-    assert handler.calls == [(sent.job_id, 7)]
+    assert handler.wait(lambda ids: ids == [sent.attempt_id.job_id])
+    assert handler.calls == [(sent.attempt_id.job_id, 7)]
     worker.stop()
     assert conveyor.transport.depths([queue]) == {queue: 0}
 
@@ -46,7 +47,7 @@ def test_every_message_arrives_once(conveyor: Conveyor, queue: str, start_worker
     assert list(conveyor.transport.publish(sent)) == sent
 
     assert handler.wait(lambda ids: len(ids) >= count)
-    assert sorted(job_id for job_id, _ in handler.calls) == sorted(each.job_id for each in sent)
+    assert sorted(job_id for job_id, _ in handler.calls) == sorted(each.attempt_id.job_id for each in sent)
     assert conveyor.transport.depths([queue]) == {queue: 0}
 
 
@@ -63,7 +64,7 @@ def test_higher_priority_first_then_first_in_first_out(
 
     assert handler.wait(lambda ids: len(ids) == 40)
     expected = sorted(sent, key=lambda each: -each.priority)
-    assert [job_id for job_id, _ in handler.calls] == [each.job_id for each in expected]
+    assert [job_id for job_id, _ in handler.calls] == [each.attempt_id.job_id for each in expected]
 
 
 def test_depth_counts_what_no_worker_has_taken(conveyor: Conveyor, queue: str, start_worker: StartWorker) -> None:
@@ -94,7 +95,7 @@ def test_worker_that_stops_hands_back_what_it_did_not_begin(
     handler.let_go()
     worker.stop()
 
-    assert handler.calls == [(sent[0].job_id, 1)]
+    assert handler.calls == [(sent[0].attempt_id.job_id, 1)]
     eventually(lambda: conveyor.transport.depths([queue]) == {queue: 5})
     assert conveyor.broker.consuming() == {}
 
@@ -116,7 +117,7 @@ def test_messages_are_acknowledged_in_any_order_and_more_than_once(conveyor: Con
     since = conveyor.broker.consuming()[queue].since
     next(consumer)
 
-    assert [message.message_id for message in taken] == [f"{each.job_id}:1" for each in sent]
+    assert [message.message_id for message in taken] == [f"{each.attempt_id.job_id}:1" for each in sent]
     assert conveyor.broker.consuming()[queue].consuming
     assert conveyor.broker.consuming()[queue].since == since
     consumer.requeue([message for index, message in enumerate(taken) if index in {3, 5, 6, 7}])
@@ -169,9 +170,9 @@ def test_message_of_unknown_type_is_dropped_and_logged(
         start_worker(conveyor.broker, queue, handler)
         assert handler.wait(bool)
 
-    assert handler.calls == [(known.job_id, 1)]
+    assert handler.calls == [(known.attempt_id.job_id, 1)]
     [entry] = [entry for entry in logs if entry["log_level"] == "error"]
-    assert (entry["job_type"], entry["job_id"], entry["queue"]) == ("test.gone", str(stray.job_id), queue)
+    assert (entry["job_type"], entry["job_id"], entry["queue"]) == ("test.gone", str(stray.attempt_id.job_id), queue)
     assert conveyor.transport.depths([queue]) == {queue: 0}
 
 
@@ -183,7 +184,7 @@ def test_fallback_actor_gets_jobs_of_unknown_type(conveyor: Conveyor, queue: str
 
     start_worker(conveyor.broker, queue, handler, job_type=FALLBACK_ACTOR)
 
-    assert handler.wait(lambda ids: ids == [stray.job_id])
+    assert handler.wait(lambda ids: ids == [stray.attempt_id.job_id])
 
 
 def test_idle_worker_starts_and_stops_at_once(conveyor: Conveyor, queue: str, start_worker: StartWorker) -> None:

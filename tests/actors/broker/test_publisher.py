@@ -16,6 +16,7 @@ from callboard.actors.broker.messages import encode
 from callboard.actors.broker.publisher import RabbitmqTransport
 from callboard.actors.broker.transport import Dispatch, TransportError
 from callboard.db.errors import ConfigurationError
+from callboard.db.rules.attempts import AttemptId
 from callboard.db.settings import load_settings
 from tests.actors.conftest import amqp_channel, depth_of, dispatches, eventually, publishing_to
 from tests.services.rabbitmq import RabbitmqServer
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("rabbitmq")
 
 
 def test_body_is_what_dramatiq_decodes() -> None:
-    sent = Dispatch(UUID(int=7), 3, "table.analyze", "tables", 9)
+    sent = Dispatch(AttemptId(UUID(int=7), 3), "table.analyze", "tables", 9)
 
     message: Message[None] = Message.decode(encode(sent))
 

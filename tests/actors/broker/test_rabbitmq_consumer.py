@@ -53,11 +53,11 @@ def test_late_acknowledgement_spares_the_message_that_has_its_tag_now(
     [urgent] = transport.publish(dispatches(queue, 1, priority=9))
 
     rabbitmq_server.close_connections()
-    assert take(consumer).message_id == f"{urgent.job_id}:1"  # tag 1 of the second session
+    assert take(consumer).message_id == f"{urgent.attempt_id.job_id}:1"  # tag 1 of the second session
     consumer.ack(late)
     consumer.close()
 
-    assert late.message_id == f"{slow.job_id}:1"
+    assert late.message_id == f"{slow.attempt_id.job_id}:1"
     eventually(lambda: depth_of(transport, queue) == 2)
 
 
@@ -76,7 +76,7 @@ def test_queue_declared_otherwise_shows_until_it_is_deleted(
         channel.queue_delete(f"callboard.{queue}")
     assert _consumes(broker, queue).error is None
     [sent] = transport.publish(dispatches(queue, 1))
-    assert handler.wait(lambda ids: ids == [sent.job_id])
+    assert handler.wait(lambda ids: ids == [sent.attempt_id.job_id])
 
 
 def test_queue_deleted_under_a_consumer_is_declared_again(
@@ -98,7 +98,7 @@ def test_queue_deleted_under_a_consumer_is_declared_again(
     [warning] = [entry for entry in logs if entry["event"] == "not_consuming"]
     assert warning["reason"].endswith("the queue was deleted")
     [sent] = transport.publish(dispatches(queue, 1))
-    assert handler.wait(lambda ids: ids == [sent.job_id])
+    assert handler.wait(lambda ids: ids == [sent.attempt_id.job_id])
 
 
 @pytest.mark.parametrize("end", [RabbitmqServer.stop, RabbitmqServer.kill])
@@ -133,7 +133,7 @@ def test_worker_goes_on_when_rabbitmq_is_back(
     assert rabbitmq_server.password not in error
     assert rabbitmq_server.password not in str(logs)
     handler.let_go()
-    assert handler.wait(lambda ids: {each.job_id for each in sent} <= set(ids) and len(ids) >= 4)
+    assert handler.wait(lambda ids: {each.attempt_id.job_id for each in sent} <= set(ids) and len(ids) >= 4)
     eventually(lambda: depth_of(transport, queue) == 0)
     assert all(thread.is_alive() for thread in [*worker.workers, *worker.consumers.values()])
     transport.close()
@@ -191,7 +191,7 @@ def test_malformed_messages_are_dropped_and_logged(
         worker = start_worker(broker, queue, handler)
         assert handler.wait(bool)
 
-    assert handler.calls == [(sent.job_id, 1)]
+    assert handler.calls == [(sent.attempt_id.job_id, 1)]
     assert len([entry for entry in logs if entry["event"] == "message_dropped"]) == len(bodies)
     assert worker.workers[0].is_alive()
     worker.stop()

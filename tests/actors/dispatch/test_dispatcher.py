@@ -116,7 +116,7 @@ def test_many_jobs_at_once_fill_the_window_and_no_more(
         time.sleep(0.3)
         assert dispatched(database) == transport.waiting() == settings.dispatch_window
 
-    taken = [transport.broker.mailbox(QUEUE).take().job_id for _ in range(settings.dispatch_window)]
+    taken = [transport.broker.mailbox(QUEUE).take().attempt_id.job_id for _ in range(settings.dispatch_window)]
     # Of priority 9 are those at 9, 19, 29, …; the first job has 5 and went before they came.
     assert taken == [rest[9], rest[19], rest[29], first]
 

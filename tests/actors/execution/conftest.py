@@ -19,6 +19,7 @@ from callboard.actors.execution.runner import Runner
 from callboard.actors.execution.running_attempts import RunningAttempts, Watch
 from callboard.actors.types.registry import load_job_types
 from callboard.db.files.storage import DirectoryStorage
+from callboard.db.rules.attempts import AttemptId
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.db.transitions import cancel, promote
@@ -63,13 +64,13 @@ class Bench:
 
     def run_only(self, job_id: UUID, attempt: int = 1) -> Future[None]:
         """Run an attempt in a thread, which does not wait for its record."""
-        return self._threads.submit(self._runner.run, job_id, attempt)
+        return self._threads.submit(self._runner.run, AttemptId(job_id, attempt))
 
     def start(self, job_id: UUID, attempt: int = 1) -> Future[None]:
         """Run an attempt in a thread, until it is recorded."""
 
         def run() -> None:
-            self._runner.run(job_id, attempt)
+            self._runner.run(AttemptId(job_id, attempt))
             eventually(lambda: (job_id, attempt) not in self.running.held())
 
         return self._threads.submit(run)

@@ -19,6 +19,7 @@ from callboard.actors.execution.isolation.process import HandlerProcess
 from callboard.db.attempt.checkpoints import read_step
 from callboard.db.files.outputs import list_outputs
 from callboard.db.files.rows import File, insert_file
+from callboard.db.rules.attempts import AttemptId
 from callboard.db.rules.ids import new_id
 from callboard.db.settings import Settings
 from tests.actors.execution.conftest import Bench, eventually
@@ -117,7 +118,7 @@ def test_a_handler_that_does_not_stop_is_killed(bench: Bench, tmp_path: Path) ->
     lost = bench.submit("isolated.stubborn", str(tmp_path / "lost"))
     ends = [bench.start(late), bench.start(lost)]
     eventually((tmp_path / "lost").exists)
-    bench.running.handlers()[lost, 1].interrupter.interrupt(Interruption.LEASE_LOST)
+    bench.running.handlers()[AttemptId(lost, 1)].interrupter.interrupt(Interruption.LEASE_LOST)
     for end in ends:
         end.result(60)
 

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from callboard.actors.execution.interrupts import Interruption
 from callboard.db.models import jobs
+from callboard.db.rules.attempts import AttemptId
 from tests.actors.execution.conftest import Bench, eventually
 
 # Promised are five seconds; a machine that runs many tests at once is not in order.
@@ -25,7 +26,7 @@ def test_a_hanging_handler_is_given_up(bench: Bench, tmp_path: Path) -> None:
     ends = [bench.start(job_id) for job_id in (cancelled, late, released)]
     eventually(lambda: len(bench.running.handlers()) == 3)
     bench.cancel(cancelled)
-    bench.running.handlers()[released, 1].interrupter.interrupt(Interruption.SHUTDOWN)
+    bench.running.handlers()[AttemptId(released, 1)].interrupter.interrupt(Interruption.SHUTDOWN)
 
     rows = [bench.wait_until_done(job_id) for job_id in (cancelled, late)]
     assert [(row["status"], row["error"]["reason"]) for row in rows] == [

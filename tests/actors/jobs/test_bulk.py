@@ -51,7 +51,7 @@ class Bulk:
     def start(self, attempt: int) -> None:
         self.claimed: ClaimedJob = self._factory.claim(self.id, attempt)
         self.interrupter = Interrupter()
-        self.progress = Progress(self.id, attempt)
+        self.progress = Progress(self.claimed.attempt_id)
         self.attempt = AttemptRun(self.claimed, self.interrupter, self.progress, self._database, self._storage)
 
     def run(self, batch: int = 3) -> BulkResult:

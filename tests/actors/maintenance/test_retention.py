@@ -33,6 +33,7 @@ from callboard.db.history.retention import (
 from callboard.db.history.retention.rules import FOR_EVER
 from callboard.db.models import files, job_history
 from callboard.db.reads.jobs import get_jobs, list_attempts
+from callboard.db.rules.attempts import AttemptId
 from callboard.db.rules.ids import first_id, new_id
 from callboard.db.rules.states import TERMINAL, Status
 from callboard.db.schema.partitions import ensure_months
@@ -201,7 +202,7 @@ def test_a_job_that_lives_keeps_its_month_and_is_not_disturbed(database: Databas
     finished(database, factory)
     claimed = factory.claim(factory.submit(id=id_at(OLD)))
     with database.begin() as connection:
-        report_progress(connection, [ProgressReport(claimed.id, 1, 1, 1.0, None, None, None)])
+        report_progress(connection, [ProgressReport(AttemptId(claimed.id, 1), 1, 1.0, None, None, None)])
     rule(database)
 
     assert not drop(database)

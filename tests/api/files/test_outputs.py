@@ -36,7 +36,7 @@ def job(factory: Factory) -> ClaimedJob:
 @pytest.fixture
 def attempt(database: Database, storage: DirectoryStorage) -> Attempt:
     """What a worker hands to the handler."""
-    return lambda job: AttemptRun(job, Interrupter(), Progress(job.id, job.attempt), database, storage)
+    return lambda job: AttemptRun(job, Interrupter(), Progress(job.attempt_id), database, storage)
 
 
 def stored(storage: DirectoryStorage) -> set[str]:
@@ -100,7 +100,7 @@ def test_a_fenced_attempt_leaves_nothing(
     database: Database, storage: DirectoryStorage, factory: Factory, job: ClaimedJob
 ) -> None:
     interrupter = Interrupter()
-    run = AttemptRun(job, interrupter, Progress(job.id, job.attempt), database, storage)
+    run = AttemptRun(job, interrupter, Progress(job.attempt_id), database, storage)
     factory.end(job, OUTCOMES[Status.QUEUED])
 
     with pytest.raises(JobInterrupted):
@@ -113,7 +113,7 @@ def test_attaching_stops_when_the_attempt_is_to_stop(
     database: Database, storage: DirectoryStorage, job: ClaimedJob
 ) -> None:
     interrupter = Interrupter()
-    run = AttemptRun(job, interrupter, Progress(job.id, job.attempt), database, storage)
+    run = AttemptRun(job, interrupter, Progress(job.attempt_id), database, storage)
 
     def endless() -> Iterator[bytes]:
         yield b"1"

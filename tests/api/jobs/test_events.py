@@ -14,6 +14,7 @@ from sqlalchemy import event as hook
 
 from callboard.api.openapi import models
 from callboard.db.attempt.progress import ProgressReport, report_progress
+from callboard.db.rules.attempts import AttemptId
 from callboard.db.rules.ids import new_id
 from callboard.db.rules.outcome import Outcome
 from callboard.db.rules.states import Status
@@ -35,7 +36,9 @@ def path(job_id: object) -> str:
 def report(database: Database, job_id: UUID, *seqs: int, attempt: int = 1) -> None:
     for seq in seqs:
         with database.begin() as connection:
-            report_progress(connection, [ProgressReport(job_id, attempt, seq, float(seq), 4.0, "step", "message")])
+            report_progress(
+                connection, [ProgressReport(AttemptId(job_id, attempt), seq, float(seq), 4.0, "step", "message")]
+            )
 
 
 def types(items: list[dict[str, Any]]) -> list[str]:

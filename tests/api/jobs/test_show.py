@@ -53,7 +53,7 @@ def test_a_job_is_shown_in_every_state(api: Served, factory: Factory, status: St
 def test_progress_is_shown_and_changes_the_etag(api: Served, factory: Factory, database: Database) -> None:
     claimed = factory.claim(factory.submit())
     before = api.client.get(f"/v1/jobs/{claimed.id}")
-    report = ProgressReport(claimed.id, claimed.attempt, 1, current=9, total=20, step="Q3", message="Reading sheet Q3")
+    report = ProgressReport(claimed.attempt_id, 1, current=9, total=20, step="Q3", message="Reading sheet Q3")
     with database.begin() as connection:
         report_progress(connection, [report])
     after = api.client.get(f"/v1/jobs/{claimed.id}")

@@ -18,7 +18,7 @@ from callboard.api.openapi import models
 from callboard.db.rules.states import Status
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
-from callboard.db.transitions import Claim, mark_dispatched
+from callboard.db.transitions import AttemptId, mark_dispatched
 from tests.support.api_process import api_process
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.serving import Served
@@ -54,7 +54,7 @@ def test_a_change_that_nobody_sees_is_not_told(api: Served, factory: Factory, da
         job_id = factory.submit()
         reader.next()
         with database.begin() as connection:
-            mark_dispatched(connection, [Claim(job_id, 1)])
+            mark_dispatched(connection, [AttemptId(job_id, 1)])
         threading.Event().wait(0.4)  # so that it would be told by itself
         factory.claim(job_id)
         assert told(reader.next()) == [(job_id, "running")]

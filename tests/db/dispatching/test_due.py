@@ -17,7 +17,7 @@ from callboard.db.dispatching.rate_limits import Rate
 from callboard.db.models import queues
 from callboard.db.rules.states import Status
 from callboard.db.sql.engine import Database
-from callboard.db.transitions import Claim, mark_dispatched, promote, undispatch
+from callboard.db.transitions import AttemptId, mark_dispatched, promote, undispatch
 from tests.support.clock import age_dispatch, make_due
 from tests.support.factory import QUEUE, Factory
 
@@ -88,7 +88,7 @@ def test_a_concurrency_limit_counts_what_runs_and_what_is_on_its_way(database: D
     sent = factory.submit()
     factory.submit()
     with database.begin() as connection:
-        mark_dispatched(connection, [Claim(sent, 1)])
+        mark_dispatched(connection, [AttemptId(sent, 1)])
         connection.execute(update(queues).values(concurrency_limit=3))
 
         assert take_queues(connection, default_window=10).limits[QUEUE].room(0) == 1
@@ -133,7 +133,7 @@ def test_promotion_goes_in_steps(database: Database, factory: Factory) -> None:
 def test_only_messages_that_are_old_enough_are_taken_for_lost(database: Database, factory: Factory) -> None:
     old, young = factory.submit(), factory.submit()
     with database.begin() as connection:
-        mark_dispatched(connection, [Claim(old, 1), Claim(young, 1)])
+        mark_dispatched(connection, [AttemptId(old, 1), AttemptId(young, 1)])
         assert next_jobs(connection, {QUEUE: 10}) == []
         assert queues_in_flight(connection) == [QUEUE]
     age_dispatch(database, old, 20.0)

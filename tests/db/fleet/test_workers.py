@@ -21,7 +21,7 @@ from callboard.db.rules.ids import new_id
 from callboard.db.rules.outcome import Outcome
 from callboard.db.rules.states import Status
 from callboard.db.sql.engine import Database
-from callboard.db.transitions import Claim, Ending, cancel, claim, record
+from callboard.db.transitions import AttemptId, Ending, cancel, claim, record
 from tests.support.clock import silence
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.records import read_records
@@ -48,7 +48,7 @@ def test_a_lost_worker_stays_lost(database: Database, factory: Factory, state: W
         declare_lost(connection, lease_ttl=LEASE_TTL)
     with database.begin() as connection:
         assert not heartbeat(connection, worker_id, state)
-        assert claim(connection, [Claim(job_id, 1)], worker_id=worker_id, worker="host-1") == {}
+        assert claim(connection, [AttemptId(job_id, 1)], worker_id=worker_id, worker="host-1") == {}
 
 
 def test_either_the_heartbeat_or_the_loss_comes_first(database: Database, factory: Factory) -> None:
@@ -98,12 +98,14 @@ def test_a_zombie_changes_nothing_after_the_rescue(database: Database, factory: 
     with database.begin() as connection:
         declare_lost(connection, lease_ttl=LEASE_TTL)
         (found,) = abandoned_attempts(connection)
-        record(connection, [Ending(found["id"], found["attempt"], Outcome.release())])
+        record(connection, [Ending(AttemptId(found["id"], found["attempt"]), Outcome.release())])
     second = factory.claim(first.id, 2, worker_id=other)
 
     with database.begin() as connection:
-        assert stop_requests(connection, [(first.id, 1), (second.id, 2)]) == {(first.id, 1): StopReason.LEASE_LOST}
-        assert record(connection, [Ending(first.id, 1, OUTCOMES[Status.SUCCEEDED])]) == set()
+        assert stop_requests(connection, [first.attempt_id, second.attempt_id]) == {
+            first.attempt_id: StopReason.LEASE_LOST
+        }
+        assert record(connection, [Ending(AttemptId(first.id, 1), OUTCOMES[Status.SUCCEEDED])]) == set()
     row = read_records(database)[first.id].row
     assert (row["status"], row["attempt"], row["worker_id"]) == (Status.RUNNING, 2, other)
 
@@ -113,8 +115,8 @@ def test_a_cancel_reaches_the_worker_that_runs_the_job(database: Database, facto
     with database.begin() as connection:
         cancel(connection, cancelled.id)
 
-        assert stop_requests(connection, [(cancelled.id, 1), (other.id, 1)]) == {
-            (cancelled.id, 1): StopReason.CANCELLED
+        assert stop_requests(connection, [cancelled.attempt_id, other.attempt_id]) == {
+            cancelled.attempt_id: StopReason.CANCELLED
         }
         assert stop_requests(connection, []) == {}
 
@@ -125,8 +127,8 @@ def test_a_claim_whose_answer_was_lost_is_found(database: Database, factory: Fac
     factory.claim(factory.submit(), worker_id=factory.worker("other"))
 
     with database.begin() as connection:
-        assert unheld_attempts(connection, worker_id, [(held.id, 1)], older_than=0.0) == [(lost.id, 1)]
-        assert unheld_attempts(connection, worker_id, [(held.id, 1), (lost.id, 1)], older_than=0.0) == []
+        assert unheld_attempts(connection, worker_id, [held.attempt_id], older_than=0.0) == [lost.attempt_id]
+        assert unheld_attempts(connection, worker_id, [held.attempt_id, lost.attempt_id], older_than=0.0) == []
         assert unheld_attempts(connection, worker_id, [], older_than=60.0) == []
         assert unheld_attempts(connection, new_id(), [], older_than=0.0) == []
 

@@ -26,7 +26,7 @@ from callboard.db.rules.ids import first_id, new_id
 from callboard.db.rules.states import Status
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
-from callboard.db.transitions import Claim, Ending, cancel, claim, consume, erase, record, reopen
+from callboard.db.transitions import AttemptId, Ending, cancel, claim, consume, erase, record, reopen
 from tests.support.counted import Key, counted, rolled_up
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.threads import together
@@ -375,7 +375,7 @@ def test_an_idle_system_leaves_nothing_behind(database: Database) -> None:
 def test_recording_an_end_writes_nothing_for_the_rollups(database: Database, factory: Factory) -> None:
     worker_id, job_id = factory.worker(), factory.submit()
     with database.begin() as connection:
-        claim(connection, [Claim(job_id, 1)], worker_id=worker_id, worker="host-1")
-        record(connection, [Ending(job_id, 1, OUTCOMES[Status.SUCCEEDED])])
+        claim(connection, [AttemptId(job_id, 1)], worker_id=worker_id, worker="host-1")
+        record(connection, [Ending(AttemptId(job_id, 1), OUTCOMES[Status.SUCCEEDED])])
         for table in (history_rollup, history_rollup_pending, history_rollup_state):
             assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0

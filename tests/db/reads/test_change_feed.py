@@ -14,7 +14,7 @@ from callboard.db.rules.snapshot import Snapshot
 from callboard.db.rules.states import Status
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
-from callboard.db.transitions import Amendment, Claim, amend, cancel, erase, mark_dispatched, promote, reopen
+from callboard.db.transitions import Amendment, AttemptId, amend, cancel, erase, mark_dispatched, promote, reopen
 from tests.support.clock import make_due
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.plans import Node, plan_of
@@ -128,7 +128,7 @@ def test_a_confirmed_message_changes_the_transaction_alone(database: Database, f
     job_id = factory.submit()
     since = now(database)
     with database.begin() as connection:
-        mark_dispatched(connection, [Claim(job_id, 1)])
+        mark_dispatched(connection, [AttemptId(job_id, 1)])
     (row,) = changes(database, since).rows
     assert (row["id"], row["revision"]) == (job_id, 0)
 

@@ -10,6 +10,7 @@ from sqlalchemy import update
 from callboard.db.attempt.progress import ProgressReport, report_progress
 from callboard.db.models import job_progress
 from callboard.db.reads.timeline import Event, JobEvents, Watch, read_events
+from callboard.db.rules.attempts import AttemptId
 from callboard.db.rules.event_position import EventPosition
 from callboard.db.rules.ids import new_id
 from callboard.db.rules.outcome import JobError, Outcome
@@ -51,7 +52,9 @@ def kinds(found: list[Event]) -> list[tuple[EventKind, int]]:
 def report(database: Database, job_id: UUID, attempt: int, *seqs: int) -> None:
     for seq in seqs:
         with database.begin() as connection:
-            report_progress(connection, [ProgressReport(job_id, attempt, seq, float(seq), 10.0, "step", None)])
+            report_progress(
+                connection, [ProgressReport(AttemptId(job_id, attempt), seq, float(seq), 10.0, "step", None)]
+            )
 
 
 def eventful(database: Database, factory: Factory) -> UUID:

@@ -16,6 +16,7 @@ from callboard.db.attempt.progress import ProgressReport, report_progress
 from callboard.db.errors import Unavailable
 from callboard.db.models import PARTITIONED, job_attempts
 from callboard.db.reads.jobs import get_jobs, list_attempts
+from callboard.db.rules.attempts import AttemptId
 from callboard.db.rules.ids import new_id
 from callboard.db.rules.states import Status
 from callboard.db.schema.migrate import migrate
@@ -70,7 +71,7 @@ def finished_job(database: Database, factory: Factory, at: datetime | None = Non
     job_id = new_id() if at is None else UUID(int=int(at.timestamp() * 1000) << 80 | new_id().int & ((1 << 80) - 1))
     claimed = factory.claim(factory.submit(id=job_id))
     with database.begin() as connection:
-        report_progress(connection, [ProgressReport(job_id, 1, 1, 1.0, None, None, None)])
+        report_progress(connection, [ProgressReport(AttemptId(job_id, 1), 1, 1.0, None, None, None)])
     factory.end(claimed, OUTCOMES[Status.SUCCEEDED])
     return job_id
 

@@ -8,6 +8,7 @@ import pytest
 
 from callboard.db.attempt.progress import ProgressReport, report_progress
 from callboard.db.reads.jobs import get_jobs, list_attempts
+from callboard.db.rules.attempts import AttemptId
 from callboard.db.rules.outcome import JobError, Outcome
 from callboard.db.rules.states import TERMINAL, AttemptOutcome, Reason, Status
 from callboard.db.sql.engine import Database
@@ -18,7 +19,7 @@ from tests.support.records import read_records
 
 def end(database: Database, job: ClaimedJob, outcome: Outcome) -> bool:
     with database.begin() as connection:
-        return bool(record(connection, [Ending(job.id, job.attempt, outcome)]))
+        return bool(record(connection, [Ending(job.attempt_id, outcome)]))
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_any_message_can_be_stored(database: Database, running: ClaimedJob, stat
 
 def test_a_message_that_cannot_be_utf8_does_not_stop_progress(database: Database, running: ClaimedJob) -> None:
     with database.begin() as connection:
-        report_progress(connection, [ProgressReport(running.id, 1, 1, 1.0, 4.0, "s\udce9", "m\0")])
+        report_progress(connection, [ProgressReport(AttemptId(running.id, 1), 1, 1.0, 4.0, "s\udce9", "m\0")])
         shown = get_jobs(connection, [running.id])[running.id]["progress"]
 
     assert '"step": "s\ufffd"' in shown
@@ -85,7 +86,7 @@ def test_an_end_is_written_once(database: Database, running: ClaimedJob, outcome
 
 def test_the_same_end_twice_in_one_batch(database: Database, factory: Factory) -> None:
     jobs = [factory.claim(factory.submit()) for _ in range(3)]
-    endings = [Ending(job.id, 1, OUTCOMES[Status.SUCCEEDED]) for job in jobs]
+    endings = [Ending(AttemptId(job.id, 1), OUTCOMES[Status.SUCCEEDED]) for job in jobs]
 
     with database.begin() as connection:
         assert record(connection, [*endings, *endings]) == {(job.id, 1) for job in jobs}
@@ -131,7 +132,7 @@ def test_a_reopened_job_counts_on(database: Database, factory: Factory, status: 
 
 
 def test_progress_that_was_reported_already_may_be_reported_again(database: Database, running: ClaimedJob) -> None:
-    report = ProgressReport(running.id, 1, 7, 1.0, None, None, None)
+    report = ProgressReport(AttemptId(running.id, 1), 7, 1.0, None, None, None)
     for _ in range(2):
         with database.begin() as connection:
             report_progress(connection, [report])

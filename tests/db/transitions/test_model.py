@@ -24,7 +24,7 @@ from callboard.db.rules.retry import RetryPolicy, decide_retry
 from callboard.db.rules.states import LIVE, TERMINAL, WAITING, Reason, Status
 from callboard.db.sql.engine import Database
 from callboard.db.transitions import (
-    Claim,
+    AttemptId,
     Ending,
     IdempotencyKey,
     NewJob,
@@ -170,7 +170,7 @@ class Transitions(RuleBasedStateMachine):
                 (job for job in self.model.values() if job.dispatchable), key=lambda job: (-job.new.priority, job.id)
             )
             assert [(row["id"], row["attempt"]) for row in due] == [(job.id, job.attempt + 1) for job in expected]
-            mark_dispatched(connection, [Claim(job.id, job.attempt + 1) for job in expected[:confirmed]])
+            mark_dispatched(connection, [AttemptId(job.id, job.attempt + 1) for job in expected[:confirmed]])
         for job in expected[:confirmed]:
             job.mark_dispatched(job.attempt + 1)
 
@@ -178,7 +178,7 @@ class Transitions(RuleBasedStateMachine):
     @rule(job=a_job(Status.QUEUED), offset=OFFSETS)
     def confirm_late(self, job: ModelJob, offset: int) -> None:
         with self.database.begin() as connection:
-            mark_dispatched(connection, [Claim(job.id, job.attempt + 1 + offset)])
+            mark_dispatched(connection, [AttemptId(job.id, job.attempt + 1 + offset)])
         job.mark_dispatched(job.attempt + 1 + offset)
 
     @precondition(lambda machine: any(job.dispatched for job in machine.model.values()))
@@ -217,16 +217,16 @@ class Transitions(RuleBasedStateMachine):
         paused=st.sampled_from([False, False, False, True]),
     )
     def claim(self, messages: list[tuple[ModelJob, int]], worker: ModelWorker, *, paused: bool) -> None:
-        claims = [Claim(job.id, job.attempt + 1 + offset) for job, offset in messages]
+        claims = [AttemptId(job.id, job.attempt + 1 + offset) for job, offset in messages]
         with self.database.begin() as connection:
             connection.execute(update(queues).values(paused=paused))
             claimed = claim(connection, claims, worker_id=worker.id, worker="host-1")
         expected = {
-            each for each in dict.fromkeys(claims) if self.model[each.job_id].claim(each.attempt, worker, paused=paused)
+            each for each in dict.fromkeys(claims) if self.model[each.job_id].claim(each.number, worker, paused=paused)
         }
         assert claimed.keys() == expected
         for each, ours in claimed.items():
-            assert (ours.id, ours.attempt) == (each.job_id, each.attempt)
+            assert ours.attempt_id == each
             assert ours.payload == self.model[each.job_id].new.payload.decode()
 
     @with_jobs
@@ -246,7 +246,7 @@ class Transitions(RuleBasedStateMachine):
     def progress(self, job: ModelJob, offset: int, current: int) -> None:
         attempt = job.attempt + offset
         job.progress += 1
-        report = ProgressReport(job.id, attempt, job.progress, current, 10, step=None, message="\0")
+        report = ProgressReport(AttemptId(job.id, attempt), job.progress, current, 10, step=None, message="\0")
         with self.database.begin() as connection:
             report_progress(connection, [report])
         row = read_records(self.database)[job.id].row
@@ -256,11 +256,11 @@ class Transitions(RuleBasedStateMachine):
     @precondition(lambda machine: machine.of(Status.RUNNING))
     @rule(job=a_job(Status.RUNNING), offset=OFFSETS)
     def ask_what_to_stop(self, job: ModelJob, offset: int) -> None:
-        held = (job.id, job.attempt + offset)
+        held = AttemptId(job.id, job.attempt + offset)
         with self.database.begin() as connection:
             reasons = stop_requests(connection, [held])
-        expected = {} if job.runs(held[1]) else {held: "lease_lost"}
-        assert reasons == ({held: "cancelled"} if job.runs(held[1]) and job.cancel_requested else expected)
+        expected = {} if job.runs(held.number) else {held: "lease_lost"}
+        assert reasons == ({held: "cancelled"} if job.runs(held.number) and job.cancel_requested else expected)
 
     # --- stopping ---------------------------------------------------------------------------------------------------
 
@@ -367,7 +367,9 @@ class Transitions(RuleBasedStateMachine):
 
     def record(self, endings: list[tuple[ModelJob, int, Outcome]]) -> None:
         with self.database.begin() as connection:
-            ended = record(connection, [Ending(job.id, attempt, outcome) for job, attempt, outcome in endings])
+            ended = record(
+                connection, [Ending(AttemptId(job.id, attempt), outcome) for job, attempt, outcome in endings]
+            )
         assert ended == {(job.id, attempt) for job, attempt, outcome in endings if job.end(attempt, outcome)}
 
     @staticmethod

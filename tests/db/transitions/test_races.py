@@ -16,7 +16,7 @@ from callboard.db.rules.outcome import Outcome
 from callboard.db.rules.states import AttemptOutcome, Status
 from callboard.db.sql.engine import Database
 from callboard.db.transitions import (
-    Claim,
+    AttemptId,
     Ending,
     cancel,
     claim,
@@ -49,23 +49,25 @@ def job_ids(database: Database, factory: Factory) -> list[UUID]:
 
 def take(database: Database, worker_id: UUID, ids: Sequence[UUID], attempt: int = 1) -> set[UUID]:
     with database.begin() as connection:
-        claims = [Claim(job_id, attempt) for job_id in ids]
+        claims = [AttemptId(job_id, attempt) for job_id in ids]
         return {job.id for job in claim(connection, claims, worker_id=worker_id, worker="host-1").values()}
 
 
 def end(database: Database, ids: Sequence[UUID], outcome: Outcome) -> set[UUID]:
     with database.begin() as connection:
-        return {job_id for job_id, _ in record(connection, [Ending(job_id, 1, outcome) for job_id in ids])}
+        return {job_id for job_id, _ in record(connection, [Ending(AttemptId(job_id, 1), outcome) for job_id in ids])}
 
 
 def confirm(database: Database, ids: Sequence[UUID]) -> None:
     with database.begin() as connection:
-        mark_dispatched(connection, [Claim(job_id, 1) for job_id in ids])
+        mark_dispatched(connection, [AttemptId(job_id, 1) for job_id in ids])
 
 
 def report(database: Database, ids: Sequence[UUID], seq: int) -> None:
     with database.begin() as connection:
-        report_progress(connection, [ProgressReport(job_id, 1, seq, 1.0, None, None, None) for job_id in ids])
+        report_progress(
+            connection, [ProgressReport(AttemptId(job_id, 1), seq, 1.0, None, None, None) for job_id in ids]
+        )
 
 
 def test_two_workers_with_the_same_messages_run_each_job_once(
