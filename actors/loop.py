@@ -9,6 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from callboard.db.errors import Unavailable
+from callboard.db.rules.backoff import Backoff
 
 _log = structlog.get_logger(__name__)
 
@@ -70,25 +71,21 @@ class Loop:
         return self._thread.is_alive()
 
     def _work(self) -> None:
-        failures = 0
+        backoff = Backoff(_SHORTEST_PAUSE, max(self._longest_pause, self._interval))
         while not self._stopping:
             # Cleared before the call: a wake-up during it leads to another call.
             self._wakeup.clear()
             try:
                 pause = self._duty()
-                failures = 0
+                backoff.reset()
             except Unavailable as error:
-                failures += 1
-                pause = None
+                pause = backoff.next()
                 _log.warning("duty_postponed", duty=self._name, reason=str(error))
             except Exception:  # noqa: BLE001 - a loop outlives whatever its duty raises
-                failures += 1
-                pause = None
+                pause = backoff.next()
                 _log.exception("duty_failed", duty=self._name)
             if pause is None:
                 pause = self._interval * (1 + self._jitter * random.uniform(-1, 1))
-            if failures:
-                pause = min(max(self._longest_pause, self._interval), _SHORTEST_PAUSE * 2 ** min(failures - 1, 20))
             if not self._stopping:
                 self._wakeup.wait(pause)
         self._at_end()

@@ -43,8 +43,8 @@ class Services:
     storage: Storage
     """Bytes of uploaded files."""
     submissions: SubmissionWriter
-    polls: JobReads
-    waits: JobWaiters
+    reads: JobReads
+    waiters: JobWaiters
     live: LiveStreams
     metrics: Metrics
     gauges: GaugeCache
@@ -79,8 +79,8 @@ class Services:
             threads=threads,
             storage=storage,
             submissions=SubmissionWriter(database, queues=registry.queues, retry_for=_RETRY_FOR, timeout=timeout),
-            polls=JobReads(database, retry_for=_RETRY_FOR, timeout=timeout),
-            waits=JobWaiters(lambda job_ids: threads.run(lambda connection: get_states(connection, list(job_ids)))),
+            reads=JobReads(database, retry_for=_RETRY_FOR, timeout=timeout),
+            waiters=JobWaiters(lambda job_ids: threads.run(lambda connection: get_states(connection, list(job_ids)))),
             live=LiveStreams(settings, threads),
             metrics=metrics,
             gauges=GaugeCache(threads),
@@ -92,7 +92,7 @@ class Services:
 
     def stop(self) -> None:
         """End what waits or goes on in the event loop. Called in it, before :meth:`close`."""
-        self.waits.stop()
+        self.waiters.stop()
         self.live.stop()
         self.keys.close()
         if self.tokens is not None:
@@ -101,7 +101,7 @@ class Services:
     def close(self) -> None:
         """Write what has been accepted and end the threads. Takes up to some seconds; call it in a thread."""
         self.submissions.close()
-        self.polls.close()
+        self.reads.close()
         self.threads.close()
         self.guards.close()
 

@@ -18,7 +18,7 @@ from callboard.db.rules.ids import new_id
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.db.sql.notify import notify_dispatcher
-from callboard.db.transitions import NewJob, Request, submit
+from callboard.db.transitions import NewJob, SubmissionRequest, submit
 from tests.services.rabbitmq import fresh_vhost
 
 #: Makes so many jobs of an owner.
@@ -108,7 +108,7 @@ def submit_jobs(database: Database, new: Sequence[NewJob]) -> None:
     at_once = max(1, min(_AT_ONCE, _MOST_BYTES_AT_ONCE // max(len(job.payload) for job in new)))
     for start in range(0, len(new), at_once):
         with database.begin() as connection:
-            submit(connection, [Request(new[start : start + at_once])])
+            submit(connection, [SubmissionRequest(new[start : start + at_once])])
 
 
 @contextmanager

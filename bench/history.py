@@ -41,7 +41,7 @@ from callboard.db.rules.states import Status
 from callboard.db.schema.migrate import migrate
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
-from callboard.db.transitions import NewJob, Request, cancel, submit
+from callboard.db.transitions import NewJob, SubmissionRequest, cancel, submit
 from callboard.embedded.postgres import EmbeddedPostgres
 from callboard.history_generator import generate_history
 
@@ -245,7 +245,7 @@ def retention(database: Database) -> None:
             began = time.perf_counter()
             with database.begin() as connection:
                 job = NewJob(new_id(), "a.b", "default", "bench", b"{}", priority=5, max_retries=0, time_limit=60.0)
-                submit(connection, [Request([job])])
+                submit(connection, [SubmissionRequest([job])])
                 cancel(connection, job.id)
             times.append((time.perf_counter() - began) * 1000)
 

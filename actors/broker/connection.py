@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,11 +13,12 @@ from pika.exceptions import AMQPError, ConnectionClosedByClient, StreamLostError
 
 from callboard.actors.broker.amqp import Rabbitmq, address_of, reason_of
 from callboard.actors.broker.transport import TransportError
+from callboard.db.rules.backoff import Backoff
 
 _CLOSE_TIMEOUT = 2.0
 
 
-class Link:
+class AmqpConnection:
     """An open AMQP connection, driven by the one thread that opened it and calls :meth:`poll`; gone for good once lost.
 
     It uses pika's event loop directly: ``BlockingConnection`` spends twice the time on a message.
@@ -95,12 +95,12 @@ class Link:
         self._loop.call_later(self._tick, self._schedule_tick)
 
 
-def open_link(rabbitmq: Rabbitmq, purpose: str, tick: float) -> Link:
+def open_connection(rabbitmq: Rabbitmq, purpose: str, tick: float) -> AmqpConnection:
     """Connect to the first address that accepts.
 
     Args:
         purpose: what RabbitMQ shows the connection as.
-        tick: longest time, in seconds, that :meth:`Link.poll` waits.
+        tick: longest time, in seconds, that :meth:`AmqpConnection.poll` waits.
 
     Raises:
         TransportError: none of them accepts; the text says why, for each.
@@ -108,29 +108,15 @@ def open_link(rabbitmq: Rabbitmq, purpose: str, tick: float) -> Link:
     failures = []
     for parameters in rabbitmq.parameters(purpose):
         try:
-            return Link(parameters, tick)
+            return AmqpConnection(parameters, tick)
         except TransportError as error:
             failures.append(str(error))
     raise TransportError("; ".join(failures))
 
 
-class Backoff:
-    """Pauses before the next attempt to connect: from 0.1 to 5 seconds, doubling, of which a random half is taken off.
+def reconnecting() -> Backoff:
+    """Return the pauses before the next try to connect: from 0.1 to 5 seconds, of which a random half is taken off.
 
     A broker that comes back is found within seconds, and a fleet does not reach it all at once.
     """
-
-    _SHORTEST = 0.1
-    _LONGEST = 5.0
-
-    def __init__(self) -> None:
-        self._ceiling = self._SHORTEST
-
-    def next(self) -> float:
-        """Return the seconds to wait after one more failure."""
-        ceiling, self._ceiling = self._ceiling, min(self._ceiling * 2, self._LONGEST)
-        return ceiling * random.uniform(0.5, 1.0)
-
-    def reset(self) -> None:
-        """Start over, after a success."""
-        self._ceiling = self._SHORTEST
+    return Backoff(0.1, 5.0, jitter=0.5)

@@ -10,8 +10,8 @@ from contextlib import closing
 import structlog
 
 from callboard.actors.broker.amqp import Rabbitmq
-from callboard.actors.broker.connection import Backoff, open_link
-from callboard.actors.broker.publisher_session import Depths, Publication, PublisherSession, Request
+from callboard.actors.broker.connection import open_connection, reconnecting
+from callboard.actors.broker.publisher_session import BrokerRequest, Depths, Publication, PublisherSession
 from callboard.actors.broker.transport import Dispatch, TransportError
 
 _log = structlog.get_logger(__name__)
@@ -33,12 +33,12 @@ class RabbitmqTransport:
     def __init__(self, rabbitmq: Rabbitmq, *, confirm_timeout: float) -> None:
         self._rabbitmq = rabbitmq
         self._confirm_timeout = confirm_timeout
-        self._backoff = Backoff()
+        self._backoff = reconnecting()
         self._silent_until: dict[str, float] = {}  # by queue
         self._closing = threading.Event()
         self._changed = threading.Condition()  # guards the three below
         self._session: PublisherSession | None = None
-        self._request: Request | None = None
+        self._request: BrokerRequest | None = None
         self._error = TransportError("RabbitMQ: not connected yet")
         self._thread = threading.Thread(target=self._run, name="rabbitmq-publisher", daemon=True)
         self._thread.start()
@@ -94,7 +94,7 @@ class RabbitmqTransport:
             self._silent_until[queue] = time.monotonic() + _SILENCE
             _log.error("queue_silent", queue=queue, reason="no answer in time", retry_in=_SILENCE)
 
-    def _perform(self, request: Request) -> TransportError | None:
+    def _perform(self, request: BrokerRequest) -> TransportError | None:
         """Have the thread carry out a request; return why it was not completed, or None."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._session is not None, self._rabbitmq.connect_timeout):
@@ -114,7 +114,7 @@ class RabbitmqTransport:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                link = open_link(self._rabbitmq, "dispatcher", _TICK)
+                link = open_connection(self._rabbitmq, "dispatcher", _TICK)
             except TransportError as error:
                 self._lose(error)
             else:

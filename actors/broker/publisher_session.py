@@ -15,7 +15,7 @@ from pika.frame import Method
 from pika.spec import Basic, BasicProperties, Confirm, Connection, Queue
 
 from callboard.actors.broker.amqp import Rabbitmq, amqp_name, reason_of
-from callboard.actors.broker.connection import Link
+from callboard.actors.broker.connection import AmqpConnection
 from callboard.actors.broker.messages import encode, message_id
 from callboard.actors.broker.transport import HIGHEST_PRIORITY, Dispatch, TransportError
 
@@ -30,7 +30,7 @@ _PROPERTIES = tuple(
 )
 
 
-class Request:
+class BrokerRequest:
     """Something the calling thread waits for and the publisher's thread does."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Request:
         raise NotImplementedError
 
 
-class Publication(Request):
+class Publication(BrokerRequest):
     """Publish some messages."""
 
     def __init__(self, dispatches: Sequence[Dispatch]) -> None:
@@ -96,7 +96,7 @@ class Publication(Request):
             self._ended.set()
 
 
-class Depths(Request):
+class Depths(BrokerRequest):
     """Count the messages that wait in some queues."""
 
     def __init__(self, queues: Sequence[str]) -> None:
@@ -124,13 +124,13 @@ class Depths(Request):
 class PublisherSession:
     """One connection of the publisher. All but :meth:`perform` and :meth:`call_soon` is for its thread alone."""
 
-    def __init__(self, link: Link, rabbitmq: Rabbitmq) -> None:
+    def __init__(self, link: AmqpConnection, rabbitmq: Rabbitmq) -> None:
         self.ready = False
         self._link = link
         self._rabbitmq = rabbitmq
         self._failure: TransportError | None = None
         self._blocked: TransportError | None = None
-        self._request: Request | None = None
+        self._request: BrokerRequest | None = None
         self._last_tag = 0
         self._unconfirmed: dict[int, tuple[Dispatch, Publication]] = {}  # by delivery tag, in order
         self._returned: set[str] = set()
@@ -155,7 +155,7 @@ class PublisherSession:
         """Have the session's thread run ``callback``; for all threads."""
         self._link.call_soon(callback)
 
-    def perform(self, request: Request) -> None:
+    def perform(self, request: BrokerRequest) -> None:
         """Have the session's thread start a request, the one before having ended; for all threads."""
         self._link.call_soon(partial(self._perform, request))
 
@@ -190,7 +190,7 @@ class PublisherSession:
         else:
             self._link.connection.channel(on_open_callback=partial(self._on_queue_channel_open, queue))
 
-    def _perform(self, request: Request) -> None:
+    def _perform(self, request: BrokerRequest) -> None:
         self._request = request
         if self._blocked is not None:
             request.fail(self._blocked)

@@ -15,7 +15,7 @@ from pika.spec import Basic, BasicProperties
 
 from callboard.actors.broker.amqp import Rabbitmq, amqp_name
 from callboard.actors.broker.base import JobBroker, JobMessage
-from callboard.actors.broker.connection import Backoff, open_link
+from callboard.actors.broker.connection import open_connection, reconnecting
 from callboard.actors.broker.messages import MalformedMessage, decode
 from callboard.actors.broker.transport import TransportError
 
@@ -58,7 +58,7 @@ class RabbitmqConsumer(Consumer):
         self._prefetch = prefetch
         self._timeout = timeout
         self._session: _Session | None = None
-        self._backoff = Backoff()
+        self._backoff = reconnecting()
         self._retry_at = 0.0
         broker.report(queue, consuming=False)
 
@@ -162,7 +162,7 @@ class _Session:
         self._taking = True
         self._waiting = False
         self._failure: TransportError | None = None
-        self._link = open_link(rabbitmq, f"worker {queue}", tick)
+        self._link = open_connection(rabbitmq, f"worker {queue}", tick)
         self._start_by: float | None = time.monotonic() + rabbitmq.connect_timeout
         self._channel: Channel = self._link.connection.channel(on_open_callback=self._on_open)
 

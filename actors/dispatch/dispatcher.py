@@ -12,11 +12,12 @@ from sqlalchemy import Connection
 
 from callboard.actors.broker.transport import Dispatch, Transport, TransportError
 from callboard.actors.dispatch.listener import Listener
-from callboard.actors.dispatch.pacing import Windows
+from callboard.actors.dispatch.pacing import Pacing
 from callboard.actors.loop import Loop
 from callboard.actors.metrics import BROKER_FAILURES, DISPATCH_ROUND, PUBLISHED
 from callboard.db.dispatching.due import QueueLimits, next_jobs, queues_in_flight, seconds_until_due, take_queues
 from callboard.db.dispatching.rate_limits import take_tokens
+from callboard.db.rules.backoff import Backoff
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.db.sql.pipeline import RowDict
@@ -30,7 +31,8 @@ _HEADS = 50
 # Least seconds from one look to that which a hint asks for, while jobs are left over: hints come all the time then.
 _BETWEEN_LOOKS = 0.02
 _READY_FOR = 30.0
-_BROKER_PAUSES = (0.5, 1.0, 2.0, 5.0)
+_FIRST_BROKER_PAUSE = 0.5
+_LONGEST_BROKER_PAUSE = 5.0
 
 
 class Dispatcher:
@@ -47,10 +49,10 @@ class Dispatcher:
         self._next_due = 0.0
         self._heard = False
         self._next_reconcile = 0.0
-        self._broker_failures = 0
+        self._broker_backoff = Backoff(_FIRST_BROKER_PAUSE, _LONGEST_BROKER_PAUSE)
         self._last_round = -math.inf
         self._lost_all = owns_transport
-        self._windows = Windows()
+        self._windows = Pacing()
         self._crowded = True
         self._not_before = 0.0
         # Messages that may wait in each queue of the broker, as far as this dispatcher knows.
@@ -98,7 +100,7 @@ class Dispatcher:
             self._crowded = backlog is not None
         except TransportError as error:
             return self._broker_away(error)
-        self._broker_failures = 0
+        self._broker_backoff.reset()
         self._last_round = time.monotonic()
         if self._heard:
             # After the dispatch, which must not wait for it: what became known may be due before what was known.
@@ -195,8 +197,7 @@ class Dispatcher:
         self._lost_all = False
 
     def _broker_away(self, error: TransportError) -> float:
-        pause = _BROKER_PAUSES[min(self._broker_failures, len(_BROKER_PAUSES) - 1)]
-        self._broker_failures += 1
+        pause = self._broker_backoff.next()
         self._at_most.clear()
         BROKER_FAILURES.inc()
         _log.warning("broker_away", reason=str(error), retry_in=pause)

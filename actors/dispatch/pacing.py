@@ -11,7 +11,7 @@ _SHORTEST: Final = 0.01
 _LONGEST: Final = 0.1
 
 
-class Windows:
+class Pacing:
     """How fast the windows empty. A look costs about the same whatever it finds, so it waits for half a window."""
 
     def __init__(self) -> None:

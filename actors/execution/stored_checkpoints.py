@@ -12,6 +12,7 @@ from callboard.actors.execution.interrupts import Interruption, JobInterrupted, 
 from callboard.db.attempt import checkpoints
 from callboard.db.errors import Unavailable
 from callboard.db.rules.attempts import ClaimedJob
+from callboard.db.rules.backoff import Backoff
 from callboard.db.sql.engine import Database
 
 Answer = TypeVar("Answer")
@@ -50,7 +51,7 @@ class StoredCheckpoints:
             return answer
 
     def _with_retries(self, statement: Callable[[Connection], Answer]) -> Answer:
-        pause = _FIRST_PAUSE
+        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
         while True:
             try:
                 with self._database.autocommit() as connection:
@@ -58,5 +59,4 @@ class StoredCheckpoints:
             except Unavailable:
                 if self._stop.reason is not None:
                     raise
-            time.sleep(pause)
-            pause = min(_LONGEST_PAUSE, pause * 2)
+            time.sleep(backoff.next())

@@ -11,6 +11,7 @@ import structlog
 
 from callboard.db.access.keys import Key, Keys
 from callboard.db.errors import Unavailable
+from callboard.db.rules.backoff import Backoff
 
 _log = structlog.get_logger(__name__)
 
@@ -21,6 +22,7 @@ _RENEW_AFTER: Final = 2.0
 #: many there are: guessing is slow, and does not reach the database.
 _LOOK_AGAIN_AFTER: Final = 0.25
 _FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 1.0
 
 
 class ApiKeys:
@@ -92,12 +94,13 @@ class ApiKeys:
     async def _read_with_retries(self) -> Keys:
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self._retry_for
-        pause = _FIRST_PAUSE
+        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
         while True:
             begun = loop.time()
             try:
                 keys = await self._read()
             except Unavailable:
+                pause = backoff.next()
                 if loop.time() + pause > give_up_at:
                     raise
             else:
@@ -105,4 +108,3 @@ class ApiKeys:
                 self._keys, self._read_at = keys, begun
                 return keys
             await asyncio.sleep(pause)
-            pause *= 2

@@ -17,7 +17,7 @@ from callboard.db.errors import Unavailable
 from callboard.db.sql.engine import Database
 from callboard.db.sql.group_commit import Batcher
 from callboard.db.sql.notify import notify_dispatcher
-from callboard.db.transitions import Request, SubmissionKind, SubmissionResult, is_one_statement, submit
+from callboard.db.transitions import SubmissionKind, SubmissionRequest, SubmissionResult, is_one_statement, submit
 
 #: Requests above this many bytes of payload are written one by one, so that they neither delay small ones nor make
 #: one statement of hundreds of megabytes.
@@ -62,7 +62,7 @@ class SubmissionWriter:
         self._next_hint = 0.0
         self._wakeups = Batcher("notify", self._wake, retry_for=0.0)
 
-    async def submit(self, request: Request) -> SubmissionResult:
+    async def submit(self, request: SubmissionRequest) -> SubmissionResult:
         """Make the jobs of a request, all or none.
 
         Raises:
@@ -92,7 +92,7 @@ class SubmissionWriter:
     def _write(
         self,
         autocommit: Callable[[], AbstractContextManager[Connection]],
-        requests: Sequence[Request],
+        requests: Sequence[SubmissionRequest],
         *,
         repeated: bool = False,
     ) -> Sequence[SubmissionResult]:

@@ -33,7 +33,7 @@ async def files_of_job(
     """
     after = None if page_token is None else read_page_token(page_token)
     services = services_of(request)
-    await services.polls.job(job_id, caller)
+    await services.reads.job(job_id, caller)
     rows = await services.threads.run(
         # One more than the page holds tells whether there is another.
         lambda connection: list_outputs(connection, job_id, limit=page_size + 1, after=after)

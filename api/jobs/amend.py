@@ -34,14 +34,14 @@ router = APIRouter(tags=["jobs"])
 async def amend_job(request: Request, job_id: JobId, caller: AsCaller) -> Response:
     """Change a job that still waits; what the body does not name stays. With `If-Match`, only if it is as it was."""
     services = services_of(request)
-    row = await services.polls.job(job_id, caller)
+    row = await services.reads.job(job_id, caller)
     caller.require_action_on(row["owner"])
     amendment = Amendment(parse(AmendJob, await json_body(request)).model_dump(exclude_unset=True))
     condition = request.headers.get("if-match")
     while True:
         _require_waiting(row, condition)
         changed = await _amend(services, request, caller, job_id, amendment, row if condition else None)
-        row = await services.polls.job(job_id, caller)
+        row = await services.reads.job(job_id, caller)
         if changed:
             break
         # It changed in between: look again at what it is now. A job ends, so this does too.
@@ -77,7 +77,7 @@ async def delete_job(request: Request, job_id: JobId, caller: AsCaller) -> Respo
     It is gone from lists and polls.
     """
     services = services_of(request)
-    row = await services.polls.job(job_id, caller)
+    row = await services.reads.job(job_id, caller)
     caller.require_action_on(row["owner"])
     if row["status"] not in TERMINAL:
         raise Conflict(f"Job {job_id} is {row['status']}; cancel it first, then delete it.")
@@ -91,7 +91,7 @@ async def delete_job(request: Request, job_id: JobId, caller: AsCaller) -> Respo
     outputs = await services.threads.run(change)
     if outputs is None:
         # Another request deleted it (then there is no such job) or queued it again.
-        row = await services.polls.job(job_id, caller)
+        row = await services.reads.job(job_id, caller)
         raise Conflict(f"Job {job_id} is {row['status']} again; cancel it first, then delete it.")
     if outputs:
         await anyio.to_thread.run_sync(delete_bytes, services.storage, outputs)

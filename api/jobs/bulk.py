@@ -43,7 +43,7 @@ async def act_on_jobs(request: Request, caller: AsCaller) -> Response:
 
     def submit(connection: Connection) -> SubmissionResult:
         ensure_queues(connection, [QUEUE])
-        submission = transitions.submit(connection, [transitions.Request([new], key)])[0]
+        submission = transitions.submit(connection, [transitions.SubmissionRequest([new], key)])[0]
         if submission.kind is SubmissionKind.CREATED:
             subject = orjson.dumps(wanted.model_dump(mode="json", exclude_unset=True)).decode()
             write_audit(connection, actor, "jobs.bulk", job_id=new.id, subject=subject)
@@ -54,7 +54,7 @@ async def act_on_jobs(request: Request, caller: AsCaller) -> Response:
     services.submissions.wake_dispatcher()
     job_id = submission.job_ids[0]
     replayed = submission.kind is SubmissionKind.REPLAYED
-    row = await services.polls.job(job_id, caller) if replayed else submission.rows[job_id]
+    row = await services.reads.job(job_id, caller) if replayed else submission.rows[job_id]
     return accepted(Submitted(row, existing=False, replayed=replayed), Preference(), status=202)
 
 

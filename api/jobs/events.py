@@ -33,7 +33,7 @@ async def events_of_job(
     event; where nothing can follow any more, the answer is `204`, at which browsers stop coming back.
     """
     services = services_of(request)
-    await services.polls.job(job_id, caller)
+    await services.reads.job(job_id, caller)
     streamed = sse.accepts(request.headers.get("accept", ""))
     resumed = request.headers.get("last-event-id")
     last_seen = _position(resumed, "Last-Event-ID", where="headers") if resumed else None

@@ -39,7 +39,7 @@ async def get_result(request: Request, job_id: JobId, caller: AsCaller, consume:
     the answer ends, they are. Of two such requests at the same time both may get the result.
     """
     services = services_of(request)
-    row = await services.polls.job(job_id, caller)
+    row = await services.reads.job(job_id, caller)
     answer = result_of(row)
     if consume:
         caller.require_action_on(row["owner"])

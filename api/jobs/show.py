@@ -38,7 +38,7 @@ async def get_job(request: Request) -> Response:
     if request.scope["query_string"]:
         wait = parameters.seconds(request, "wait", most=services.settings.max_wait)
         with_payload = parameters.includes_payload(request)
-    row = await services.polls.job(job_id, caller)
+    row = await services.reads.job(job_id, caller)
     seen = request.headers.get("if-none-match")
     tag = entity_tag(row["revision"], row["status"])
     if wait and row["status"] not in TERMINAL and (seen is None or matches(seen, tag)):
@@ -59,7 +59,7 @@ async def get_job(request: Request) -> Response:
 async def attempts_of_job(request: Request, job_id: JobId, caller: AsCaller) -> Response:
     """Return the attempts that have ended, oldest first. Operators see tracebacks."""
     services = services_of(request)
-    await services.polls.job(job_id, caller)
+    await services.reads.job(job_id, caller)
     rows = await services.threads.run(lambda connection: list_attempts(connection, job_id))
     return respond(page([attempt(row, traceback=caller.is_operator) for row in rows]))
 
@@ -68,14 +68,14 @@ async def attempts_of_job(request: Request, job_id: JobId, caller: AsCaller) -> 
 async def cancel_job(request: Request, job_id: JobId, caller: AsCaller) -> Response:
     """Cancel a job: one that waits is cancelled in the answer, one that runs is asked to stop. Asking twice is fine."""
     services = services_of(request)
-    caller.require_action_on((await services.polls.job(job_id, caller))["owner"])
+    caller.require_action_on((await services.reads.job(job_id, caller))["owner"])
 
     def change(connection: Connection) -> None:
         if transitions.cancel(connection, job_id):
             write_audit(connection, actor_of(request, caller), "job.cancel", job_id=job_id)
 
     await services.threads.run(change)
-    row = await services.polls.job(job_id, caller)
+    row = await services.reads.job(job_id, caller)
     if row["status"] in TERMINAL and row["status"] != Status.CANCELLED:
         raise Conflict(f"Job {job_id} is {row['status']}; there is nothing left to cancel.")
     return respond(job(row), 202, {"ETag": entity_tag(row["revision"], row["status"])})
@@ -85,7 +85,7 @@ async def cancel_job(request: Request, job_id: JobId, caller: AsCaller) -> Respo
 async def retry_job(request: Request, job_id: JobId, caller: AsCaller) -> Response:
     """Queue a job again that failed, was cancelled or expired: same id, its attempts go on counting."""
     services = services_of(request)
-    caller.require_action_on((await services.polls.job(job_id, caller))["owner"])
+    caller.require_action_on((await services.reads.job(job_id, caller))["owner"])
 
     def change(connection: Connection) -> bool:
         reopened = transitions.reopen(connection, job_id)
@@ -94,7 +94,7 @@ async def retry_job(request: Request, job_id: JobId, caller: AsCaller) -> Respon
         return reopened
 
     reopened = await services.threads.run(change)
-    row = await services.polls.job(job_id, caller)
+    row = await services.reads.job(job_id, caller)
     if not reopened:
         raise Conflict(
             f"Job {job_id} is {row['status']} and cannot be queued again; only failed, cancelled and expired jobs can, "

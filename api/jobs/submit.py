@@ -102,7 +102,7 @@ async def submit_and_wait(
     submission = await _submit(services, caller, [new], key)
     replayed = submission.kind is SubmissionKind.REPLAYED
     job_id = submission.job_ids[0]
-    row = await services.polls.job(job_id, caller) if replayed else submission.rows[job_id]
+    row = await services.reads.job(job_id, caller) if replayed else submission.rows[job_id]
     if seconds and row["status"] not in TERMINAL:
         row = await wait_until_done(services, caller, job_id, seconds=seconds, request=request)
     return Submitted(row, existing=not replayed and job_id != new.id, replayed=replayed)
@@ -196,7 +196,7 @@ async def _submit(
     caller.require_submission()
     try:
         async with services.limits.submission(caller, len(new)):
-            submission = await services.submissions.submit(transitions.Request(new, key))
+            submission = await services.submissions.submit(transitions.SubmissionRequest(new, key))
             services.metrics.submitted(job for job in new if job.id in submission.rows)
     except QuotaExceeded:
         if key is None:

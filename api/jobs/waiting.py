@@ -23,8 +23,8 @@ async def wait_until_done(
         NotFound: it is gone.
         ClientDisconnect: nobody waits any more.
     """
-    await services.waits.until(job_id, _is_done, seconds=seconds, request=request)
-    return await services.polls.job(job_id, caller)
+    await services.waiters.until(job_id, _is_done, seconds=seconds, request=request)
+    return await services.reads.job(job_id, caller)
 
 
 async def wait_until_changed(
@@ -38,8 +38,8 @@ async def wait_until_changed(
     def changed(state: JobState | None) -> bool:
         return state is None or _is_done(state) or not matches(seen, entity_tag(state.revision, state.status))
 
-    await services.waits.until(job_id, changed, seconds=seconds, request=request)
-    return await services.polls.job(job_id, caller)
+    await services.waiters.until(job_id, changed, seconds=seconds, request=request)
+    return await services.reads.job(job_id, caller)
 
 
 def _is_done(state: JobState | None) -> bool:

@@ -42,7 +42,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         services = self._app.state.services
-        services.waits.stop()
+        services.waiters.stop()
         services.live.stop()
         await super().shutdown(sockets)
 

@@ -31,7 +31,7 @@ async def live() -> Response:
 async def ready(request: Request) -> Response:
     """Answer whether requests would succeed: the database can be reached, its schema is there, no stop is under way."""
     services = services_of(request)
-    if services.waits.stopped:
+    if services.waiters.stopped:
         raise Unavailable("This process is shutting down.")
     if not await services.threads.run(schema_is_current, within=_READY_WITHIN):
         raise Unavailable("The database's schema is older than this version. Run 'callboard migrate'.")

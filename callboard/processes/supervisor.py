@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from callboard.db.rules.backoff import Backoff
 from callboard.processes.signals import StopSignal
 from callboard.processes.watchdog import Watchdog
 
@@ -25,7 +26,7 @@ EXIT_REPLACE: Final = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_DEFECT: Final = 70  # EX_SOFTWARE
 
 _LOOK_EVERY = 0.1
-_FIRST_PAUSE = 0.2
+_FIRST_PAUSE = 0.4
 _LONGEST_PAUSE = 30.0
 # A child that lived so long is healthy: what ends it next is a new story.
 _HEALTHY_AFTER = 10.0
@@ -53,7 +54,7 @@ class Child:
         """Of the process, if there is one."""
         self._asked = False
         self._started = 0.0
-        self._failures = 0
+        self._backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
         self._start_at = 0.0
         self.pause = 0.0
         """Seconds from the process's last end to its next start."""
@@ -98,8 +99,11 @@ class Child:
         pid, lived = self._process.pid, time.monotonic() - self._started
         self._process = None
         self._watchdog.close()
-        self._failures = 0 if lived > _HEALTHY_AFTER or code == EXIT_REPLACE else self._failures + 1
-        self.pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._failures) if self._failures else 0.0
+        if lived > _HEALTHY_AFTER or code == EXIT_REPLACE:
+            self._backoff.reset()
+            self.pause = 0.0
+        else:
+            self.pause = self._backoff.next()
         self._start_at = time.monotonic() + self.pause
         return pid, code
 

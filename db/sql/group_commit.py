@@ -17,6 +17,7 @@ from typing import Generic, Protocol, TypeVar
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from callboard.db.errors import Unavailable
+from callboard.db.rules.backoff import Backoff
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -208,15 +209,15 @@ class Batcher(Generic[Item, Result]):
 
     def _write_with_retries(self, items: Sequence[Item]) -> Sequence[Result]:
         give_up_at = None if self._retry_for is None else time.monotonic() + self._retry_for
-        pause = _FIRST_PAUSE
+        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
         write = self._write_batch
         while True:
             try:
                 return write(items)
             except Unavailable:
+                pause = backoff.next()
                 late = give_up_at is not None and time.monotonic() + pause > give_up_at
                 if late or self._closing:
                     raise
             time.sleep(pause)
             write = self._rewrite
-            pause = min(_LONGEST_PAUSE, pause * 2)

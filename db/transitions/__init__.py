@@ -32,7 +32,13 @@ from callboard.db.transitions.recording import Written, record, record_and_claim
 from callboard.db.transitions.reopening import reopen, reopen_all
 from callboard.db.transitions.starting import claim, mark_dispatched, promote, undispatch
 from callboard.db.transitions.stopping import cancel, cancel_all, expire
-from callboard.db.transitions.submission import IdempotencyKey, NewJob, Request, SubmissionKind, SubmissionResult
+from callboard.db.transitions.submission import (
+    IdempotencyKey,
+    NewJob,
+    SubmissionKind,
+    SubmissionRequest,
+    SubmissionResult,
+)
 from callboard.db.transitions.submitting import is_one_statement, submit
 
 __all__ = [
@@ -42,8 +48,8 @@ __all__ = [
     "Ending",
     "IdempotencyKey",
     "NewJob",
-    "Request",
     "SubmissionKind",
+    "SubmissionRequest",
     "SubmissionResult",
     "Written",
     "amend",

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from callboard.db.models import idempotency_keys
 from callboard.db.sql.rowset import rowset, rowset_of
-from callboard.db.transitions.submission import IdempotencyKey, Request, SubmissionKind, SubmissionResult
+from callboard.db.transitions.submission import IdempotencyKey, SubmissionKind, SubmissionRequest, SubmissionResult
 
 _keys = rowset(owner=Text(), key=Text(), job_ids=Text(), request_hash=LargeBinary(), ttl=Double())
 _unknown = (
@@ -64,7 +64,7 @@ _point_keys = (
 )
 
 
-def take_keys(connection: Connection, keyed: Sequence[Request]) -> dict[int, SubmissionResult]:
+def take_keys(connection: Connection, keyed: Sequence[SubmissionRequest]) -> dict[int, SubmissionResult]:
     """Take the keys of these requests; return the answers to those (by ``id()``) that came too late for theirs."""
     wanted = {id(request): request.key for request in keyed if request.key is not None}
     if not wanted:

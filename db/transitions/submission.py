@@ -56,7 +56,7 @@ class SubmissionKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SubmissionRequest:
     """Jobs that are submitted together, all or none, under at most one idempotency key."""
 
     jobs: Sequence[NewJob]
@@ -65,7 +65,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionResult:
-    """The answer to a :class:`Request`."""
+    """The answer to a :class:`SubmissionRequest`."""
 
     kind: SubmissionKind
     job_ids: Sequence[UUID]

@@ -36,7 +36,13 @@ from callboard.db.sql.notify import WAKE_DISPATCHER
 from callboard.db.sql.pipeline import PreparedStatement, execute_together
 from callboard.db.sql.rowset import rowset, rowset_of
 from callboard.db.transitions.idempotency import point_keys, take_keys
-from callboard.db.transitions.submission import IdempotencyKey, NewJob, Request, SubmissionKind, SubmissionResult
+from callboard.db.transitions.submission import (
+    IdempotencyKey,
+    NewJob,
+    SubmissionKind,
+    SubmissionRequest,
+    SubmissionResult,
+)
 
 _COLUMNS: dict[str, TypeEngine[Any]] = {
     "id": Uuid(),
@@ -104,13 +110,13 @@ _take_back = delete(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
 _ROUNDS = 5
 
 
-def is_one_statement(request: Request) -> bool:
+def is_one_statement(request: SubmissionRequest) -> bool:
     """Whether :func:`submit` makes its jobs in one statement, which needs no transaction around it."""
     return request.key is None and all(job.unique_key is None for job in request.jobs)
 
 
 def submit(
-    connection: Connection, requests: Sequence[Request], *, repeated: bool = False, wake: bool = False
+    connection: Connection, requests: Sequence[SubmissionRequest], *, repeated: bool = False, wake: bool = False
 ) -> list[SubmissionResult]:
     """Make the jobs of all requests; return one answer for each, in order.
 

@@ -259,5 +259,5 @@ def test_with_its_database_the_server_is_ready(client: httpx.Client) -> None:
 
 def test_a_server_that_stops_is_not_ready(api: Served, as_problem: AsProblem) -> None:
     assert api.client.get("/readyz").is_success  # it has started
-    api.app.state.services.waits._stopped = True
+    api.app.state.services.waiters._stopped = True
     as_problem(api.client.get("/readyz"), 503, "unavailable")

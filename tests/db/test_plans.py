@@ -27,7 +27,7 @@ from callboard.db.sql.engine import Database
 from callboard.db.transitions import (
     AttemptId,
     Ending,
-    Request,
+    SubmissionRequest,
     cancel,
     claim,
     consume,
@@ -160,7 +160,7 @@ def test_verbs_find_their_jobs_by_id(crowded: Database, verb: str) -> None:
 def test_submitting_reads_no_other_jobs(crowded: Database, factory: Factory, repeated: bool) -> None:
     new = [factory.new_job(unique_key=f"key-{number * 3}", owner=f"owner-{number * 3 % 100}") for number in range(50)]
     with crowded.begin() as connection:
-        requests = [Request([job]) for job in new]
+        requests = [SubmissionRequest([job]) for job in new]
         plan = plan_of(connection, lambda c: submit(c, requests, repeated=repeated), settled=True)
 
     assert "Seq Scan" not in {node.kind for node in read_jobs(plan)}

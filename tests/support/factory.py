@@ -20,7 +20,7 @@ from callboard.db.transitions import (
     ClaimedJob,
     Ending,
     NewJob,
-    Request,
+    SubmissionRequest,
     cancel,
     claim,
     expire,
@@ -61,7 +61,7 @@ class Factory:
         """Submit jobs in one request; their ids."""
         with self._database.begin() as connection:
             ensure_queues(connection, {job.queue for job in new})
-            return list(submit(connection, [Request(new)])[0].job_ids)
+            return list(submit(connection, [SubmissionRequest(new)])[0].job_ids)
 
     def worker(self, name: str = "host-1") -> UUID:
         """Register a worker process; the id of its boot."""

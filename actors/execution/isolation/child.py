@@ -21,7 +21,7 @@ from callboard.actors.execution.handler import run_handler
 from callboard.actors.execution.interrupts import Interrupter
 from callboard.actors.execution.isolation.control import Control
 from callboard.actors.execution.isolation.messages import Begun, Ended, Ready, Report, Setup, Start, Unusable
-from callboard.actors.execution.isolation.pipe import Link
+from callboard.actors.execution.isolation.pipe import WorkerPipe
 from callboard.actors.execution.isolation.remote_run import RemoteRun, Worker
 from callboard.actors.execution.progress import Progress
 from callboard.actors.loop import Loop
@@ -54,7 +54,7 @@ def serve(calls: int, control: int, report: int) -> NoReturn:
     except ConfigurationError as error:
         connection.send(Unusable(str(error)))
         os._exit(1)
-    child = _Child(setup.settings, registry, Link(connection), Control(control))
+    child = _Child(setup.settings, registry, WorkerPipe(connection), Control(control))
     child.work()
 
 
@@ -67,7 +67,7 @@ def _prepare(settings: Settings) -> Registry:
 
 
 class _Child:
-    def __init__(self, settings: Settings, registry: Registry, link: Link, control: Control) -> None:
+    def __init__(self, settings: Settings, registry: Registry, link: WorkerPipe, control: Control) -> None:
         self._settings = settings
         self._registry = registry
         self._link = link

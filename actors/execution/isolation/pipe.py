@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Any
 
 
-class Link:
+class WorkerPipe:
     """Sends, and receives answers, in a thread of its own: the handler's may be interrupted at any moment.
 
     Safe to use from any thread. When the worker is gone, so is this process.

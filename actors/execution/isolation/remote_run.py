@@ -9,7 +9,7 @@ from uuid import UUID
 
 from callboard.actors.execution.interrupts import StopRequest
 from callboard.actors.execution.isolation.messages import Answer, Call, Failure
-from callboard.actors.execution.isolation.pipe import Link
+from callboard.actors.execution.isolation.pipe import WorkerPipe
 from callboard.actors.execution.progress import Progress
 from callboard.actors.execution.run_base import HandlerRun, blocks_of
 from callboard.db.rules.attempts import ClaimedJob
@@ -19,7 +19,7 @@ from callboard.db.rules.ids import new_id
 class Worker:
     """The calls that the worker does for one attempt; among them those of :class:`CheckpointStore`."""
 
-    def __init__(self, link: Link, stop: StopRequest) -> None:
+    def __init__(self, link: WorkerPipe, stop: StopRequest) -> None:
         self._link = link
         self._stop = stop
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.actors.dispatch.pacing import Windows
+from callboard.actors.dispatch.pacing import Pacing
 from callboard.db.dispatching.due import QueueLimits
 
 WINDOW = {"q": QueueLimits(window=500, startable=None)}
@@ -14,7 +14,7 @@ WINDOW = {"q": QueueLimits(window=500, startable=None)}
 
 def second_pause(*, drained: int, seconds: float) -> float:
     """Return the pause after a second look at a window of 500, which has lost ``drained`` and is filled again."""
-    windows = Windows()
+    windows = Pacing()
     windows.pause(0.0, WINDOW, {"q": 0}, {"q": 500})
     return windows.pause(seconds, WINDOW, {"q": 500 - drained}, {"q": drained})
 
@@ -32,19 +32,19 @@ def test_an_empty_window_is_looked_at_soon() -> None:
 
 
 def test_a_queue_of_which_nothing_is_known_is_looked_at_soon() -> None:
-    assert Windows().pause(0.0, WINDOW, {"q": 500}, {}) == 0.01
+    assert Pacing().pause(0.0, WINDOW, {"q": 500}, {}) == 0.01
 
 
 def test_a_queue_with_a_concurrency_limit_is_looked_at_soon() -> None:
     limited = {"q": QueueLimits(window=500, startable=3)}
-    windows = Windows()
+    windows = Pacing()
     windows.pause(0.0, limited, {"q": 500}, {})
     assert windows.pause(0.1, limited, {"q": 500}, {}) == 0.01
 
 
 def test_the_fastest_queue_decides() -> None:
     both = WINDOW | {"slow": WINDOW["q"]}
-    windows = Windows()
+    windows = Pacing()
     windows.pause(0.0, both, {"q": 0, "slow": 0}, {"q": 500, "slow": 500})
     pause = windows.pause(0.02, both, {"q": 400, "slow": 499}, {"q": 100, "slow": 1})
     assert pause == pytest.approx(0.05)
@@ -57,7 +57,7 @@ def test_the_fastest_queue_decides() -> None:
     window=st.integers(1, 100_000),
 )
 def test_it_is_always_within_bounds(looks: list[tuple[float, int, int]], window: int) -> None:
-    windows, now = Windows(), 0.0
+    windows, now = Pacing(), 0.0
     for passed, depth, published in looks:
         now += passed
         pause = windows.pause(now, {"q": QueueLimits(window, None)}, {"q": depth}, {"q": published})

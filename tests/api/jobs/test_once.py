@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 from callboard.db.models import jobs
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
-from callboard.db.transitions import IdempotencyKey, Request, submit
+from callboard.db.transitions import IdempotencyKey, SubmissionRequest, submit
 from tests.support.api_process import ApiProcess, api_process
 from tests.support.databases import Databases, settings_of
 from tests.support.factory import Factory
@@ -78,7 +78,7 @@ def test_a_key_in_flight_is_a_conflict_until_it_is_settled(
     headers = {"Idempotency-Key": "in-flight", "Content-Type": "application/json"}
     body = orjson.dumps(JOB)
     request_hash = hashlib.sha256(b"/v1/jobs\n" + body).digest()
-    elsewhere = Request([factory.new_job()], IdempotencyKey("local", "in-flight", request_hash, 3600.0))
+    elsewhere = SubmissionRequest([factory.new_job()], IdempotencyKey("local", "in-flight", request_hash, 3600.0))
     with database.begin() as connection:
         [submission] = submit(connection, [elsewhere])
         answers = together(

@@ -51,7 +51,7 @@ def announced(settings: Settings) -> Iterator[Callable[[], None]]:
 def waiting_for(api: Served, job_id: Any) -> None:
     """Return when a request waits for this job."""
     deadline = time.monotonic() + 20
-    while UUID(str(job_id)) not in api.app.state.services.waits._waiters:
+    while UUID(str(job_id)) not in api.app.state.services.waiters._waiters:
         assert time.monotonic() < deadline
         time.sleep(0.005)
 
@@ -196,7 +196,7 @@ def test_one_query_serves_all_that_wait(serve: Any, settings: Settings, factory:
                 assert (await poll).json()["status"] == "succeeded"
 
     asyncio.run(wait_for_all())
-    assert not api.app.state.services.waits._waiters
+    assert not api.app.state.services.waiters._waiters
     database.close()
 
 
@@ -206,7 +206,7 @@ def test_a_wait_ends_with_its_connection(api: Served, factory: Factory) -> None:
         connection.sendall(f"GET /v1/jobs/{job_id}?wait=60 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         waiting_for(api, job_id)
     deadline = time.monotonic() + 20
-    while api.app.state.services.waits._waiters:
+    while api.app.state.services.waiters._waiters:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 

@@ -18,7 +18,7 @@ from callboard.db.models import jobs
 from callboard.db.schema.migrate import migrate
 from callboard.db.sql.engine import Database
 from callboard.db.sql.group_commit import Batcher
-from callboard.db.transitions import NewJob, Request, SubmissionResult, submit
+from callboard.db.transitions import NewJob, SubmissionRequest, SubmissionResult, submit
 from callboard.embedded.postgres import EmbeddedPostgres
 from tests.support.databases import settings_of
 from tests.support.factory import QUEUE, Factory
@@ -29,7 +29,7 @@ WAIT = 60.0
 def writer(database: Database, *, retry_for: float | None = 5.0) -> Batcher[NewJob, SubmissionResult]:
     def write(new: Sequence[NewJob], *, repeated: bool = False) -> Sequence[SubmissionResult]:
         with database.begin() as connection:
-            return submit(connection, [Request([job]) for job in new], repeated=repeated)
+            return submit(connection, [SubmissionRequest([job]) for job in new], repeated=repeated)
 
     return Batcher("test", write, rewrite=partial(write, repeated=True), max_size=100, retry_for=retry_for)
 

@@ -28,8 +28,8 @@ from callboard.db.transitions import (
     Ending,
     IdempotencyKey,
     NewJob,
-    Request,
     SubmissionKind,
+    SubmissionRequest,
     cancel,
     claim,
     expire,
@@ -115,7 +115,7 @@ class Transitions(RuleBasedStateMachine):
             payload=b'{"n": %d}' % len(self.model),
         )
         with self.database.begin() as connection:
-            (made,) = submit(connection, [Request([new])])
+            (made,) = submit(connection, [SubmissionRequest([new])])
         expected = self.expect(new)
         assert (made.kind, made.job_ids) == (SubmissionKind.CREATED, [expected.id])
 
@@ -123,7 +123,7 @@ class Transitions(RuleBasedStateMachine):
     def submit_with_idempotency_key(self, key: str, body: bytes) -> None:
         new = self.factory.new_job(max_retries=0)
         with self.database.begin() as connection:
-            (made,) = submit(connection, [Request([new], IdempotencyKey("owner", key, body, 60.0))])
+            (made,) = submit(connection, [SubmissionRequest([new], IdempotencyKey("owner", key, body, 60.0))])
         if key not in self.keys:
             self.keys[key] = (body, [new.id])
             self.expect(new)
@@ -137,7 +137,7 @@ class Transitions(RuleBasedStateMachine):
     @rule(job=a_job(*TERMINAL))
     def submit_again_after_a_lost_answer(self, job: ModelJob) -> None:
         with self.database.begin() as connection:
-            (made,) = submit(connection, [Request([job.new])], repeated=True)
+            (made,) = submit(connection, [SubmissionRequest([job.new])], repeated=True)
         assert made.job_ids == [job.id]
 
     def expect(self, new: NewJob) -> ModelJob:

@@ -17,7 +17,7 @@ from callboard.db.rules.ids import created_at_of
 from callboard.db.rules.states import TERMINAL, Status
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
-from callboard.db.transitions import IdempotencyKey, NewJob, Request, SubmissionKind, SubmissionResult, submit
+from callboard.db.transitions import IdempotencyKey, NewJob, SubmissionKind, SubmissionRequest, SubmissionResult, submit
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.records import read_records
 from tests.support.threads import together
@@ -33,7 +33,7 @@ def wide(settings: Settings) -> Iterator[Database]:
     database.close()
 
 
-def put(database: Database, *requests: Request, repeated: bool = False) -> list[SubmissionResult]:
+def put(database: Database, *requests: SubmissionRequest, repeated: bool = False) -> list[SubmissionResult]:
     with database.begin() as connection:
         return submit(connection, requests, repeated=repeated)
 
@@ -65,7 +65,7 @@ def test_a_job_is_stored_as_it_was_submitted(database: Database, factory: Factor
         batch_id=batch,
         traceparent="00-aa-bb-01",
     )
-    (made,) = put(database, Request([new]))
+    (made,) = put(database, SubmissionRequest([new]))
 
     row = read_records(database)[new.id].row
     assert row["payload"] == {"ä": [1.5, None, "☃"]}
@@ -104,7 +104,7 @@ def test_a_request_is_made_as_a_whole_or_not_at_all(database: Database, factory:
     good, bad = factory.new_job(), factory.new_job(payload=b'"\\u0000"')
 
     with pytest.raises(Exception, match="u0000"):
-        put(database, Request([good, bad]))
+        put(database, SubmissionRequest([good, bad]))
     assert count(database) == 0
 
 
@@ -112,7 +112,7 @@ def test_a_request_is_made_as_a_whole_or_not_at_all(database: Database, factory:
 
 
 def test_one_live_job_holds_a_unique_key(wide: Database, factory: Factory) -> None:
-    calls = [partial(put, wide, Request([factory.new_job(unique_key="one")])) for _ in range(THREADS)]
+    calls = [partial(put, wide, SubmissionRequest([factory.new_job(unique_key="one")])) for _ in range(THREADS)]
 
     ids = {job_id for (made,) in together(*calls) for job_id in made.job_ids}
 
@@ -123,8 +123,8 @@ def test_one_live_job_holds_a_unique_key(wide: Database, factory: Factory) -> No
 def test_unique_keys_in_opposite_order_do_not_deadlock(wide: Database, factory: Factory) -> None:
     names = [f"key-{number}" for number in range(50)]
 
-    def batch(order: list[str]) -> list[Request]:
-        return [Request([factory.new_job(unique_key=name)]) for name in order]
+    def batch(order: list[str]) -> list[SubmissionRequest]:
+        return [SubmissionRequest([factory.new_job(unique_key=name)]) for name in order]
 
     for _ in range(3):
         answers = together(*(partial(put, wide, *batch(order)) for order in (names, names[::-1], names, names[::-1])))
@@ -149,7 +149,7 @@ def test_a_finished_job_gives_its_unique_key_back(database: Database, factory: F
 
 def test_jobs_of_one_request_may_share_a_unique_key(database: Database, factory: Factory) -> None:
     one, other = factory.new_job(unique_key="one"), factory.new_job(unique_key="one")
-    (made,) = put(database, Request([one, other]))
+    (made,) = put(database, SubmissionRequest([one, other]))
 
     assert made.job_ids == [one.id, one.id]
     assert made.rows.keys() == {one.id}
@@ -159,7 +159,7 @@ def test_jobs_of_one_request_may_share_a_unique_key(database: Database, factory:
 
 
 def test_one_request_holds_an_idempotency_key(wide: Database, factory: Factory) -> None:
-    calls = [partial(put, wide, Request([factory.new_job()], key())) for _ in range(THREADS)]
+    calls = [partial(put, wide, SubmissionRequest([factory.new_job()], key())) for _ in range(THREADS)]
 
     answers = [made for (made,) in together(*calls)]
 
@@ -173,7 +173,10 @@ def test_one_request_holds_an_idempotency_key(wide: Database, factory: Factory) 
 def test_of_two_requests_with_one_key_in_one_call_the_first_wins(database: Database, factory: Factory) -> None:
     first, second = factory.new_job(), factory.new_job()
     made, replayed, refused = put(
-        database, Request([first], key()), Request([second], key()), Request([factory.new_job()], key(body=b"other"))
+        database,
+        SubmissionRequest([first], key()),
+        SubmissionRequest([second], key()),
+        SubmissionRequest([factory.new_job()], key(body=b"other")),
     )
 
     assert (made.kind, made.job_ids) == (SubmissionKind.CREATED, [first.id])
@@ -185,8 +188,8 @@ def test_of_two_requests_with_one_key_in_one_call_the_first_wins(database: Datab
 def test_keys_in_opposite_order_do_not_deadlock(wide: Database, factory: Factory) -> None:
     names = [f"key-{number}" for number in range(50)]
 
-    def batch(order: list[str]) -> list[Request]:
-        return [Request([factory.new_job()], key(name)) for name in order]
+    def batch(order: list[str]) -> list[SubmissionRequest]:
+        return [SubmissionRequest([factory.new_job()], key(name)) for name in order]
 
     together(*(partial(put, wide, *batch(order)) for order in (names, names[::-1], names, names[::-1])))
 
@@ -196,8 +199,8 @@ def test_keys_in_opposite_order_do_not_deadlock(wide: Database, factory: Factory
 def test_a_replay_names_the_job_that_held_the_unique_key(database: Database, factory: Factory) -> None:
     holder = factory.submit(unique_key="one")
 
-    def ask() -> Request:
-        return Request([factory.new_job(unique_key="one")], key())
+    def ask() -> SubmissionRequest:
+        return SubmissionRequest([factory.new_job(unique_key="one")], key())
 
     in_one_call = put(database, ask(), ask())
     later = put(database, ask())
@@ -212,17 +215,17 @@ def test_a_replay_names_the_job_that_held_the_unique_key(database: Database, fac
 
 def test_a_key_outlives_its_job_and_ends_with_its_time(database: Database, factory: Factory) -> None:
     new = factory.new_job()
-    put(database, Request([new], key()))
+    put(database, SubmissionRequest([new], key()))
     factory.end(factory.claim(new.id), OUTCOMES[Status.SUCCEEDED])
 
-    (replayed,) = put(database, Request([factory.new_job()], key()))
+    (replayed,) = put(database, SubmissionRequest([factory.new_job()], key()))
     assert (replayed.kind, replayed.job_ids) == (SubmissionKind.REPLAYED, [new.id])
 
     with database.begin() as connection:
         assert delete_expired_keys(connection) == 0
         connection.execute(update(idempotency_keys).values(expires_at=func.now() - func.make_interval(0, 0, 0, 0, 1)))
         assert delete_expired_keys(connection) == 1
-    (made,) = put(database, Request([factory.new_job()], key()))
+    (made,) = put(database, SubmissionRequest([factory.new_job()], key()))
     assert made.kind is SubmissionKind.CREATED
 
 
@@ -231,8 +234,11 @@ def test_a_key_outlives_its_job_and_ends_with_its_time(database: Database, facto
 
 @pytest.mark.parametrize("repeated", [False, True])
 def test_submitting_the_same_jobs_again_changes_nothing(database: Database, factory: Factory, repeated: bool) -> None:
-    requests = [Request([factory.new_job()], key("a")), Request([factory.new_job(unique_key="one")])]
-    requests += [Request([factory.new_job() for _ in range(3)])]
+    requests = [
+        SubmissionRequest([factory.new_job()], key("a")),
+        SubmissionRequest([factory.new_job(unique_key="one")]),
+    ]
+    requests += [SubmissionRequest([factory.new_job() for _ in range(3)])]
 
     first = put(database, *requests)
     again = put(database, *requests, repeated=repeated)
@@ -248,7 +254,7 @@ def test_a_job_that_finished_before_it_is_submitted_again_stays_finished(
     database: Database, factory: Factory, status: Status
 ) -> None:
     new = job_in(factory, status)
-    (made,) = put(database, Request([new]), repeated=True)
+    (made,) = put(database, SubmissionRequest([new]), repeated=True)
 
     assert (made.kind, made.job_ids) == (SubmissionKind.CREATED, [new.id])
     assert made.rows[new.id]["status"] == status
@@ -258,7 +264,7 @@ def test_a_job_that_finished_before_it_is_submitted_again_stays_finished(
 def test_its_unique_key_may_belong_to_another_job_by_then(database: Database, factory: Factory) -> None:
     new = job_in(factory, Status.SUCCEEDED, unique_key="one")
     holder = factory.submit(unique_key="one")
-    (made,) = put(database, Request([new]), repeated=True)
+    (made,) = put(database, SubmissionRequest([new]), repeated=True)
 
     assert made.job_ids == [new.id]
     assert read_records(database).keys() == {new.id, holder}
@@ -268,7 +274,7 @@ def test_an_erased_job_is_not_made_again(database: Database, factory: Factory) -
     new = job_in(factory, Status.SUCCEEDED)
     with database.begin() as connection:
         connection.execute(update(job_history).values(deleted=True, payload=None, erased_at=func.now()))
-    put(database, Request([new]), repeated=True)
+    put(database, SubmissionRequest([new]), repeated=True)
 
     assert count(database) == 0
 
