@@ -19,7 +19,8 @@ from sqlalchemy import Connection, RowMapping, Select, Table, func, insert, lite
 from callboard.db.access.audit import Actor, write_audits
 from callboard.db.files.outputs import delete_outputs
 from callboard.db.models import bulk_actions, job_history, jobs
-from callboard.db.reads.jobs import JobFilter, count_matching, matching_jobs
+from callboard.db.reads.job_filter import JobFilter
+from callboard.db.reads.jobs import count_matching, matching_jobs
 from callboard.db.rules.ids import new_id
 from callboard.db.rules.states import LIVE, TERMINAL, Status
 from callboard.db.transitions import NewJob, cancel_all, erase_all, reopen_all

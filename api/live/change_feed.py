@@ -13,11 +13,10 @@ import orjson
 from callboard.api.live.poller import Poller
 from callboard.api.live.send_buffer import SendBuffer
 from callboard.api.live.sse import body_of, with_id
-from callboard.api.wire.filters import includes
 from callboard.api.wire.rendering import job
 from callboard.db.models.job_view import JobView
 from callboard.db.reads.change_feed import Changes
-from callboard.db.reads.jobs import JobFilter
+from callboard.db.reads.job_filter import JobFilter
 from callboard.db.rules.snapshot import Snapshot
 from callboard.db.rules.states import Status
 
@@ -42,7 +41,7 @@ class Subscriber:
 
     def wants(self, row: JobView, transaction: int) -> bool:
         """Whether the job is to be told, whose present state this transaction wrote."""
-        return not self.moment.sees(transaction) and includes(self.wanted, row)
+        return not self.moment.sees(transaction) and self.wanted.includes(row)
 
     def tell(self, body: bytes) -> None:
         """Send a job. Held back until the next one: the last of a look carries its id."""

@@ -12,9 +12,8 @@ from callboard.api.live.event_feed import EventFeed
 from callboard.api.live.event_feed import encoded as encoded_event
 from callboard.api.live.send_buffer import OpenStreams, SendBuffer
 from callboard.api.live.sse import HEARTBEAT, RETRY, EventStream, with_id
-from callboard.api.wire.filters import includes
 from callboard.db.reads.change_feed import Changes, current_moment, read_changes
-from callboard.db.reads.jobs import JobFilter
+from callboard.db.reads.job_filter import JobFilter
 from callboard.db.reads.timeline import JobEvents, Watch, read_events
 from callboard.db.rules.snapshot import Snapshot
 from callboard.db.settings import Settings
@@ -94,7 +93,7 @@ class LiveStreams:
             yield RETRY
             moment = since if first is None else first.moment
             while first is not None and wanted is not None and not buffer.ended:
-                yield b"".join(encoded(row) for row in first.rows if includes(wanted, row))
+                yield b"".join(encoded(row) for row in first.rows if wanted.includes(row))
                 if not first.more:
                     break
                 first = await self.changes(wanted, since, first.rows[-1]["id"])

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from callboard.db.errors import ConfigurationError, Conflict, NotFound
 from callboard.db.models import SCHEMA, analysts, history_rollup, job_attempts, job_history, jobs, workers
+from callboard.db.rules.new_job import OPTIONS
 
 ANALYST: Final = "callboard_analyst"
 OWNER_ANALYST: Final = "callboard_owner_analyst"
@@ -34,7 +35,7 @@ _CONTENTS: Final[dict[Table, frozenset[str]]] = {
     job_attempts: frozenset({"error_message", "traceback"}),
 }
 #: Addresses and keys that may be secrets: never for analysts.
-_SECRET: Final = frozenset({"unique_key", "webhook_url"})
+_SECRET: Final = frozenset({"webhook_url", *(name for name, option in OPTIONS.items() if option.secret)})
 _WHOLE: Final = (workers, history_rollup)
 
 # Owned rows: by the owner's name itself, or as those of a job that is seen.

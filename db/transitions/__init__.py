@@ -23,6 +23,7 @@ load, load_missing  nothing (made elsewhere)                   terminal
 """
 
 from callboard.db.rules.attempts import AttemptId, ClaimedJob
+from callboard.db.rules.new_job import NewJob
 from callboard.db.transitions.amending import Amendment, amend
 from callboard.db.transitions.erasing import consume, erase, erase_all
 from callboard.db.transitions.finishing import Ending, finish, release, retry_later
@@ -34,7 +35,6 @@ from callboard.db.transitions.starting import claim, mark_dispatched, promote, u
 from callboard.db.transitions.stopping import cancel, cancel_all, expire
 from callboard.db.transitions.submission import (
     IdempotencyKey,
-    NewJob,
     SubmissionKind,
     SubmissionRequest,
     SubmissionResult,

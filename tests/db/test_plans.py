@@ -17,7 +17,8 @@ from callboard.db.attempt.progress import ProgressReport, report_progress
 from callboard.db.dispatching.due import anything_due, next_jobs, queues_in_flight, seconds_until_due, take_queues
 from callboard.db.fleet.workers import abandoned_attempts, list_workers, stop_requests, unheld_attempts
 from callboard.db.models import job_history, jobs, workers
-from callboard.db.reads.jobs import JobFilter, get_jobs, get_payload, get_states, list_attempts
+from callboard.db.reads.job_filter import JobFilter
+from callboard.db.reads.jobs import get_jobs, get_payload, get_states, list_attempts
 from callboard.db.reads.lists import list_jobs
 from callboard.db.reads.timeline import Watch, read_events
 from callboard.db.rules.ids import new_id

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete, select
 
 from callboard.db.models import job_history, jobs
-from callboard.db.reads.jobs import JobFilter
+from callboard.db.reads.job_filter import JobFilter
 from callboard.db.reads.lists import JobPage, list_jobs
 from callboard.db.rules.ids import created_at_of
 from callboard.db.rules.states import Status
