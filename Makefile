@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev lock demo up test test-faults lint openapi faults bench bench-guard bench-history clean
+.PHONY: help install install-dev lock demo up test test-faults lint openapi sql faults bench bench-guard bench-history clean
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -56,6 +56,9 @@ lint: install-dev ## check style, types, layers and migrations
 
 openapi: install-dev ## write docs/openapi.json anew from the api
 	PYTHONPATH=. $(BIN)/python docs/openapi_file.py
+
+sql: install-dev ## write docs/sql anew: the statements that the code sends
+	PYTHONPATH=. $(BIN)/python docs/sql_files.py
 
 $(BENCH_VENV)/.installed: bench/requirements-peers.lock
 	test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
