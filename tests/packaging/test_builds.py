@@ -1,0 +1,82 @@
+"""What is built holds what the tree does, under one name."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import subprocess
+import tarfile
+from email.parser import BytesParser
+from importlib.metadata import files, version
+from pathlib import Path
+
+import pytest
+
+from callboard import __version__
+from tests.packaging.builds import LINKS, ROOT, Builds, expected_in_wheel, in_sdist, in_wheel, tree
+
+
+@pytest.fixture(params=["wheel_of_sdist", "wheel_of_tree"])
+def wheel(request: pytest.FixtureRequest, builds: Builds) -> dict[str, bytes]:
+    return in_wheel(getattr(builds, request.param))
+
+
+def test_the_source_archive_is_what_git_tracks(builds: Builds) -> None:
+    built = in_sdist(builds.sdist)
+    assert BytesParser().parsebytes(built.pop("PKG-INFO"))["Version"] == __version__
+    assert built.keys() == tree().keys()
+    assert built == tree()
+
+
+def test_make_lays_the_links_that_a_source_archive_lacks(builds: Builds, tmp_path: Path) -> None:
+    with tarfile.open(builds.sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    [unpacked] = tmp_path.iterdir()
+    subprocess.run(["make", "--silent", "-C", unpacked, *LINKS], check=True)
+    assert {link: (unpacked / link).resolve() for link in LINKS} == {link: unpacked / Path(link).name for link in LINKS}
+
+
+def test_a_wheel_holds_the_packages_and_the_migrations(wheel: dict[str, bytes]) -> None:
+    code = {name: content for name, content in wheel.items() if ".dist-info/" not in name}
+    assert code.keys() == expected_in_wheel().keys()
+    assert code == expected_in_wheel()
+
+
+def test_a_wheel_brings_one_name(wheel: dict[str, bytes]) -> None:
+    assert {name.split("/")[0] for name in wheel} == {"callboard", f"callboard-{__version__}.dist-info"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "callboard/py.typed",
+        "callboard/js/callboard.js",
+        "callboard/js/callboard.d.ts",
+        "callboard/js/use-async-job.js",
+        "callboard/db/migrations/env.py",
+        "callboard/db/migrations/script.py.mako",
+        "callboard/db/migrations/versions/0001_jobs_and_history.py",
+        "callboard/db/migrations/sql/0006_analytics/01_schema.sql",
+    ],
+)
+def test_a_wheel_has_what_is_not_code(wheel: dict[str, bytes], name: str) -> None:
+    assert name in wheel
+
+
+def test_an_editable_install_has_no_copy_of_the_code() -> None:
+    """A copy would be what runs, whatever is changed in the checkout; or would hide that a file is missing there."""
+    installed = files("callboard")
+    assert installed is not None
+    assert {path.parts[0] for path in installed} == {"..", "_callboard.pth", f"callboard-{__version__}.dist-info"}
+
+
+def test_one_file_says_the_version(wheel: dict[str, bytes]) -> None:
+    said = runpy.run_path(str(ROOT / "db" / "version.py"))["VERSION"]
+    metadata = BytesParser().parsebytes(wheel[f"callboard-{said}.dist-info/METADATA"])
+    assert (metadata["Version"], __version__) == (said, said)
+    assert version("callboard") == said, "the version has changed: run 'make install-dev'"
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.fullmatch(rf"\[{re.escape(__version__)}\] - (Unreleased|\d{{4}}-\d\d-\d\d)", headings[0])
