@@ -58,7 +58,7 @@ def tree() -> dict[str, bytes]:
     )
     names = set(listed.stdout.split("\0")) - {""} - LINKS
     # One that was removed, but not yet from git, is not of the tree.
-    return {name: (ROOT / name).read_bytes() for name in names if (ROOT / name).exists()}
+    return {name: (ROOT / name).read_bytes() for name in names if (ROOT / name).is_file()}
 
 
 def expected_in_wheel() -> dict[str, bytes]:
