@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev lock demo up test test-faults lint openapi build faults bench bench-guard bench-history
+.PHONY: help install install-dev lock demo up test test-faults lint openapi build check-tag faults bench bench-guard bench-history
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -71,6 +71,12 @@ build: install-dev ## build source archive and wheel into dist/, check both, and
 	$(BIN)/uv pip install --quiet --python build/venv/bin/python --constraints requirements.lock dist/*.whl
 	cd build && venv/bin/callboard --version && venv/bin/callboard --help >/dev/null
 	rm -rf build
+
+# TAG comes through the environment, so that the shell takes it for a word, whatever is in it.
+check-tag: ## fail unless TAG is this version's, and the changelog gives it a day
+	@version=$$(sed -n 's/^VERSION: Final = "\(.*\)"$$/\1/p' db/version.py); \
+	test "$$TAG" = "v$$version" || { echo "TAG is '$$TAG', but db/version.py says $$version." >&2; exit 1; }; \
+	grep -q "^## \[$$version\] - 20" CHANGELOG.md || { echo "CHANGELOG.md gives $$version no day." >&2; exit 1; }
 
 $(BENCH_VENV)/.installed: bench/requirements-peers.lock
 	test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)

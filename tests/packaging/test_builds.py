@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import shutil
 import subprocess
 import tarfile
 from email.parser import BytesParser
@@ -80,3 +81,23 @@ def test_one_file_says_the_version(wheel: dict[str, bytes]) -> None:
 def test_the_changelog_begins_with_this_version() -> None:
     headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert re.fullmatch(rf"\[{re.escape(__version__)}\] - (Unreleased|\d{{4}}-\d\d-\d\d)", headings[0])
+
+
+@pytest.mark.parametrize("tag", ["", __version__, f"v{__version__}.dev1", "v", 'v"; false; "'])
+def test_a_tag_of_another_version_is_not_released(tag: str) -> None:
+    checked = subprocess.run(
+        ["make", "--silent", "check-tag", f"TAG={tag}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode != 0
+    assert f"db/version.py says {__version__}" in checked.stderr
+
+
+@pytest.mark.parametrize(("day", "released"), [("Unreleased", False), ("2026-12-31", True)])
+def test_a_version_is_released_once_the_changelog_gives_it_a_day(tmp_path: Path, day: str, released: bool) -> None:
+    (tmp_path / "db").mkdir()
+    shutil.copy(ROOT / "db" / "version.py", tmp_path / "db")
+    (tmp_path / "CHANGELOG.md").write_text(f"## [{__version__}] - {day}\n")
+    checked = subprocess.run(
+        ["make", "--silent", "-f", ROOT / "Makefile", "check-tag", f"TAG=v{__version__}"], cwd=tmp_path, check=False
+    )
+    assert (checked.returncode == 0) == released
