@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 ROOT: Final = Path(__file__).parents[2]
 
 #: Where the folders of a checkout are in a wheel.
@@ -49,6 +51,8 @@ class Builds:
 
 def tree() -> dict[str, bytes]:
     """Return the files of this checkout that git tracks, or would if they were added; links left out."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout: an unpacked source archive cannot tell what git tracks")
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,

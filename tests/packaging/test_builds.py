@@ -6,6 +6,7 @@ import re
 import runpy
 import shutil
 import subprocess
+import sys
 import tarfile
 from email.parser import BytesParser
 from importlib.metadata import files, version
@@ -35,6 +36,12 @@ def test_make_lays_the_links_that_a_source_archive_lacks(builds: Builds, tmp_pat
     [unpacked] = tmp_path.iterdir()
     subprocess.run(["make", "--silent", "-C", unpacked, *LINKS], check=True)
     assert {link: (unpacked / link).resolve() for link in LINKS} == {link: unpacked / Path(link).name for link in LINKS}
+
+
+def test_an_index_would_take_it(builds: Builds) -> None:
+    check = [sys.executable, "-m", "twine", "check", "--strict", str(builds.sdist), str(builds.wheel_of_sdist)]
+    checked = subprocess.run(check, capture_output=True, text=True, timeout=60, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_a_wheel_holds_the_packages_and_the_migrations(wheel: dict[str, bytes]) -> None:
