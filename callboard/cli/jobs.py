@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from callboard.cli.options import AsJson, JobId, connect, key_and_value
-from callboard.cli.terminal import narration, output, print_json, safe
+from callboard.cli.options import AsJson, JobId, connect, tags_of
+from callboard.cli.ordering import in_field_order
+from callboard.cli.terminal import as_object, narration, output, print_json, safe
 from callboard.cli.views import JobList, details
 from callboard.db.rules.states import Status
+
+if TYPE_CHECKING:
+    from callboard.client import Client, JobInList, ListOptions, Page
+
+_LARGEST_PAGE: Final = 500
 
 app = typer.Typer(help="Look at jobs, stop them, run them again.", no_args_is_help=True)
 
@@ -31,18 +37,13 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """List jobs, live and finished, newest first."""
-    tags = [":".join(key_and_value(item, option="--tag", form="KEY=VALUE")) for item in tag or ()]
-    wanted = {
-        "status": [item.value for item in status or ()],
-        "type": job_type,
-        "queue": queue,
-        "owner": owner,
-        "tag": tags,
-    }
+    wanted: ListOptions = {
+        "status": status, "type": job_type, "queue": queue, "owner": owner, "tags": tags_of(tag),
+    }  # fmt: skip
     with connect() as client:
-        page = client.jobs({name: value for name, value in wanted.items() if value}, limit=limit, page_token=page_token)
+        page = _list(client, wanted, limit=limit, page_token=page_token)
     if as_json:
-        print_json(page.as_json())
+        print_json(page)
         return
     if page.items:
         output().print(JobList(page.items))
@@ -54,14 +55,27 @@ def list_jobs(
         )
 
 
+def _list(client: Client, wanted: ListOptions, *, limit: int, page_token: str | None) -> Page[JobInList]:
+    """Return up to ``limit`` jobs as one page, from as many pages as that takes."""
+    items: list[JobInList] = []
+    while True:
+        wanted["page_size"] = min(limit - len(items), _LARGEST_PAGE)
+        page = client.jobs_page(page_token=page_token, **wanted)
+        items += page.items
+        page_token = page.next_page_token
+        if page_token is None or len(items) >= limit:
+            page.items = items
+            return page
+
+
 @app.command()
 def show(job_id: JobId, as_json: AsJson = False) -> None:
     """Show one job with its attempts, payload and result."""
     with connect() as client:
-        job = client.in_field_order(client.job(job_id, include_payload=True).job)
+        job = in_field_order(client, client.get(job_id, include_payload=True))
         attempts = client.attempts(job_id)
     if as_json:
-        print_json({**job, "attempts": attempts})
+        print_json({**as_object(job), "attempts": attempts})
     else:
         output().print(details(job, attempts))
 
@@ -74,7 +88,7 @@ def cancel(job_id: JobId, as_json: AsJson = False) -> None:
     if as_json:
         print_json(job)
     else:
-        output().print(safe(f"{job['id']} {job['status'] if job['done'] else 'is about to stop'}"), soft_wrap=True)
+        output().print(safe(f"{job.id} {job.status if job.done else 'is about to stop'}"), soft_wrap=True)
 
 
 @app.command()
@@ -85,4 +99,4 @@ def retry(job_id: JobId, as_json: AsJson = False) -> None:
     if as_json:
         print_json(job)
     else:
-        output().print(safe(f"{job['id']} {job['status']}"), soft_wrap=True)
+        output().print(safe(f"{job.id} {job.status}"), soft_wrap=True)

@@ -199,6 +199,7 @@ def job() -> Callable[..., dict[str, Any]]:
             "cancel_requested_at": None,
             "parent_id": None,
             "worker": "host-1.4711",
+            "links": dict.fromkeys(("self", "result", "events", "attempts", "cancel"), f"/v1/jobs/{JOB_ID}"),
             **changes,
         }
 

@@ -73,7 +73,7 @@ def test_failures_are_a_table(run: Run, script: Any, answer: Any) -> None:
         "type": "a.b", "error": error, "jobs": 7, "first_seen": SUMMARY["from"], "last_seen": SUMMARY["to"],
         "example": None,
     }  # fmt: skip
-    script.will(answer({"complete": False, "items": [item]}))
+    script.will(answer({"complete": False, "items": [item], "next_page_token": None}))
     ran = run("history", "failures", "--type", "a.b", COLUMNS="160")
 
     assert "ValueError" in ran.out

@@ -56,7 +56,10 @@ def test_a_list_says_how_to_go_on(run: Any, script: Any, answer: Any, job: Any) 
 
 def test_show_joins_job_payload_and_attempts(run: Any, script: Any, answer: Any, job: Any) -> None:
     shown = job("succeeded", payload={"value": 1}, result={"value": 1})
-    attempt = {"attempt": 1, "outcome": "succeeded", "worker": "host-1.4711", "error": None}
+    attempt = {
+        "attempt": 1, "outcome": "succeeded", "worker": "host-1.4711", "error": None, "trace_id": "of a later version",
+        "started_at": shown["started_at"], "finished_at": shown["finished_at"],
+    }  # fmt: skip
     script.will(*[answer(shown), answer({"items": [attempt], "next_page_token": None})] * 2)
     ran = run("jobs", "show", ID, "--json")
     assert json.loads(ran.out) == {**shown, "attempts": [attempt]}
@@ -79,15 +82,41 @@ def test_retry(run: Any, script: Any, answer: Any, job: Any) -> None:
     assert run("jobs", "retry", ID).out == f"{ID} queued\n"
 
 
-@pytest.mark.parametrize("name", ["queues", "workers"])
-def test_queues_and_workers(run: Any, script: Any, answer: Any, name: str) -> None:
-    item = {"name": "tables", "threads": 8, "last_seen_at": "2026-01-02T03:04:05.000Z", "queues": ["a", "b"]}
-    script.will(answer({"items": [item], "next_page_token": None}), answer({"items": [], "next_page_token": None}))
-    ran = run(name)
+QUEUE = {
+    "name": "tables", "waiting": 0, "running": 2, "oldest_waiting_age": None, "throughput": 1, "paused": False,
+    "limits": {"dispatch_window": None, "concurrency_limit": 3, "rate_limit": None, "rate_period": None},
+}  # fmt: skip
+WORKER = {
+    "id": ID, "name": "host-1.4711", "state": "running", "host": "host-1", "pid": 4711, "version": "0.1.0",
+    "queues": ["a", "b"], "threads": 8, "running": 1, "jobs": [ID],
+    "started_at": "2026-01-02T03:04:05.000Z", "last_seen_at": "2026-01-02T03:04:05.000Z",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "item"), [("queues", QUEUE), ("workers", WORKER)])
+def test_queues_and_workers(run: Any, script: Any, answer: Any, name: str, item: dict[str, Any]) -> None:
+    page = answer({"items": [item], "next_page_token": None})
+    script.will(page, page, answer({"items": [], "next_page_token": None}))
+    ran = run(name, COLUMNS="240")
     assert ran.code == 0
-    assert ran.out.splitlines()[0].split() == ["name", "threads", "last", "seen", "queues"]
-    assert "ago" in ran.out
+    header = ran.out.splitlines()[0]
+    assert all(field.removesuffix("_at").replace("_", " ") in header for field in item)
+    assert json.loads(run(name, "--json").out) == {"items": [item]}
     assert run(name).err == f"No {name}.\n"
+
+
+def test_workers_were_seen_some_time_ago(run: Any, script: Any, answer: Any) -> None:
+    script.will(answer({"items": [WORKER], "next_page_token": None}))
+    ran = run("workers", COLUMNS="240")
+    assert "last seen" in ran.out
+    assert "ago" in ran.out
+
+
+@pytest.mark.parametrize("command", [("jobs", "list"), ("submit", "x")])
+def test_a_tag_has_one_value(run: Any, script: Any, command: tuple[str, ...]) -> None:
+    ran = run(*command, "--tag", "case=1", "--tag", "case=2", COLUMNS="200")
+    assert (ran.code, script.asked) == (2, [])
+    assert "'case' has two values, '1' and '2'" in ran.err
 
 
 def test_an_id_that_is_none_is_wrong_usage(run: Any, script: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 ID = "019aa1f0-0000-7000-8000-000000000001"
+FILE_ID = "019aa1f0-0000-7000-8000-00000000000f"
 
 
 def test_the_id_alone_goes_to_stdout(run: Any, script: Any, answer: Any, job: Any) -> None:
@@ -58,7 +59,8 @@ def test_a_file_is_uploaded_and_its_id_put_into_the_payload(
 ) -> None:
     content = bytes(range(256)) * 20_000
     (tmp_path / "orders.csv").write_bytes(content)
-    script.will(answer({"id": "f-1"}, 201), answer(job("queued"), 202))
+    uploaded = {"id": FILE_ID, "name": "orders.csv", "size": 1, "sha256": "0" * 64, "media_type": "text/csv"}
+    script.will(answer(uploaded, 201), answer(job("queued"), 202))
     ran = run("submit", "table.analyze", "--payload", '{"delimiter": ";"}', "--file", f"file={tmp_path}/orders.csv")
     assert ran.code == 0
     upload, submission = script.asked
@@ -69,7 +71,7 @@ def test_a_file_is_uploaded_and_its_id_put_into_the_payload(
     assert b"Content-Type: text/csv" in head
     sent = rest.removesuffix(b"\r\n--" + boundary + b"--\r\n")
     assert hashlib.sha256(sent).digest() == hashlib.sha256(content).digest()
-    assert submission.json()["payload"] == {"delimiter": ";", "file": "f-1"}
+    assert submission.json()["payload"] == {"delimiter": ";", "file": FILE_ID}
 
 
 def test_a_job_that_was_there_already(run: Any, script: Any, answer: Any, job: Any) -> None:
@@ -85,6 +87,10 @@ def test_a_job_that_was_there_already(run: Any, script: Any, answer: Any, job: A
     [
         ((), "Missing argument 'TYPE'"),
         (("x", "--payload", "{oops"), "is not JSON"),
+        (("x", "--payload", "[NaN]"), "is not JSON"),
+        (("x", "--payload", '"\\ud800"'), "is not JSON"),
+        (("x", "--payload", "[" * 5000), "is not JSON"),
+        (("x", "--idempotency-key", "two words"), "'two words' is not 1 to 255 visible ASCII characters"),
         (("x", "--payload", "@/nowhere/payload.json"), "cannot be read: No such file or directory"),
         (("x", "--file", "file"), "is not of the form FIELD=PATH"),
         (("x", "--file", "file=/nowhere/orders.csv"), "cannot be read: No such file or directory"),

@@ -5,17 +5,15 @@ from typing import Any
 
 import pytest
 
-from callboard.cli.answers import ServerUnreachable
-from callboard.cli.client import Client
-from callboard.cli.follow import follow
-from callboard.db.errors import CallboardError
+from callboard.client import Client, ClientError, ServerUnreachable
 
 ID = "019aa1f0-0000-7000-8000-000000000001"
 UNAVAILABLE = {"title": "Unavailable", "status": 503, "detail": "The database cannot be reached."}
 
 
 def progress(percent: float, step: str) -> dict[str, Any]:
-    return {"percent": percent, "current": percent, "total": 100, "step": step, "message": f"At {percent:g}"}
+    return {"percent": percent, "current": percent, "total": 100, "step": step, "message": f"At {percent:g}",
+            "updated_at": "2026-01-02T03:04:07.000Z"}  # fmt: skip
 
 
 def test_progress_goes_to_stderr_and_the_result_to_stdout(run: Any, script: Any, answer: Any, job: Any) -> None:
@@ -69,13 +67,13 @@ def test_an_outage_is_waited_out(run: Any, script: Any, answer: Any, job: Any) -
 
 def test_an_outage_has_an_end(script: Any, answer: Any, job: Any) -> None:
     script.will(answer(job(), headers={"ETag": '"1"'}), *(answer(drop=True) for _ in range(5)))
-    troubles: list[CallboardError] = []
+    outages: list[ClientError] = []
     with Client(script.url) as client:
-        states = follow(client, client.job(ID), on_trouble=troubles.append, patience=0.3)
-        assert next(states)["status"] == "running"
+        states = client.watch(client.get(ID), on_outage=outages.append, retry_for=0.3)
+        assert next(states).status == "running"
         with pytest.raises(ServerUnreachable):
             next(states)
-    assert len(troubles) == 1
+    assert len(outages) == 1
 
 
 def test_a_job_that_is_gone_ends_the_watch(run: Any, script: Any, answer: Any, job: Any) -> None:
