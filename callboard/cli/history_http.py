@@ -26,12 +26,12 @@ Hours = Annotated[float, typer.Option(min=0.02, max=87_600, help="Hours up to no
 JobType = Annotated[str | None, typer.Option("--type", help="Only jobs of this type.")]
 Owner = Annotated[str | None, typer.Option(help="Only this owner's jobs (operators).")]
 
-#: Beyond so many hours, bars are days.
+#: From more hours on, a bar is a day.
 _MOST_HOUR_BARS: Final = 24 * 14
 
 
 class GroupBy(StrEnum):
-    """What jobs are told apart by."""
+    """What the rows of a summary stand for."""
 
     TYPE = "type"
     QUEUE = "queue"
@@ -40,7 +40,7 @@ class GroupBy(StrEnum):
 
 
 class Format(StrEnum):
-    """What an export is written as."""
+    """The format of an export."""
 
     NDJSON = "ndjson"
     CSV = "csv"

@@ -13,7 +13,7 @@ from callboard.cli.views import JobList, details
 from callboard.db.rules.states import Status
 
 if TYPE_CHECKING:
-    from callboard.client import Client, JobInList, ListOptions, Page
+    from callboard.client import Client, Filters, JobInList, Page
 
 _LARGEST_PAGE: Final = 500
 
@@ -37,7 +37,7 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """List jobs, live and finished, newest first."""
-    wanted: ListOptions = {
+    wanted: Filters = {
         "status": status, "type": job_type, "queue": queue, "owner": owner, "tags": tags_of(tag),
     }  # fmt: skip
     with connect() as client:
@@ -55,12 +55,12 @@ def list_jobs(
         )
 
 
-def _list(client: Client, wanted: ListOptions, *, limit: int, page_token: str | None) -> Page[JobInList]:
-    """Return up to ``limit`` jobs as one page, from as many pages as that takes."""
+def _list(client: Client, wanted: Filters, *, limit: int, page_token: str | None) -> Page[JobInList]:
+    """Return up to ``limit`` jobs as one page, whatever number of requests that needs."""
     items: list[JobInList] = []
     while True:
-        wanted["page_size"] = min(limit - len(items), _LARGEST_PAGE)
-        page = client.jobs_page(page_token=page_token, **wanted)
+        page_size = min(limit - len(items), _LARGEST_PAGE)
+        page = client.jobs_page(page_token=page_token, page_size=page_size, **wanted)
         items += page.items
         page_token = page.next_page_token
         if page_token is None or len(items) >= limit:

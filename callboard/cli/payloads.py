@@ -17,15 +17,18 @@ from callboard.cli.terminal import narration
 if TYPE_CHECKING:
     from callboard.client import Client, UploadedFile
 
-#: From this size on an upload takes long enough to show.
+#: Uploads from this size on take long enough to show their progress.
 _SHOWN_UPLOAD_BYTES: Final = 4 * 2**20
 
 
 def read_payload(source: str | None) -> Any:
-    """Return the payload that ``source`` gives: JSON, ``@FILE``, ``-`` for stdin, or ``{}`` for None.
+    """Return the payload.
+
+    Args:
+        source: JSON, ``@FILE``, or ``-`` for stdin; None means ``{}``.
 
     Raises:
-        typer.BadParameter: it cannot be read, or is not JSON.
+        typer.BadParameter: the source cannot be read, or is not JSON.
     """
     if source is None:
         return {}
@@ -84,7 +87,7 @@ def _upload(client: Client, content: BinaryIO) -> UploadedFile:
 
 @contextmanager
 def _shown(content: BinaryIO, name: str) -> Iterator[BinaryIO]:
-    """Give ``content`` back, with a bar that moves as it is read if that takes a while."""
+    """Yield ``content``; on a terminal, reading a large file moves a progress bar."""
     console = narration()
     size = Path(content.name).stat().st_size
     if size < _SHOWN_UPLOAD_BYTES or not console.is_terminal:

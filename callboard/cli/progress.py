@@ -1,4 +1,4 @@
-"""A job on its way, shown on stderr: a bar on a terminal, a line for each step elsewhere."""
+"""The progress of a job, shown on stderr: a bar on a terminal, a line for each step elsewhere."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STATUS_STYLES: Final = {
 }
 _MARKS: Final = {"succeeded": "✓", "failed": "✗", "cancelled": "✗", "expired": "✗"}
 _NARROW: Final = 60
-#: Off a terminal, progress within one step is worth a line each time it has gone so many percent further.
+#: Off a terminal, progress within one step is a line each time that so many percent more are done.
 _LINE_EVERY_PERCENT: Final = 10.0
 
 
@@ -98,7 +98,7 @@ def _view(console: Console) -> Iterator[_View]:
 
 
 class Bar:
-    """One line that moves. A context manager; it stays on the screen as it was last."""
+    """A progress bar on one line. A context manager, which leaves the last state on the screen."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -125,7 +125,7 @@ class Bar:
 
     def show(self, job: Job) -> None:
         done = percent(job)
-        # A bar without a total pulses, which is right while work is under way or ahead, and wrong after it.
+        # A bar without a total pulses, which would be wrong once the job is done.
         total = 100.0 if done is not None or job.done else None
         shown: dict[str, Any] = {
             "total": total,

@@ -1,4 +1,4 @@
-"""The two consoles, what may be written to them, and what an error looks like there."""
+"""The two consoles, and how text, JSON and errors are written to them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rich.text import Text
 
 from callboard.db.errors import CallboardError
 
-#: Exit codes beside 0 and those of a watched job.
+#: Exit codes beside 0.
 EXIT_JOB_FAILED: Final = 1
 EXIT_REFUSED: Final = 2
 EXIT_UNREACHABLE: Final = 3
 
-#: Columns of a line where there is no terminal: rows stay whole for grep and cut.
+#: Columns of a line where there is no terminal: lines stay whole for grep and cut.
 _PIPE_WIDTH: Final = 160
 
 # What could move the cursor, change colours or reorder a line: control characters but tab and newline, and the marks
@@ -37,12 +37,12 @@ _UNSAFE: Final = dict.fromkeys(
 
 
 def output() -> Console:
-    """Return the console on stdout: what was asked for, and nothing else."""
+    """Return the console on stdout, for the output that the user asked for and nothing else."""
     return _console(stderr=False)
 
 
 def narration() -> Console:
-    """Return the console on stderr: progress, hints and errors."""
+    """Return the console on stderr, for progress, hints and errors."""
     return _console(stderr=True)
 
 
@@ -53,7 +53,7 @@ def _console(*, stderr: bool) -> Console:
 
 
 def safe(text: object, style: str = "") -> Text:
-    """Return text that came from elsewhere, with nothing in it that a terminal would act on."""
+    """Return text of others without what a terminal would act on."""
     return Text(str(text).translate(_UNSAFE), style=style)
 
 

@@ -1,4 +1,4 @@
-"""Jobs as lists, one by one, and with their attempts."""
+"""Lists of jobs, single jobs with their attempts, and the tables of queues and workers."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _cut(name: str) -> Text:
 
 
 def status(job: JobInList) -> Text:
-    """Return the status in its colour, of a running job with the progress."""
+    """Return the status in its colour; for a running job, with its progress."""
     done = percent(job) if job.status == "running" else None
     return Text(job.status + ("" if done is None else f" {done:.0f}%"), style=STATUS_STYLES.get(job.status, ""))
 
@@ -85,7 +85,7 @@ def took(of: JobInList | Attempt) -> str:
 
 
 def details(job: Job, attempts: Sequence[Attempt]) -> ConsoleRenderable:
-    """Return all there is to say about a job."""
+    """Return a job with its attempts, payload and result."""
     parts: list[ConsoleRenderable] = [safe(job.id, "bold"), fields(_facts(job))]
     if attempts:
         parts += [heading("attempts"), render([_attempt(attempt) for attempt in attempts])]
@@ -97,7 +97,7 @@ def details(job: Job, attempts: Sequence[Attempt]) -> ConsoleRenderable:
 
 
 def outcome(job: Job) -> ConsoleRenderable:
-    """Return what a finished job came to: its result, or why there is none."""
+    """Return the result of a finished job, or why it has none."""
     if job.status == "succeeded":
         return render(job.result)
     error = job.error

@@ -26,11 +26,7 @@ T = TypeVar("T")
 class AsyncClient:
     """Sends requests to one server, from one event loop. An async context manager, which closes its connections.
 
-    A request is sent again for a while if no response arrives, or if the server is unavailable or overloaded.
-    A submission carries an Idempotency-Key, so it makes one job even if it is sent twice.
-
-    Every method raises :class:`Problem`, or the subclass that fits, when the server refuses,
-    and :class:`ServerUnreachable` when no response arrives.
+    The methods have the arguments, the results and the errors of those of :class:`Client`.
     """
 
     def __init__(
@@ -42,18 +38,7 @@ class AsyncClient:
         retry_for: float = 30.0,
         on_outage: OnOutage | None = None,
     ) -> None:
-        """
-        Args:
-            url: of the server, with a path if it is mounted under one.
-            api_key: sent as a bearer token.
-            timeout: seconds of silence after which a request fails.
-            retry_for: seconds that one outage may last; 0 sends every request once.
-            on_outage: called with the error once for each outage, before the first retry. An exception that it raises
-                ends the retries, and is what the caller gets.
-
-        Raises:
-            ConfigurationError: ``url`` is not an http or https URL, or ``api_key`` cannot be sent in a header.
-        """
+        """Take the arguments of :class:`Client`."""
         base = transport.base_of(url)
         self.address = transport.address_of(base)
         """The server's URL, without a password."""
@@ -76,27 +61,12 @@ class AsyncClient:
     async def submit(
         self, job_type: str, payload: Any, *, idempotency_key: str | None = None, **options: Unpack[SubmitOptions]
     ) -> Job:
-        """Submit a job, which is durable on return.
-
-        Args:
-            job_type: such as ``table.analyze``.
-            payload: a Pydantic model or anything else that has a JSON form.
-            idempotency_key: 1 to 255 visible ASCII characters. The same key with the same job returns the same job,
-                in another process, too. Default: a new key.
-            options: see :class:`SubmitOptions`.
-
-        Raises:
-            ValueError: ``payload`` has no JSON form, a time has no time zone, or the key has other characters.
-        """
+        """Submit a job, which is durable on return."""
         new: NewJob = {"type": job_type, "payload": payload, **options}
         return await self._run(self._operations.submit(new, key=idempotency_key))
 
     async def submit_batch(self, jobs: Sequence[NewJob], *, idempotency_key: str | None = None) -> list[UUID]:
-        """Submit all these jobs or, if one does not fit, none. Returns their ids in order; the jobs are durable.
-
-        Raises:
-            ValueError: as :meth:`submit`.
-        """
+        """Submit all these jobs or, if one does not fit, none. Returns their ids in order; the jobs are durable."""
         return await self._run(self._operations.submit_batch(jobs, key=idempotency_key))
 
     @overload
@@ -104,19 +74,7 @@ class AsyncClient:
     @overload
     async def run(self, job_type: str, payload: Any, *, timeout: float | None = None) -> Any: ...
     async def run(self, job_type: str, payload: Any, result_type: Any = Any, *, timeout: float | None = None) -> Any:
-        """Submit a job, wait until it is done, and return its result, like a function call.
-
-        Args:
-            job_type: such as ``table.analyze``.
-            payload: a Pydantic model or anything else that has a JSON form.
-            result_type: the type to validate the result as: a Pydantic model or any other type.
-            timeout: seconds to wait, 0 or more; None waits as long as it takes.
-
-        Raises:
-            Unsuccessful: the job failed, was cancelled or expired; ``error`` says why.
-            WaitTimeout: the job is not done in time. The job goes on.
-            pydantic.ValidationError: the result is not a ``result_type``.
-        """
+        """Submit a job, wait until it is done, and return its result, like a function call."""
         return await self._run(self._operations.run(job_type, payload, result_type, key=None, timeout=timeout))
 
     async def get(self, job_id: JobId, *, include_payload: bool = False) -> Job:
@@ -124,23 +82,13 @@ class AsyncClient:
         return await self._run(self._operations.get(job_id, include_payload=include_payload))
 
     async def wait(self, job_id: JobId, *, timeout: float | None = None) -> Job:
-        """Return the job once it is done, whether it succeeded or not.
-
-        Raises:
-            WaitTimeout: the job is not done after ``timeout`` seconds. The job goes on.
-        """
+        """Return the job once it is done, whether it succeeded or not."""
         return await self._run(self._operations.wait(job_id, timeout=timeout))
 
     async def watch(
         self, job: JobId | Job, *, retry_for: float | None = None, on_outage: OnOutage | None = None
     ) -> AsyncIterator[Job]:
-        """Yield the job as it is, then after each change, up to the state in which it is done.
-
-        Args:
-            job: its id, or the job as last seen, which is then the first one yielded.
-            retry_for: seconds that one outage may last. Default: the client's.
-            on_outage: as for the client. Default: the client's.
-        """
+        """Yield the job as it is, then after each change, up to the state in which it is done."""
         operations = self._operations.with_retries(retry_for, on_outage)
         seen = job if isinstance(job, Job) else await self._run(operations.get(job))
         yield seen
@@ -153,19 +101,7 @@ class AsyncClient:
     @overload
     async def result(self, job_id: JobId, *, consume: bool = False) -> Any: ...
     async def result(self, job_id: JobId, result_type: Any = Any, *, consume: bool = False) -> Any:
-        """Return the result of a job that is done.
-
-        Args:
-            job_id: the job.
-            result_type: the type to validate the result as: a Pydantic model or any other type.
-            consume: whether the server erases payload and result once it has sent the result; the job itself stays.
-
-        Raises:
-            NotDone: the job has not ended; :meth:`wait` for it.
-            Unsuccessful: the job failed, was cancelled or expired; ``error`` says why.
-            ResultErased: the result is no longer kept.
-            pydantic.ValidationError: the result is not a ``result_type``.
-        """
+        """Return the result of a job that is done."""
         return await self._run(self._operations.result(job_id, result_type, consume=consume))
 
     async def attempts(self, job_id: JobId) -> list[Attempt]:
@@ -173,27 +109,15 @@ class AsyncClient:
         return await self._run(self._operations.attempts(job_id))
 
     async def cancel(self, job_id: JobId) -> Job:
-        """Ask a job to stop. A job that waits is cancelled on return, a job that runs is about to stop.
-
-        Raises:
-            Conflict: the job has ended otherwise.
-        """
+        """Ask a job to stop. A job that waits is cancelled on return, a job that runs is about to stop."""
         return await self._run(self._operations.cancel(job_id))
 
     async def retry(self, job_id: JobId) -> Job:
-        """Queue a job again that failed, was cancelled or expired.
-
-        Raises:
-            Conflict: the job is in another state.
-        """
+        """Queue a job again that failed, was cancelled or expired."""
         return await self._run(self._operations.retry(job_id))
 
     async def delete(self, job_id: JobId) -> None:
-        """Erase payload, result and errors of a job that is done; lists no longer show it.
-
-        Raises:
-            Conflict: the job is not done.
-        """
+        """Erase payload, result and errors of a job that is done; lists no longer show it."""
         await self._run(self._operations.delete(job_id))
 
     async def jobs(self, **options: Unpack[ListOptions]) -> AsyncIterator[JobInList]:
@@ -216,29 +140,12 @@ class AsyncClient:
     async def upload(
         self, source: files.Source, *, name: str | None = None, media_type: str | None = None
     ) -> UploadedFile:
-        """Store a file, streamed. A payload names it as ``{"file": uploaded.id}``.
-
-        Args:
-            source: a path, or a file open for reading in binary mode.
-            name: of the file. Default: that of ``source``.
-            media_type: such as ``text/csv``. Default: guessed from the name.
-
-        Raises:
-            OSError: ``source`` cannot be read.
-        """
+        """Store a file, streamed. A payload names it as ``{"file": uploaded.id}``."""
         with files.reading(source, name, media_type) as upload:
             return await self._run(self._operations.upload(upload))
 
     async def download(self, file_id: UUID | str, target: files.Target) -> None:
-        """Write a stored file, streamed.
-
-        Args:
-            file_id: the file.
-            target: a path, which names the file once it is complete, or a file open for writing in binary mode.
-
-        Raises:
-            OSError: ``target`` cannot be written.
-        """
+        """Write a stored file, streamed."""
         with files.writing(target) as file:
             await self._run(self._operations.download(file_id, file))
 
@@ -257,11 +164,7 @@ class AsyncClient:
         return await self._run(self._operations.workers())
 
     async def check_ready(self) -> None:
-        """Return if the server is ready to serve.
-
-        Raises:
-            ServerUnavailable: the server is not ready.
-        """
+        """Return if the server is ready to serve."""
         await self._run(self._operations.check_ready())
 
     # --- history ------------------------------------------------------------------------------------------------
@@ -275,16 +178,7 @@ class AsyncClient:
         return await self._run(self._operations.failures(options))
 
     async def export_history(self, target: str | Path | files.Writer, **options: Unpack[ExportOptions]) -> None:
-        """Write finished jobs, streamed, oldest first.
-
-        Args:
-            target: a path, which names the file once it is complete, or anything with ``write(bytes)``. What was
-                written before a failure stays, and ``cursor`` goes on from there.
-            options: see :class:`ExportOptions`.
-
-        Raises:
-            OSError: ``target`` cannot be written.
-        """
+        """Write finished jobs, streamed, oldest first."""
         with files.writing(target) as writer:
             await self._run(self._operations.export_history(writer, options))
 

@@ -13,8 +13,8 @@ def query(asked: Any) -> list[tuple[str, str]]:
     return parse_qsl(urlsplit(asked.path).query)
 
 
-def test_filters_reach_the_request(run: Any, script: Any, answer: Any) -> None:
-    script.will(answer({"items": [], "next_page_token": None}))
+def test_filters_reach_the_request(run: Any, script: Any, response: Any) -> None:
+    script.will(response({"items": [], "next_page_token": None}))
     ran = run(
         *("jobs", "list", "--status", "failed", "--status", "expired", "--type", "table.analyze", "--queue", "tables"),
         *("--owner", "billing", "--tag", "case=1:2", "--limit", "7"),
@@ -31,10 +31,10 @@ def test_filters_reach_the_request(run: Any, script: Any, answer: Any) -> None:
     ]
 
 
-def test_a_list_takes_as_many_pages_as_its_limit_needs(run: Any, script: Any, answer: Any, job: Any) -> None:
+def test_a_list_takes_as_many_pages_as_its_limit_needs(run: Any, script: Any, response: Any, job: Any) -> None:
     script.will(
-        answer({"items": [job()] * 500, "next_page_token": "p2"}),
-        answer({"items": [job()] * 100, "next_page_token": "p3"}),
+        response({"items": [job()] * 500, "next_page_token": "p2"}),
+        response({"items": [job()] * 100, "next_page_token": "p3"}),
     )
     ran = run("jobs", "list", "--limit", "600", "--json")
     assert ran.code == 0
@@ -47,20 +47,20 @@ def test_a_list_takes_as_many_pages_as_its_limit_needs(run: Any, script: Any, an
     ]
 
 
-def test_a_list_says_how_to_go_on(run: Any, script: Any, answer: Any, job: Any) -> None:
-    script.will(answer({"items": [job()], "next_page_token": "p2"}))
+def test_a_list_says_how_to_go_on(run: Any, script: Any, response: Any, job: Any) -> None:
+    script.will(response({"items": [job()], "next_page_token": "p2"}))
     ran = run("jobs", "list", "--limit", "1")
     assert ID in ran.out
     assert "--page-token p2" in ran.err
 
 
-def test_show_joins_job_payload_and_attempts(run: Any, script: Any, answer: Any, job: Any) -> None:
+def test_show_joins_job_payload_and_attempts(run: Any, script: Any, response: Any, job: Any) -> None:
     shown = job("succeeded", payload={"value": 1}, result={"value": 1})
     attempt = {
         "attempt": 1, "outcome": "succeeded", "worker": "host-1.4711", "error": None, "trace_id": "of a later version",
         "started_at": shown["started_at"], "finished_at": shown["finished_at"],
     }  # fmt: skip
-    script.will(*[answer(shown), answer({"items": [attempt], "next_page_token": None})] * 2)
+    script.will(*[response(shown), response({"items": [attempt], "next_page_token": None})] * 2)
     ran = run("jobs", "show", ID, "--json")
     assert json.loads(ran.out) == {**shown, "attempts": [attempt]}
     assert [asked.path for asked in script.asked] == [f"/v1/jobs/{ID}?include=payload", f"/v1/jobs/{ID}/attempts"]
@@ -70,15 +70,15 @@ def test_show_joins_job_payload_and_attempts(run: Any, script: Any, answer: Any,
 @pytest.mark.parametrize(
     ("status", "said"), [("cancelled", f"{ID} cancelled\n"), ("running", f"{ID} is about to stop\n")]
 )
-def test_cancel(run: Any, script: Any, answer: Any, job: Any, status: str, said: str) -> None:
-    script.will(answer(job(status), 202))
+def test_cancel(run: Any, script: Any, response: Any, job: Any, status: str, said: str) -> None:
+    script.will(response(job(status), 202))
     ran = run("jobs", "cancel", ID)
     assert (ran.code, ran.out) == (0, said)
     assert (script.asked[0].method, script.asked[0].path) == ("POST", f"/v1/jobs/{ID}/cancel")
 
 
-def test_retry(run: Any, script: Any, answer: Any, job: Any) -> None:
-    script.will(answer(job("queued"), 202))
+def test_retry(run: Any, script: Any, response: Any, job: Any) -> None:
+    script.will(response(job("queued"), 202))
     assert run("jobs", "retry", ID).out == f"{ID} queued\n"
 
 
@@ -94,9 +94,9 @@ WORKER = {
 
 
 @pytest.mark.parametrize(("name", "item"), [("queues", QUEUE), ("workers", WORKER)])
-def test_queues_and_workers(run: Any, script: Any, answer: Any, name: str, item: dict[str, Any]) -> None:
-    page = answer({"items": [item], "next_page_token": None})
-    script.will(page, page, answer({"items": [], "next_page_token": None}))
+def test_queues_and_workers(run: Any, script: Any, response: Any, name: str, item: dict[str, Any]) -> None:
+    page = response({"items": [item], "next_page_token": None})
+    script.will(page, page, response({"items": [], "next_page_token": None}))
     ran = run(name, COLUMNS="240")
     assert ran.code == 0
     header = ran.out.splitlines()[0]
@@ -105,8 +105,8 @@ def test_queues_and_workers(run: Any, script: Any, answer: Any, name: str, item:
     assert run(name).err == f"No {name}.\n"
 
 
-def test_workers_were_seen_some_time_ago(run: Any, script: Any, answer: Any) -> None:
-    script.will(answer({"items": [WORKER], "next_page_token": None}))
+def test_workers_were_seen_some_time_ago(run: Any, script: Any, response: Any) -> None:
+    script.will(response({"items": [WORKER], "next_page_token": None}))
     ran = run("workers", COLUMNS="240")
     assert "last seen" in ran.out
     assert "ago" in ran.out

@@ -11,8 +11,8 @@ ID = "019aa1f0-0000-7000-8000-000000000001"
 FILE_ID = "019aa1f0-0000-7000-8000-00000000000f"
 
 
-def test_the_id_alone_goes_to_stdout(run: Any, script: Any, answer: Any, job: Any) -> None:
-    script.will(answer(job("queued"), 202))
+def test_the_id_alone_goes_to_stdout(run: Any, script: Any, response: Any, job: Any) -> None:
+    script.will(response(job("queued"), 202))
     ran = run("submit", "table.analyze", CALLBOARD_API_KEY="cb_test_1_secret")
     assert (ran.code, ran.out, ran.err) == (0, f"{ID}\n", "")
     (asked,) = script.asked
@@ -21,8 +21,8 @@ def test_the_id_alone_goes_to_stdout(run: Any, script: Any, answer: Any, job: An
     assert asked.headers["Authorization"] == "Bearer cb_test_1_secret"
 
 
-def test_every_option_reaches_the_request(run: Any, script: Any, answer: Any, job: Any) -> None:
-    script.will(answer(job("scheduled"), 202))
+def test_every_option_reaches_the_request(run: Any, script: Any, response: Any, job: Any) -> None:
+    script.will(response(job("scheduled"), 202))
     ran = run(
         *("submit", "table.analyze", "--queue", "slow", "--priority", "9", "--delay", "1.5", "--max-retries", "0"),
         *("--time-limit", "30", "--tag", "case=1=2", "--tag", "kind=", "--unique-key", "u", "--idempotency-key", "i"),
@@ -46,21 +46,21 @@ def test_every_option_reaches_the_request(run: Any, script: Any, answer: Any, jo
     assert asked.headers["Idempotency-Key"] == "i"
 
 
-def test_payload_from_a_file_and_from_stdin(run: Any, script: Any, answer: Any, job: Any, tmp_path: Path) -> None:
+def test_payload_from_a_file_and_from_stdin(run: Any, script: Any, response: Any, job: Any, tmp_path: Path) -> None:
     (tmp_path / "payload.json").write_text('{"from": "file – é"}', encoding="utf-8")
-    script.will(answer(job("queued"), 202), answer(job("queued"), 202))
+    script.will(response(job("queued"), 202), response(job("queued"), 202))
     assert run("submit", "x", "--payload", f"@{tmp_path}/payload.json").code == 0
     assert run("submit", "x", "--payload", "-", stdin='["stdin"]').code == 0
     assert [asked.json()["payload"] for asked in script.asked] == [{"from": "file – é"}, ["stdin"]]
 
 
 def test_a_file_is_uploaded_and_its_id_put_into_the_payload(
-    run: Any, script: Any, answer: Any, job: Any, tmp_path: Path
+    run: Any, script: Any, response: Any, job: Any, tmp_path: Path
 ) -> None:
     content = bytes(range(256)) * 20_000
     (tmp_path / "orders.csv").write_bytes(content)
     uploaded = {"id": FILE_ID, "name": "orders.csv", "size": 1, "sha256": "0" * 64, "media_type": "text/csv"}
-    script.will(answer(uploaded, 201), answer(job("queued"), 202))
+    script.will(response(uploaded, 201), response(job("queued"), 202))
     ran = run("submit", "table.analyze", "--payload", '{"delimiter": ";"}', "--file", f"file={tmp_path}/orders.csv")
     assert ran.code == 0
     upload, submission = script.asked
@@ -74,8 +74,8 @@ def test_a_file_is_uploaded_and_its_id_put_into_the_payload(
     assert submission.json()["payload"] == {"delimiter": ";", "file": FILE_ID}
 
 
-def test_a_job_that_was_there_already(run: Any, script: Any, answer: Any, job: Any) -> None:
-    script.will(answer(job(), 200), answer(job(), 202, {"Idempotency-Replayed": "true"}))
+def test_a_job_that_was_there_already(run: Any, script: Any, response: Any, job: Any) -> None:
+    script.will(response(job(), 200), response(job(), 202, {"Idempotency-Replayed": "true"}))
     for arguments in (("--unique-key", "u"), ("--idempotency-key", "i")):
         ran = run("submit", "x", *arguments)
         assert (ran.code, ran.out) == (0, f"{ID}\n")

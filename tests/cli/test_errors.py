@@ -1,4 +1,4 @@
-"""Answers that are no success: every one ends as a line or two on stderr and an exit code."""
+"""Responses that are not a success: every one ends as a line or two on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PROBLEM = "application/problem+json"
 ID = "019aa1f0-0000-7000-8000-000000000001"
 
 
-def test_a_problem_is_its_title_detail_and_pointers(run: Any, script: Any, answer: Any) -> None:
+def test_a_problem_is_its_title_detail_and_pointers(run: Any, script: Any, response: Any) -> None:
     problem = {
         "type": "/problems/invalid-input",
         "title": "The input is not valid",
@@ -23,7 +23,7 @@ def test_a_problem_is_its_title_detail_and_pointers(run: Any, script: Any, answe
             {"detail": "Input should be one character", "pointer": "/payload/delimiter"},
         ],
     }
-    script.will(answer(problem, 422, media_type=PROBLEM))
+    script.will(response(problem, 422, media_type=PROBLEM))
     ran = run("submit", "table.analyze")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.splitlines() == [
@@ -36,17 +36,17 @@ def test_a_problem_is_its_title_detail_and_pointers(run: Any, script: Any, answe
 @pytest.mark.parametrize(
     ("status", "code"), [(400, 2), (403, 2), (404, 2), (409, 2), (422, 2), (429, 2), (500, 3), (503, 3)]
 )
-def test_exit_codes_of_problems(run: Any, script: Any, answer: Any, status: int, code: int) -> None:
+def test_exit_codes_of_problems(run: Any, script: Any, response: Any, status: int, code: int) -> None:
     problem = {"title": "No", "status": status, "detail": "because"}
     # Longer than a command waits by itself.
-    script.will(answer(problem, status, {"Retry-After": "3600"}, media_type=PROBLEM))
+    script.will(response(problem, status, {"Retry-After": "3600"}, media_type=PROBLEM))
     ran = run("jobs", "retry", ID)
     assert (ran.code, ran.err) == (code, "Error: No: because\n")
 
 
-def test_a_missing_key_is_named(run: Any, script: Any, answer: Any) -> None:
+def test_a_missing_key_is_named(run: Any, script: Any, response: Any) -> None:
     problem = {"title": "Unauthenticated", "status": 401, "detail": "Send a key.", "code": "unauthenticated"}
-    script.will(answer(problem, 401, media_type=PROBLEM))
+    script.will(response(problem, 401, media_type=PROBLEM))
     ran = run("queues")
     assert ran.code == 2
     assert ran.err == (
@@ -66,9 +66,9 @@ def test_a_missing_key_is_named(run: Any, script: Any, answer: Any) -> None:
     ],
 )
 def test_something_else_than_callboard_is_named(
-    run: Any, script: Any, answer: Any, body: bytes, status: int, headers: dict[str, str]
+    run: Any, script: Any, response: Any, body: bytes, status: int, headers: dict[str, str]
 ) -> None:
-    script.will(answer(body, status, headers, media_type="text/html"))
+    script.will(response(body, status, headers, media_type="text/html"))
     ran = run("jobs", "retry", ID)
     assert ran.code == (3 if status >= 500 else 2)
     assert f"The server at {script.url} answered {status}" in ran.err
@@ -89,8 +89,8 @@ def test_no_server(run: Any, closed_url: str, arguments: tuple[str, ...]) -> Non
     )
 
 
-def test_a_page_that_is_no_export_is_not_written(run: Any, script: Any, answer: Any, tmp_path: Path) -> None:
-    script.will(*[answer(b"<html>It works!</html>", media_type="text/html")] * 2)
+def test_a_page_that_is_no_export_is_not_written(run: Any, script: Any, response: Any, tmp_path: Path) -> None:
+    script.will(*[response(b"<html>It works!</html>", media_type="text/html")] * 2)
     file = tmp_path / "jobs"
     file.write_text("as before")
     ran = run("history", "export")
@@ -100,10 +100,10 @@ def test_a_page_that_is_no_export_is_not_written(run: Any, script: Any, answer: 
     assert file.read_text() == "as before"
 
 
-def test_an_outage_is_told_and_outlasted(run: Any, script: Any, answer: Any) -> None:
+def test_an_outage_is_told_and_outlasted(run: Any, script: Any, response: Any) -> None:
     unavailable = {"title": "Unavailable", "status": 503, "detail": "The database cannot be reached."}
-    script.will(answer(unavailable, 503, media_type=PROBLEM), answer(drop=True))
-    script.will(answer({"items": [], "next_page_token": None}))
+    script.will(response(unavailable, 503, media_type=PROBLEM), response(drop=True))
+    script.will(response({"items": [], "next_page_token": None}))
     ran = run("queues")
     assert (ran.code, ran.out) == (0, "")
     assert ran.err.splitlines() == [
@@ -114,11 +114,11 @@ def test_an_outage_is_told_and_outlasted(run: Any, script: Any, answer: Any) -> 
 
 
 def test_a_submission_without_a_response_may_have_been_accepted(
-    run: Any, script: Any, answer: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run: Any, script: Any, response: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("callboard.cli.options.RETRY_FOR", 0.0)
     file = {"id": ID, "name": "a", "size": 0, "sha256": "", "media_type": "text/plain"}
-    script.will(answer(drop=True), answer(drop=True), answer(file, 201), answer(drop=True))
+    script.will(response(drop=True), response(drop=True), response(file, 201), response(drop=True))
     ran = run("submit", "x")
     assert ran.code == 3
     assert "may have been accepted" in ran.err
@@ -134,8 +134,8 @@ def test_a_submission_without_a_response_may_have_been_accepted(
     assert "callboard jobs list" in ran.err
 
 
-def test_a_submission_whose_response_is_lost_is_sent_again(run: Any, script: Any, answer: Any, job: Any) -> None:
-    script.will(answer(drop=True), answer(job("queued"), 202, {"Idempotency-Replayed": "true"}))
+def test_a_submission_whose_response_is_lost_is_sent_again(run: Any, script: Any, response: Any, job: Any) -> None:
+    script.will(response(drop=True), response(job("queued"), 202, {"Idempotency-Replayed": "true"}))
     ran = run("submit", "x")
     assert (ran.code, ran.out) == (0, f"{ID}\n")
     assert "was there already" not in ran.err
@@ -168,6 +168,6 @@ def test_settings_that_do_not_fit(run: Any) -> None:
     assert len(ran.err.splitlines()) == 1
 
 
-def test_a_problem_cannot_steer_the_terminal(run: Any, script: Any, answer: Any) -> None:
-    script.will(answer({"title": "\x1b[2J[bold]gone", "status": 400}, 400, media_type=PROBLEM))
+def test_a_problem_cannot_steer_the_terminal(run: Any, script: Any, response: Any) -> None:
+    script.will(response({"title": "\x1b[2J[bold]gone", "status": 400}, 400, media_type=PROBLEM))
     assert run("queues").err == "Error: \N{REPLACEMENT CHARACTER}[2J[bold]gone\n"
