@@ -60,7 +60,7 @@ def _list(client: Client, wanted: Filters, *, limit: int, page_token: str | None
     items: list[JobInList] = []
     while True:
         page_size = min(limit - len(items), _LARGEST_PAGE)
-        page = client.jobs_page(page_token=page_token, page_size=page_size, **wanted)
+        page = client.jobs_page(page_token=page_token, **wanted, page_size=page_size)
         items += page.items
         page_token = page.next_page_token
         if page_token is None or len(items) >= limit:

@@ -26,7 +26,9 @@ def base_of(url: str) -> httpx.URL:
     """
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL:
+        # A name with an empty or too long label would fail as late as the first request.
+        parsed.host.encode("idna")
+    except (httpx.InvalidURL, UnicodeError):
         parsed = httpx.URL("")
     if parsed.scheme not in ("http", "https") or not parsed.host:
         # The value may hold a password, so the message does not repeat it.

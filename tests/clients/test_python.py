@@ -266,10 +266,29 @@ def test_no_server() -> None:
     assert not refused.value.sent
 
 
-def test_a_password_in_the_url_is_not_told() -> None:
+@pytest.mark.parametrize(
+    "url", ["ftp://me:secret@host", "http://me:secret@", "http://me:secret@a..b", "me:secret@host"]
+)
+def test_a_url_of_no_server_is_refused_and_not_told(url: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        Client("ftp://me:secret@host")
+        Client(url)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["http://[::1]:8000", "https://bücher.example/jobs", "http://a_b"])
+def test_a_url_of_a_server(url: str) -> None:
+    with Client(url) as client:
+        assert client.address.startswith(url[:8])
+
+
+def test_a_key_that_cannot_be_sent_is_not_told() -> None:
+    for key in ("secret\n", "secrét"):
+        with pytest.raises(ConfigurationError) as refused:
+            Client(api_key=key)
+        assert "secr" not in str(refused.value)
+
+
+def test_a_password_in_the_url_is_not_told() -> None:
     with Client("http://me:secret@127.0.0.1:9") as client:
         assert "secret" not in client.address
 
