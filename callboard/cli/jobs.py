@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final
+from uuid import UUID
 
 import typer
 
-from callboard.cli.options import AsJson, JobId, connect, tags_of
+from callboard.cli.options import AsJson, JobId, connect, tags_of, time_of
 from callboard.cli.ordering import in_field_order
 from callboard.cli.terminal import as_object, narration, output, print_json, safe
 from callboard.cli.views import JobList, details
@@ -32,14 +33,26 @@ def list_jobs(
     tag: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only jobs with this tag.", show_default=False)
     ] = None,
+    created_after: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only jobs submitted after this; local time, or with an offset.")
+    ] = None,
+    created_before: Annotated[str | None, typer.Option(metavar="TIME", help="Only jobs submitted before this.")] = None,
+    parent_id: Annotated[UUID | None, typer.Option(metavar="ID", help="Only jobs that belong to this one.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most jobs to list.")] = 20,
     page_token: Annotated[str | None, typer.Option(help="Go on where an earlier list ended.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List jobs, live and finished, newest first."""
     wanted: Filters = {
-        "status": status, "type": job_type, "queue": queue, "owner": owner, "tags": tags_of(tag),
-    }  # fmt: skip
+        "status": status,
+        "type": job_type,
+        "queue": queue,
+        "owner": owner,
+        "tags": tags_of(tag),
+        "created_after": time_of(created_after, option="--created-after"),
+        "created_before": time_of(created_before, option="--created-before"),
+        "parent_id": parent_id,
+    }
     with connect() as client:
         page = _list(client, wanted, limit=limit, page_token=page_token)
     if as_json:

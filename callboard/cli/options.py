@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
 
@@ -59,6 +60,24 @@ def key_and_value(text: str, *, option: str, form: str) -> tuple[str, str]:
     if not separator or not key:
         raise typer.BadParameter(f"{text!r} is not of the form {form}.", param_hint=f"'{option}'")
     return key, value
+
+
+def time_of(text: str | None, *, option: str) -> datetime | None:
+    """Return a time, local unless it names an offset; None for None.
+
+    Args:
+        text: in ISO 8601, such as ``2030-01-31T09:00``.
+        option: that the text was given to.
+
+    Raises:
+        typer.BadParameter: the text is not a time.
+    """
+    try:
+        return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(
+            f"{text!r} is not a time such as 2030-01-31T09:00 or 2030-01-31T09:00:00Z.", param_hint=f"'{option}'"
+        ) from error
 
 
 def tags_of(texts: Sequence[str] | None) -> dict[str, str] | None:

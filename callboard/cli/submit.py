@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
-from uuid import uuid4
+from typing import TYPE_CHECKING, Annotated, cast
+from uuid import UUID, uuid4
 
 import typer
 
-from callboard.cli.options import AsJson, JobId, connect, key_and_value, tags_of
+from callboard.cli.options import AsJson, JobId, connect, key_and_value, tags_of, time_of
 from callboard.cli.ordering import in_field_order
 from callboard.cli.payloads import read_payload, upload_files
 from callboard.cli.progress import show_until_done
@@ -44,34 +43,41 @@ def submit(
         str | None,
         typer.Option(metavar="TIME", help="When it is due, such as 2030-01-31T09:00; local time, or with an offset."),
     ] = None,
+    expires_at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When it ends as expired if it has not started by then.")
+    ] = None,
     max_retries: Annotated[int | None, typer.Option(min=0, help="Attempts after the first.")] = None,
     time_limit: Annotated[float | None, typer.Option(min=0, help="Seconds that one attempt may take.")] = None,
     tag: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag; repeat for several.", show_default=False)
     ] = None,
     unique_key: Annotated[str | None, typer.Option(help="Give the live job of this key, if there is one.")] = None,
+    parent_id: Annotated[UUID | None, typer.Option(metavar="ID", help="The job that this one belongs to.")] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key twice submits once.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show its progress, then its result.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Submit a job and print its id. It is stored durably by then."""
-    options: SubmitOptions = {
+    options = {
         "queue": queue,
         "priority": priority,
         "delay": delay,
-        "scheduled_at": None if scheduled_at is None else _time(scheduled_at),
+        "scheduled_at": time_of(scheduled_at, option="--scheduled-at"),
+        "expires_at": time_of(expires_at, option="--expires-at"),
         "max_retries": max_retries,
         "time_limit": time_limit,
         "tags": tags_of(tag),
         "unique_key": unique_key,
+        "parent_id": parent_id,
     }
+    given = cast("SubmitOptions", {name: value for name, value in options.items() if value is not None})
     key = _checked(idempotency_key)
     data = read_payload(payload)
     files = [key_and_value(item, option="--file", form="FIELD=PATH") for item in file or ()]
     with connect() as client:
         data = upload_files(client, data, files)
-        with _advice(key, given=idempotency_key is not None, repeatable=not files):
-            job = client.submit(job_type, data, idempotency_key=key, **options)
+        with _advice(key, own=idempotency_key is not None, repeatable=not files):
+            job = client.submit(job_type, data, idempotency_key=key, **given)
         if job.existing and (idempotency_key is not None or unique_key is not None):
             narration().print("This job was there already; no other was submitted.")
         if watch:
@@ -105,7 +111,7 @@ def _checked(idempotency_key: str | None) -> str:
 
 
 @contextmanager
-def _advice(key: str, *, given: bool, repeatable: bool) -> Iterator[None]:
+def _advice(key: str, *, own: bool, repeatable: bool) -> Iterator[None]:
     """Add to an error that leaves open whether the job was accepted how to find out."""
     from callboard.client import ServerUnavailable, ServerUnreachable
 
@@ -117,7 +123,7 @@ def _advice(key: str, *, given: bool, repeatable: bool) -> Iterator[None]:
             if not repeatable:
                 # Uploaded again, the files have other ids, so it is another submission.
                 error.add_note("Look at 'callboard jobs list' before submitting it again.")
-            elif given:
+            elif own:
                 error.add_note("Submit again with the same idempotency key: that gives one job.")
             else:
                 error.add_note(f"Submit again with --idempotency-key {key}: that gives one job.")
@@ -136,12 +142,3 @@ def _watch(client: Client, job: Job, as_json: bool) -> None:
         output().print(outcome(in_field_order(client, job)))
     if job.status != "succeeded":
         raise typer.Exit(EXIT_JOB_FAILED)
-
-
-def _time(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise typer.BadParameter(
-            f"{text!r} is not a time such as 2030-01-31T09:00 or 2030-01-31T09:00:00Z.", param_hint="'--scheduled-at'"
-        ) from error

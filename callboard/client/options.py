@@ -11,27 +11,27 @@ from callboard.db.rules.states import Status
 
 
 class SubmitOptions(TypedDict, total=False):
-    """How a job is to run. For what is left out or None, the job type's default holds."""
+    """How a job is to run. For what is left out, the job type's default holds."""
 
-    queue: str | None
+    queue: str
     """Another queue than the type's own."""
-    priority: int | None
+    priority: int
     """0 to 9, higher first."""
-    delay: float | timedelta | None
+    delay: float | timedelta
     """Seconds until the job is due. Not together with ``scheduled_at``."""
-    scheduled_at: datetime | None
+    scheduled_at: datetime
     """When the job is due, with a time zone."""
-    expires_at: datetime | None
+    expires_at: datetime
     """A job that has not started by then ends as expired. With a time zone."""
-    time_limit: float | timedelta | None
+    time_limit: float | timedelta
     """Seconds that one attempt may take."""
-    max_retries: int | None
+    max_retries: int
     """Attempts after the first."""
-    tags: Mapping[str, str] | None
+    tags: Mapping[str, str]
     """Names and values by which lists find the job."""
-    unique_key: str | None
+    unique_key: str
     """While a live job of the same owner and type has this key, a submission returns that job."""
-    parent_id: UUID | str | None
+    parent_id: UUID | str
     """The job that this one belongs to."""
 
 

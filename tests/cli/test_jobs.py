@@ -17,7 +17,8 @@ def test_filters_reach_the_request(run: Any, script: Any, response: Any) -> None
     script.will(response({"items": [], "next_page_token": None}))
     ran = run(
         *("jobs", "list", "--status", "failed", "--status", "expired", "--type", "table.analyze", "--queue", "tables"),
-        *("--owner", "billing", "--tag", "case=1:2", "--limit", "7"),
+        *("--owner", "billing", "--tag", "case=1:2", "--limit", "7", "--parent-id", ID),
+        *("--created-after", "2030-01-31T09:00:00+02:00", "--created-before", "2030-02-01T00:00:00Z"),
     )
     assert (ran.code, ran.out, ran.err) == (0, "", "No jobs.\n")
     assert query(script.asked[0]) == [
@@ -27,6 +28,9 @@ def test_filters_reach_the_request(run: Any, script: Any, response: Any) -> None
         ("queue", "tables"),
         ("owner", "billing"),
         ("tag", "case:1:2"),
+        ("created_after", "2030-01-31T07:00:00+00:00"),
+        ("created_before", "2030-02-01T00:00:00+00:00"),
+        ("parent_id", ID),
         ("page_size", "7"),
     ]
 

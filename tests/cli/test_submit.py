@@ -27,6 +27,7 @@ def test_every_option_reaches_the_request(run: Any, script: Any, response: Any, 
         *("submit", "table.analyze", "--queue", "slow", "--priority", "9", "--delay", "1.5", "--max-retries", "0"),
         *("--time-limit", "30", "--tag", "case=1=2", "--tag", "kind=", "--unique-key", "u", "--idempotency-key", "i"),
         *("--scheduled-at", "2030-01-31T09:00:00+02:00", "--payload", '{"a": [1, null]}', "--json"),
+        *("--expires-at", "2030-02-01T00:00:00Z", "--parent-id", FILE_ID),
     )
     assert ran.code == 0
     assert json.loads(ran.out)["id"] == ID
@@ -42,6 +43,8 @@ def test_every_option_reaches_the_request(run: Any, script: Any, response: Any, 
         "tags": {"case": "1=2", "kind": ""},
         "unique_key": "u",
         "scheduled_at": "2030-01-31T07:00:00+00:00",
+        "expires_at": "2030-02-01T00:00:00+00:00",
+        "parent_id": FILE_ID,
     }
     assert asked.headers["Idempotency-Key"] == "i"
 
@@ -101,6 +104,7 @@ def test_a_job_that_was_there_already(run: Any, script: Any, response: Any, job:
         (("x", "--tag", "=v"), "is not of the form KEY=VALUE"),
         (("x", "--priority", "10"), "--priority"),
         (("x", "--scheduled-at", "tomorrow"), "is not a time"),
+        (("x", "--expires-at", "9999-12-31T23:59:59-12:00"), "is not a time"),
     ],
 )
 def test_wrong_usage_sends_nothing(run: Any, script: Any, arguments: tuple[str, ...], said: str) -> None:
