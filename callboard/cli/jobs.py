@@ -34,9 +34,9 @@ def list_jobs(
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only jobs with this tag.", show_default=False)
     ] = None,
     created_after: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Only jobs submitted after this; local time, or with an offset.")
+        str | None, typer.Option(metavar="TIME", help="Only jobs made then or later; local time, or with an offset.")
     ] = None,
-    created_before: Annotated[str | None, typer.Option(metavar="TIME", help="Only jobs submitted before this.")] = None,
+    created_before: Annotated[str | None, typer.Option(metavar="TIME", help="Only jobs made before then.")] = None,
     parent_id: Annotated[UUID | None, typer.Option(metavar="ID", help="Only jobs that belong to this one.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most jobs to list.")] = 20,
     page_token: Annotated[str | None, typer.Option(help="Go on where an earlier list ended.")] = None,
