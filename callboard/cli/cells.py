@@ -10,13 +10,13 @@ from rich.text import Text
 from callboard.cli.formats import number
 from callboard.cli.terminal import safe
 
-#: Longer lists are cut on one line, and shown below each other where there is room.
+#: On one line, longer lists are cut. Where there is room, their items are shown below each other.
 MOST_INLINE_ITEMS: Final = 5
 _NONE: Final = "–"
 
 
 def inline(value: Any) -> Text:
-    """Return ``value`` on one line, whatever it is; long lists are cut."""
+    """Return any JSON value on one line. Long lists are cut."""
     if value is None:
         return Text(_NONE, style="dim")
     if isinstance(value, bool):
@@ -34,7 +34,7 @@ def label(name: str) -> str:
 
 
 def is_scalar(value: Any) -> bool:
-    """Whether ``value`` holds no others."""
+    """Whether ``value`` is neither an object nor a list."""
     return not isinstance(value, Mapping | list)
 
 
@@ -59,7 +59,10 @@ def _object(value: Mapping[str, Any]) -> str:
 
 
 def _pair(value: Any) -> str | None:
-    """Return an object of a value and one thing said of it: ``red (12)`` for a count, else like ``0.5: red``."""
+    """Return an object of ``value`` and one other field as ``red (12)`` if that is a count, else as ``0.5: red``.
+
+    Returns None for anything else.
+    """
     if not isinstance(value, Mapping) or len(value) != 2 or "value" not in value:
         return None
     (key,) = value.keys() - {"value"}

@@ -17,10 +17,16 @@ _LINES: Final = 5
 
 
 class Bars:
-    """A bar for each value (0 or more), as wide as the terminal has room for; values are summed where it has not."""
+    """A bar for each value. Where the terminal is too narrow, one bar is the sum of neighbouring values."""
 
     def __init__(self, title: str, values: Sequence[float], *, first: str, last: str) -> None:
-        """``first`` and ``last`` stand below the first and the last bar."""
+        """
+        Args:
+            title: above the bars.
+            values: 0 or more each.
+            first: below the first bar.
+            last: below the last bar.
+        """
         self._title = title
         self._values = values
         self._ends = first, last

@@ -40,16 +40,16 @@ def size(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
-def moment(timestamp: str) -> str:
-    """Return an RFC 3339 time in the local time zone, to the second."""
-    return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+def moment(time: datetime) -> str:
+    """Return a time in the local time zone, to the second."""
+    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
-def age(timestamp: str) -> str:
-    """Return how long ago an RFC 3339 time was, 0 if the clocks disagree."""
-    return duration(seconds_between(timestamp, datetime.now(UTC).isoformat()))
+def age(time: datetime) -> str:
+    """Return how long ago a time was, 0 if it is ahead: clocks differ."""
+    return duration(seconds_between(time, datetime.now(UTC)))
 
 
-def seconds_between(start: str, end: str) -> float:
-    """Return the seconds from one RFC 3339 time to another, 0 or more."""
-    return max(0.0, (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())
+def seconds_between(start: datetime, end: datetime) -> float:
+    """Return the seconds from one time to another, 0 or more."""
+    return max(0.0, (end - start).total_seconds())

@@ -1,4 +1,4 @@
-"""``callboard history …``: what became of jobs, in numbers."""
+"""``callboard history …``: statistics of finished jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``callboard history sql`` and ``slowest``: questions to the database itself, as an analyst."""
+"""``callboard history sql`` and ``slowest``: queries to the database itself, as an analyst."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ def sql(
 
     Talks to the database itself: CALLBOARD_DATABASE_URL, or that of 'callboard up' in the data directory.
     """
-    answer = _ask(sys.stdin.read() if query == "-" else query, timeout)
-    columns: Sequence[str] = next(answer)
+    rows = _ask(sys.stdin.read() if query == "-" else query, timeout)
+    columns: Sequence[str] = next(rows)
     if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([_plain(value) for value in row] for row in answer)
+        writer.writerows([_plain(value) for value in row] for row in rows)
     elif as_json:
-        print_json({"items": [_item(columns, row) for row in answer]})
+        print_json({"items": [_item(columns, row) for row in rows]})
     else:
-        rows = list(islice(answer, MOST_ROWS + 1))
-        _show([_item(columns, row) for row in rows[:MOST_ROWS]])
-        if len(rows) > MOST_ROWS:
+        first = list(islice(rows, MOST_ROWS + 1))
+        _show([_item(columns, row) for row in first[:MOST_ROWS]])
+        if len(first) > MOST_ROWS:
             narration().print("There are more: --csv prints all.")
 
 
@@ -69,9 +69,9 @@ def slowest(
     as_json: AsJson = False,
 ) -> None:
     """Show the jobs whose last attempt ran longest. Talks to the database itself."""
-    answer = _ask(_SLOWEST.format(days=days, limit=limit), timeout)
-    columns: Sequence[str] = next(answer)
-    items = [_item(columns, row) for row in answer]
+    rows = _ask(_SLOWEST.format(days=days, limit=limit), timeout)
+    columns: Sequence[str] = next(rows)
+    items = [_item(columns, row) for row in rows]
     if as_json:
         print_json({"items": items})
     else:
@@ -79,6 +79,7 @@ def slowest(
 
 
 def _ask(query: str, timeout: float) -> Iterator[Any]:
+    """Yield the names of the columns, then the rows."""
     from callboard.db.history.analyst_query import ask
 
     settings = database_settings()
@@ -98,7 +99,7 @@ def _item(columns: Sequence[str], row: Sequence[object]) -> dict[str, Any]:
 
 
 def _plain(value: object) -> Any:
-    """Return a value of PostgreSQL as JSON has it; numbers of unlimited precision as the nearest float."""
+    """Return a value of PostgreSQL in its JSON form. A number of unlimited precision becomes the nearest float."""
     match value:
         case Decimal():
             return int(value) if value == value.to_integral_value() else float(value)

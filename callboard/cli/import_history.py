@@ -14,7 +14,7 @@ from callboard.cli.database import audit, current_database, database_settings, p
 from callboard.cli.terminal import narration, safe
 from callboard.db.errors import ConfigurationError
 
-if TYPE_CHECKING:  # what reads and stores is imported when it is used: other commands are to start quickly
+if TYPE_CHECKING:  # other commands start quickly, so functions import what reads and stores
     from csv import DictReader
 
 _SHOWN: Final = 20

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
+from uuid import UUID
 
 import typer
 
-from callboard.cli.options import AsJson, JobId, connect, key_and_value
-from callboard.cli.terminal import narration, output, print_json, safe
+from callboard.cli.options import AsJson, JobId, connect, tags_of, time_of
+from callboard.cli.ordering import in_field_order
+from callboard.cli.terminal import as_object, narration, output, print_json, safe
 from callboard.cli.views import JobList, details
 from callboard.db.rules.states import Status
+
+if TYPE_CHECKING:
+    from callboard.client import Client, Filters, JobInList, Page
+
+_LARGEST_PAGE: Final = 500
 
 app = typer.Typer(help="Look at jobs, stop them, run them again.", no_args_is_help=True)
 
@@ -26,23 +33,30 @@ def list_jobs(
     tag: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only jobs with this tag.", show_default=False)
     ] = None,
+    created_after: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only jobs made then or later; local time, or with an offset.")
+    ] = None,
+    created_before: Annotated[str | None, typer.Option(metavar="TIME", help="Only jobs made before then.")] = None,
+    parent_id: Annotated[UUID | None, typer.Option(metavar="ID", help="Only jobs that belong to this one.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most jobs to list.")] = 20,
     page_token: Annotated[str | None, typer.Option(help="Go on where an earlier list ended.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List jobs, live and finished, newest first."""
-    tags = [":".join(key_and_value(item, option="--tag", form="KEY=VALUE")) for item in tag or ()]
-    wanted = {
-        "status": [item.value for item in status or ()],
+    wanted: Filters = {
+        "status": status,
         "type": job_type,
         "queue": queue,
         "owner": owner,
-        "tag": tags,
+        "tags": tags_of(tag),
+        "created_after": time_of(created_after, option="--created-after"),
+        "created_before": time_of(created_before, option="--created-before"),
+        "parent_id": parent_id,
     }
     with connect() as client:
-        page = client.jobs({name: value for name, value in wanted.items() if value}, limit=limit, page_token=page_token)
+        page = _list(client, wanted, limit=limit, page_token=page_token)
     if as_json:
-        print_json(page.as_json())
+        print_json(page)
         return
     if page.items:
         output().print(JobList(page.items))
@@ -54,14 +68,27 @@ def list_jobs(
         )
 
 
+def _list(client: Client, wanted: Filters, *, limit: int, page_token: str | None) -> Page[JobInList]:
+    """Return up to ``limit`` jobs as one page, whatever number of requests that needs."""
+    items: list[JobInList] = []
+    while True:
+        page_size = min(limit - len(items), _LARGEST_PAGE)
+        page = client.jobs_page(page_token=page_token, **wanted, page_size=page_size)
+        items += page.items
+        page_token = page.next_page_token
+        if page_token is None or len(items) >= limit:
+            page.items = items
+            return page
+
+
 @app.command()
 def show(job_id: JobId, as_json: AsJson = False) -> None:
     """Show one job with its attempts, payload and result."""
     with connect() as client:
-        job = client.in_field_order(client.job(job_id, include_payload=True).job)
+        job = in_field_order(client, client.get(job_id, include_payload=True))
         attempts = client.attempts(job_id)
     if as_json:
-        print_json({**job, "attempts": attempts})
+        print_json({**as_object(job), "attempts": attempts})
     else:
         output().print(details(job, attempts))
 
@@ -74,7 +101,7 @@ def cancel(job_id: JobId, as_json: AsJson = False) -> None:
     if as_json:
         print_json(job)
     else:
-        output().print(safe(f"{job['id']} {job['status'] if job['done'] else 'is about to stop'}"), soft_wrap=True)
+        output().print(safe(f"{job.id} {job.status if job.done else 'is about to stop'}"), soft_wrap=True)
 
 
 @app.command()
@@ -85,4 +112,4 @@ def retry(job_id: JobId, as_json: AsJson = False) -> None:
     if as_json:
         print_json(job)
     else:
-        output().print(safe(f"{job['id']} {job['status']}"), soft_wrap=True)
+        output().print(safe(f"{job.id} {job.status}"), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""``callboard keys …``: API keys, made and ended in the database itself, as they are what the API asks for."""
+"""``callboard keys …``: API keys, made and revoked in the database itself, as the API requires a key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from callboard.cli.terminal import narration, output, print_json
 from callboard.db.rules.key_text import PREFIX, KeyText
 from callboard.db.rules.roles import Role
 
-if TYPE_CHECKING:  # the client commands are to start quickly, so what speaks to a database is imported when it is used
+if TYPE_CHECKING:  # other commands start quickly, so functions import what uses a database
     from callboard.db.access.keys import Key
 
 app = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
@@ -114,7 +114,7 @@ def rotate(
 
 
 def _id(text: str) -> str:
-    """Return the id; of a whole key, which an error message must not repeat, the id in it."""
+    """Return the id. Of a whole key, which an error message must not repeat, return the id in it."""
     if not text.startswith(PREFIX):
         return text
     key = KeyText.parse(text)

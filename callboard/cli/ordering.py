@@ -1,9 +1,26 @@
-"""Results in the order of their type's fields. PostgreSQL's jsonb keeps no order of keys."""
+"""Results in the order of their type's fields, as PostgreSQL's jsonb keeps no order of keys."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from callboard.client import Client, Job
+
+
+def in_field_order(client: Client, job: Job) -> Job:
+    """Return the job with its result's fields in the order in which its type declares them."""
+    from callboard.client import ClientError
+
+    if not isinstance(job.result, dict | list):
+        return job
+    try:
+        schema = client.job_type(job.type).result_schema
+    except ClientError:
+        # The order is a nicety: the server may no longer know the type of an old job.
+        return job
+    return job.model_copy(update={"result": in_schema_order(job.result, schema)})
 
 
 def in_schema_order(value: Any, schema: Mapping[str, Any]) -> Any:

@@ -1,11 +1,11 @@
-"""A job on its way, shown on stderr: a bar on a terminal, a line for each step elsewhere."""
+"""The progress of a job, shown on stderr: a bar on a terminal, a line for each step elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from rich.console import Console, RenderableType
 from rich.progress import (
@@ -21,11 +21,11 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from callboard.cli.client import Client, Json, Seen
-from callboard.cli.follow import follow
 from callboard.cli.formats import moment
-from callboard.cli.terminal import narration, safe
-from callboard.db.errors import CallboardError
+from callboard.cli.terminal import error_text, narration, safe
+
+if TYPE_CHECKING:
+    from callboard.client import Client, ClientError, Job, JobInList
 
 STATUS_STYLES: Final = {
     "running": "cyan",
@@ -36,50 +36,56 @@ STATUS_STYLES: Final = {
 }
 _MARKS: Final = {"succeeded": "✓", "failed": "✗", "cancelled": "✗", "expired": "✗"}
 _NARROW: Final = 60
-#: Off a terminal, progress within one step is worth a line each time it has gone so many percent further.
+#: Off a terminal, progress within one step is a line each time that so many percent more are done.
 _LINE_EVERY_PERCENT: Final = 10.0
 
 
-def show_until_done(client: Client, seen: Seen, *, patience: float = 300.0) -> Json:
+def show_until_done(client: Client, job: Job, *, retry_for: float = 300.0) -> Job:
     """Show the job's progress until it is done, and return it as it is then.
 
-    An outage of the server is shown and waited out, for ``patience`` seconds at most (see
-    :func:`follow`, also for what is raised).
+    Args:
+        client: for the server that has the job.
+        job: as last seen.
+        retry_for: seconds that one outage of the server may last. The view shows each outage once.
+
+    Raises:
+        ServerUnreachable: an outage lasted longer.
+        Problem: an outage lasted longer, or the server refuses: the job was deleted, for example.
     """
-    job = seen.job
     with _view(narration()) as view:
-        for job in follow(client, seen, on_trouble=view.trouble, patience=patience):
-            view.show(job)
+        for state in client.watch(job, retry_for=retry_for, on_outage=view.outage):
+            view.show(state)
+            job = state
     return job
 
 
-def describe(job: Json) -> str:
+def describe(job: JobInList) -> str:
     """Return what the job is doing now, in a few words."""
-    progress = job.get("progress") or {}
-    if job["status"] == "running":
-        if job.get("cancel_requested_at"):
+    match job.status:
+        case "running" if job.cancel_requested_at is not None:
             return "stopping"
-        return " · ".join(dict.fromkeys(part for part in (progress.get("step"), progress.get("message")) if part))
-    if job["status"] == "scheduled" and job.get("scheduled_at"):
-        return f"until {moment(job['scheduled_at'])}"
-    if job["status"] == "retrying":
-        message = (job.get("error") or {}).get("message")
-        return f"after attempt {job['attempt']}" + (f": {message}" if message else "")
+        case "running" if job.progress is not None:
+            parts = (job.progress.step, job.progress.message)
+            return " · ".join(dict.fromkeys(part for part in parts if part))
+        case "scheduled" if job.scheduled_at is not None:
+            return f"until {moment(job.scheduled_at)}"
+        case "retrying":
+            message = job.error.message if job.error is not None else ""
+            return f"after attempt {job.attempt}" + (f": {message}" if message else "")
     return ""
 
 
-def percent(job: Json) -> float | None:
-    """Return how much of the work is done, 0 to 100, or None where that is not known."""
-    if job["status"] == "succeeded":
+def percent(job: JobInList) -> float | None:
+    """Return how much of the work is done, 0 to 100, or None if that is not known."""
+    if job.status == "succeeded":
         return 100.0
-    value = (job.get("progress") or {}).get("percent")
-    return None if value is None else float(value)
+    return None if job.progress is None else job.progress.percent
 
 
 class _View(Protocol):
-    def show(self, job: Json) -> None: ...
+    def show(self, job: Job) -> None: ...
 
-    def trouble(self, error: CallboardError) -> None: ...
+    def outage(self, error: ClientError) -> None: ...
 
 
 @contextmanager
@@ -92,7 +98,7 @@ def _view(console: Console) -> Iterator[_View]:
 
 
 class Bar:
-    """One line that moves. A context manager; it stays on the screen as it was last."""
+    """A progress bar on one line. A context manager, which leaves the last state on the screen."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -117,14 +123,14 @@ class Bar:
     ) -> None:
         self._progress.stop()
 
-    def show(self, job: Json) -> None:
+    def show(self, job: Job) -> None:
         done = percent(job)
-        # A bar without a total pulses, which is right while work is under way or ahead, and wrong after it.
-        total = 100.0 if done is not None or job["done"] else None
-        shown = {
+        # A bar without a total pulses, which would be wrong once the job is done.
+        total = 100.0 if done is not None or job.done else None
+        shown: dict[str, Any] = {
             "total": total,
             "completed": done or 0.0,
-            "status": job["status"],
+            "status": job.status,
             "percent": "" if done is None else f"{done:.0f}%",
             "doing": describe(job),
         }
@@ -132,10 +138,10 @@ class Bar:
             self._task = self._progress.add_task("", **shown)
         else:
             self._progress.update(self._task, **shown)
-        if job["done"]:
+        if job.done:
             self._progress.stop_task(self._task)
 
-    def trouble(self, error: CallboardError) -> None:
+    def outage(self, error: ClientError) -> None:
         self._console.print(_waiting_for_server(error))
 
 
@@ -146,16 +152,16 @@ class Lines:
         self._console = console
         self._last: tuple[str, str | None, float] | None = None
 
-    def show(self, job: Json) -> None:
+    def show(self, job: Job) -> None:
         done = percent(job)
-        step = (job.get("progress") or {}).get("step") if job["status"] == "running" else None
-        now = (job["status"], step, (done or 0.0) // _LINE_EVERY_PERCENT)
+        step = job.progress.step if job.status == "running" and job.progress is not None else None
+        now = (job.status, step, (done or 0.0) // _LINE_EVERY_PERCENT)
         if now != self._last:
             self._last = now
-            parts = (job["status"], "" if done is None else f"{done:.0f}%", describe(job))
+            parts = (job.status, "" if done is None else f"{done:.0f}%", describe(job))
             self._console.print(safe(" ".join(part for part in parts if part)), soft_wrap=True)
 
-    def trouble(self, error: CallboardError) -> None:
+    def outage(self, error: ClientError) -> None:
         self._console.print(_waiting_for_server(error), soft_wrap=True)
 
 
@@ -180,5 +186,5 @@ class _DoingColumn(ProgressColumn):
         return safe(task.fields["doing"].replace("\n", " "))
 
 
-def _waiting_for_server(error: CallboardError) -> Text:
-    return safe(f"{error}\nTrying again. The job goes on meanwhile.", "yellow")
+def _waiting_for_server(error: ClientError) -> Text:
+    return safe(f"{error_text(error)}\nTrying again. The job goes on meanwhile.", "yellow")

@@ -1,6 +1,6 @@
-"""Any JSON value as something readable: what a job returned.
+"""The result of a job, which is any JSON value, as readable text.
 
-Objects become rows of name and value, lists of objects become tables, and what stands deeper gets a heading of its own.
+Objects become rows of name and value, lists of objects become tables, and nested ones get a heading of their own.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from callboard.cli.terminal import safe
 
 
 def render(value: Any) -> ConsoleRenderable:
-    """Return ``value`` (anything that came out of JSON) ready to print, whatever the width."""
+    """Return any JSON value ready to print at any width."""
     return Group(*_blocks(value, title=None))
 
 
 def heading(title: str) -> Text:
-    """Return a line that opens a section, with an empty one before it."""
+    """Return the first line of a section, after an empty line."""
     return Text("\n") + safe(label(title), "bold cyan")
 
 
 def _blocks(value: Any, title: str | None) -> Iterable[ConsoleRenderable]:
     if isinstance(value, Mapping) and value:
-        plain = {key: item for key, item in value.items() if _stands_beside_its_name(item)}
+        plain = {key: item for key, item in value.items() if _fits_beside_its_name(item)}
         if plain:
             if title is not None:
                 yield heading(title)
@@ -58,7 +58,7 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, list) and any(value) and all(isinstance(item, Mapping) for item in value)
 
 
-def _stands_beside_its_name(value: Any) -> bool:
+def _fits_beside_its_name(value: Any) -> bool:
     if isinstance(value, list):
         return len(value) <= MOST_INLINE_ITEMS and all(is_scalar(item) for item in value)
     return not isinstance(value, Mapping) or not value

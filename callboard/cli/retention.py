@@ -1,4 +1,4 @@
-"""``callboard retention …``: the rules by which history goes."""
+"""``callboard retention …``: the rules by which history is deleted."""
 
 from __future__ import annotations
 
@@ -38,10 +38,11 @@ def set_rule(
     job_type: JobType = "*",
     outcome: OutcomeOption = Outcome.ANY,
 ) -> None:
-    """Set a rule. The closest one counts: type and outcome, then type, then outcome, then all.
+    """Set a rule. The most specific one holds: type and outcome, then type, then outcome, then all.
 
-    A month goes as a whole, when every rule lets it. Where one must stay, jobs whose rule is over much earlier lose
-    what they held, and their rows stay for the numbers. Nothing goes before its time.
+    History is deleted by whole months, once no rule keeps a job of the month. Where a rule keeps a month much longer
+    than another, jobs of the other lose their payload, result and errors, and their rows stay for the statistics.
+    Nothing is deleted early.
     """
     from callboard.db.history.retention import Rule
     from callboard.db.history.retention import set_rule as store

@@ -17,7 +17,7 @@ _FORMATS: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 
 @app.callback()
 def _group() -> None:
-    """Keep ``rebuild`` a command of its own, although it is the only one."""
+    """Make ``rebuild`` a subcommand. Typer would merge the only command of a group into the group."""
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Commands that run servers. Each imports what it runs when it runs it."""
+"""Commands that run servers. Each imports its server when it runs."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def remove_orphaned_files(
 
 
 def _work(settings: Settings, threads: int | None, max_jobs: int | None, max_mebibytes: int | None) -> dict[str, Any]:
-    """Return options of a process that works: those of its command, else those of the settings."""
+    """Return the options of a worker process: those of its command, else those of the settings."""
     return {
         "threads": threads or settings.worker_threads,
         "max_jobs": max_jobs or settings.worker_max_jobs,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, cast
+from uuid import UUID, uuid4
 
 import typer
 
-from callboard.cli.answers import ServerUnreachable
-from callboard.cli.client import Client, Json, Seen, Submitted
-from callboard.cli.options import AsJson, JobId, connect, key_and_value
+from callboard.cli.options import AsJson, JobId, connect, key_and_value, tags_of, time_of
+from callboard.cli.ordering import in_field_order
 from callboard.cli.payloads import read_payload, upload_files
 from callboard.cli.progress import show_until_done
 from callboard.cli.terminal import EXIT_JOB_FAILED, narration, output, print_json, safe
 from callboard.cli.views import outcome
+
+if TYPE_CHECKING:
+    from callboard.client import Client, Job, SubmitOptions
 
 
 def register(app: typer.Typer) -> None:
@@ -39,12 +43,16 @@ def submit(
         str | None,
         typer.Option(metavar="TIME", help="When it is due, such as 2030-01-31T09:00; local time, or with an offset."),
     ] = None,
+    expires_at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When it ends as expired if it has not started by then.")
+    ] = None,
     max_retries: Annotated[int | None, typer.Option(min=0, help="Attempts after the first.")] = None,
     time_limit: Annotated[float | None, typer.Option(min=0, help="Seconds that one attempt may take.")] = None,
     tag: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag; repeat for several.", show_default=False)
     ] = None,
     unique_key: Annotated[str | None, typer.Option(help="Give the live job of this key, if there is one.")] = None,
+    parent_id: Annotated[UUID | None, typer.Option(metavar="ID", help="The job that this one belongs to.")] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key twice submits once.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show its progress, then its result.")] = False,
     as_json: AsJson = False,
@@ -54,69 +62,83 @@ def submit(
         "queue": queue,
         "priority": priority,
         "delay": delay,
-        "scheduled_at": None if scheduled_at is None else _utc(scheduled_at),
+        "scheduled_at": time_of(scheduled_at, option="--scheduled-at"),
+        "expires_at": time_of(expires_at, option="--expires-at"),
         "max_retries": max_retries,
         "time_limit": time_limit,
-        "tags": dict(key_and_value(item, option="--tag", form="KEY=VALUE") for item in tag or ()) or None,
+        "tags": tags_of(tag),
         "unique_key": unique_key,
+        "parent_id": parent_id,
     }
-    body: Json = {"type": job_type, "payload": read_payload(payload)}
-    body |= {name: value for name, value in options.items() if value is not None}
+    given = cast("SubmitOptions", {name: value for name, value in options.items() if value is not None})
+    key = _checked(idempotency_key)
+    data = read_payload(payload)
     files = [key_and_value(item, option="--file", form="FIELD=PATH") for item in file or ()]
     with connect() as client:
-        body["payload"] = upload_files(client, body["payload"], files)
-        submitted = _submit(client, body, idempotency_key)
-        job = submitted.seen.job
-        if submitted.existing:
+        data = upload_files(client, data, files)
+        with _advice(key, own=idempotency_key is not None, repeatable=not files):
+            job = client.submit(job_type, data, idempotency_key=key, **given)
+        if job.existing and (idempotency_key is not None or unique_key is not None):
             narration().print("This job was there already; no other was submitted.")
         if watch:
-            narration().print(safe(f"Job {job['id']}"))
-            _watch(client, submitted.seen, as_json)
+            narration().print(safe(f"Job {job.id}"))
+            _watch(client, job, as_json)
         elif as_json:
             print_json(job)
         else:
-            output().print(safe(job["id"]), soft_wrap=True)
+            output().print(safe(job.id), soft_wrap=True)
 
 
 def watch(job_id: JobId, as_json: AsJson = False) -> None:
     """Show a job's progress until it is done, then its result. Exits with 0 if it succeeded, else 1."""
     with connect() as client:
-        _watch(client, client.job(job_id), as_json)
+        _watch(client, client.get(job_id), as_json)
 
 
-def _submit(client: Client, body: Json, idempotency_key: str | None) -> Submitted:
-    try:
-        return client.submit(body, idempotency_key=idempotency_key)
-    except ServerUnreachable as error:
-        if not error.sent:
-            raise
-        advice = (
-            "The job may have been accepted; look at 'callboard jobs list' before submitting it again."
-            if idempotency_key is None
-            else "Submit again with the same idempotency key: that gives one job."
+def _checked(idempotency_key: str | None) -> str:
+    """Return the key, or a new one for None.
+
+    Raises:
+        typer.BadParameter: the key cannot be sent.
+    """
+    if idempotency_key is None:
+        return str(uuid4())
+    if not 0 < len(idempotency_key) <= 255 or not all("!" <= character <= "~" for character in idempotency_key):
+        raise typer.BadParameter(
+            f"{idempotency_key!r} is not 1 to 255 visible ASCII characters.", param_hint="'--idempotency-key'"
         )
-        raise ServerUnreachable(f"{error} {advice}", sent=True) from error
+    return idempotency_key
 
 
-def _watch(client: Client, seen: Seen, as_json: bool) -> None:
+@contextmanager
+def _advice(key: str, *, own: bool, repeatable: bool) -> Iterator[None]:
+    """Add to an error that leaves open whether the job was accepted how to find out."""
+    from callboard.client import ServerUnavailable, ServerUnreachable
+
     try:
-        job = show_until_done(client, seen)
+        yield
+    except (ServerUnreachable, ServerUnavailable) as error:
+        if not isinstance(error, ServerUnreachable) or error.sent:
+            error.add_note("The job may have been accepted.")
+            if not repeatable:
+                # Uploaded again, the files have other ids, so it is another submission.
+                error.add_note("Look at 'callboard jobs list' before submitting it again.")
+            elif own:
+                error.add_note("Submit again with the same idempotency key: that gives one job.")
+            else:
+                error.add_note(f"Submit again with --idempotency-key {key}: that gives one job.")
+        raise
+
+
+def _watch(client: Client, job: Job, as_json: bool) -> None:
+    try:
+        job = show_until_done(client, job)
     except KeyboardInterrupt:
-        narration().print(safe(f"The job goes on. To see it again: callboard watch {seen.job['id']}"), soft_wrap=True)
+        narration().print(safe(f"The job goes on. To see it again: callboard watch {job.id}"), soft_wrap=True)
         raise
     if as_json:
         print_json(job)
     else:
-        output().print(outcome(client.in_field_order(job)))
-    if job["status"] != "succeeded":
+        output().print(outcome(in_field_order(client, job)))
+    if job.status != "succeeded":
         raise typer.Exit(EXIT_JOB_FAILED)
-
-
-def _utc(text: str) -> str:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(
-            f"{text!r} is not a time such as 2030-01-31T09:00 or 2030-01-31T09:00:00Z.", param_hint="'--scheduled-at'"
-        ) from error
-    return moment.astimezone(UTC).isoformat()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import typer
 
-from callboard.cli.client import Json
 from callboard.cli.options import AsJson, connect
 from callboard.cli.terminal import narration, output, print_json
 from callboard.cli.views import system_table
+
+if TYPE_CHECKING:
+    from callboard.client import Queue, Worker
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +33,7 @@ def workers(as_json: AsJson = False) -> None:
         _print(client.workers(), as_json, none="No workers.")
 
 
-def _print(items: list[Json], as_json: bool, *, none: str) -> None:
+def _print(items: Sequence[Queue | Worker], as_json: bool, *, none: str) -> None:
     if as_json:
         print_json({"items": items})
     elif items:

@@ -1,4 +1,7 @@
-"""Lists of JSON objects as tables that fit: wide ones are split by columns, and become blocks where that fails too."""
+"""Lists of JSON objects as tables that fit.
+
+A wide table is split by columns. Where even two columns do not fit, each object becomes a block of lines.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,9 @@ from callboard.cli.terminal import safe
 
 Row = Mapping[str, Any]
 
-#: Rows shown; ``--json`` has the others.
+#: Most rows shown. ``--json`` has all.
 MOST_ROWS: Final = 100
-#: A cell may be wrapped to this width, or to its own if that is less.
+#: A cell with more columns is wrapped.
 _WIDEST_CELL: Final = 48
 _COLUMN_GAP: Final = 2
 
@@ -35,7 +38,7 @@ def fields(pairs: Iterable[tuple[str, RenderableType]]) -> Table:
 
 
 class Rows:
-    """A list of one object or more, laid out for the width at hand."""
+    """A list of one object or more, laid out for the width of the terminal."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows[:MOST_ROWS]
