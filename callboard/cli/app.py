@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -24,6 +23,7 @@ from callboard.cli import (
 )
 from callboard.cli.terminal import exit_code, show_error
 from callboard.db.errors import CallboardError
+from callboard.db.version import VERSION
 
 app = typer.Typer(
     name="callboard",
@@ -47,7 +47,7 @@ import_history.register(app)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"callboard {version('callboard')}")
+        typer.echo(f"callboard {VERSION}")
         raise typer.Exit
 
 

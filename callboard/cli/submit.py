@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, cast
-from uuid import UUID, uuid4
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
 
 import typer
 
-from callboard.cli.options import AsJson, JobId, connect, key_and_value, tags_of, time_of
+from callboard.cli.options import AsJson, JobId, connect, key_and_value
 from callboard.cli.ordering import in_field_order
 from callboard.cli.payloads import read_payload, upload_files
 from callboard.cli.progress import show_until_done
+from callboard.cli.submission_options import read_flags, with_submission_options
 from callboard.cli.terminal import EXIT_JOB_FAILED, narration, output, print_json, safe
 from callboard.cli.views import outcome
 
 if TYPE_CHECKING:
-    from callboard.client import Client, Job, SubmitOptions
+    from callboard.client import Client, Job
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
         app.command(rich_help_panel="Jobs")(command)
 
 
+@with_submission_options
 def submit(
     *,
     job_type: Annotated[str, typer.Argument(metavar="TYPE", help="The job type, such as table.analyze.")],
@@ -36,49 +38,21 @@ def submit(
         list[str] | None,
         typer.Option(metavar="FIELD=PATH", help="Upload a file and put its id into the payload.", show_default=False),
     ] = None,
-    queue: Annotated[str | None, typer.Option(help="Another queue than the type's own.")] = None,
-    priority: Annotated[int | None, typer.Option(min=0, max=9, help="0 to 9, higher first.")] = None,
-    delay: Annotated[float | None, typer.Option(min=0, help="Seconds to wait before it is due.")] = None,
-    scheduled_at: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="When it is due, such as 2030-01-31T09:00; local time, or with an offset."),
-    ] = None,
-    expires_at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="When it ends as expired if it has not started by then.")
-    ] = None,
-    max_retries: Annotated[int | None, typer.Option(min=0, help="Attempts after the first.")] = None,
-    time_limit: Annotated[float | None, typer.Option(min=0, help="Seconds that one attempt may take.")] = None,
-    tag: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag; repeat for several.", show_default=False)
-    ] = None,
-    unique_key: Annotated[str | None, typer.Option(help="Give the live job of this key, if there is one.")] = None,
-    parent_id: Annotated[UUID | None, typer.Option(metavar="ID", help="The job that this one belongs to.")] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key twice submits once.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show its progress, then its result.")] = False,
     as_json: AsJson = False,
+    **flags: Any,
 ) -> None:
     """Submit a job and print its id. It is stored durably by then."""
-    options = {
-        "queue": queue,
-        "priority": priority,
-        "delay": delay,
-        "scheduled_at": time_of(scheduled_at, option="--scheduled-at"),
-        "expires_at": time_of(expires_at, option="--expires-at"),
-        "max_retries": max_retries,
-        "time_limit": time_limit,
-        "tags": tags_of(tag),
-        "unique_key": unique_key,
-        "parent_id": parent_id,
-    }
-    given = cast("SubmitOptions", {name: value for name, value in options.items() if value is not None})
+    options = read_flags(flags)
     key = _checked(idempotency_key)
     data = read_payload(payload)
     files = [key_and_value(item, option="--file", form="FIELD=PATH") for item in file or ()]
     with connect() as client:
         data = upload_files(client, data, files)
         with _advice(key, own=idempotency_key is not None, repeatable=not files):
-            job = client.submit(job_type, data, idempotency_key=key, **given)
-        if job.existing and (idempotency_key is not None or unique_key is not None):
+            job = client.submit(job_type, data, idempotency_key=key, **options)
+        if job.existing and (idempotency_key is not None or "unique_key" in options):
             narration().print("This job was there already; no other was submitted.")
         if watch:
             narration().print(safe(f"Job {job.id}"))

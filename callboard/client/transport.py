@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from callboard.client.errors import ServerUnreachable
 from callboard.client.files import Sink
 from callboard.client.messages import Request, Response
 from callboard.db.errors import ConfigurationError
+from callboard.db.version import VERSION
 
 _CONNECT_TIMEOUT: Final = 5.0
 
@@ -42,7 +42,7 @@ def options_of(base: httpx.URL, api_key: str | None) -> dict[str, Any]:
     Raises:
         ConfigurationError: ``api_key`` cannot be sent in a header.
     """
-    headers = {"User-Agent": f"callboard/{version('callboard')}", "Accept": "application/json"}
+    headers = {"User-Agent": f"callboard/{VERSION}", "Accept": "application/json"}
     if api_key is not None:
         if not api_key.isascii() or not api_key.isprintable():
             # httpx would repeat the key in its error.
