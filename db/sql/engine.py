@@ -40,6 +40,8 @@ class Database:
             pool_timeout=settings.connect_timeout,
             pool_use_lifo=True,
             isolation_level="READ COMMITTED",
+            # Errors are logged, and parameters are what clients sent.
+            hide_parameters=True,
             json_serializer=_dumps,
             json_deserializer=orjson.loads,
             connect_args=connect_args(settings, role),
