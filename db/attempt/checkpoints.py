@@ -15,7 +15,7 @@ from sqlalchemy import JSON, Connection, Integer, Text, Uuid, and_, bindparam, c
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert
 
-from callboard.db.models import job_history, job_memos, jobs
+from callboard.db.models import job_checkpoints, job_history, jobs
 from callboard.db.rules.states import Status
 
 
@@ -25,18 +25,23 @@ class _Kind(StrEnum):
 
 
 _ATTEMPT = bindparam("this_attempt", type_=Integer)
-_THIS = (job_memos.c.kind == bindparam("this_kind", type_=Text), job_memos.c.key == bindparam("this_key", type_=Text))
+_THIS = (
+    job_checkpoints.c.kind == bindparam("this_kind", type_=Text),
+    job_checkpoints.c.key == bindparam("this_key", type_=Text),
+)
 _IS_OURS = (
     jobs.c.id == bindparam("this_job", type_=Uuid),
     jobs.c.attempt == _ATTEMPT,
     jobs.c.status == Status.RUNNING,
 )
-_DATA = cast(job_memos.c.data, Text).label("data")
+_DATA = cast(job_checkpoints.c.data, Text).label("data")
 _stored = (
-    select(_DATA).select_from(jobs.outerjoin(job_memos, and_(job_memos.c.job_id == jobs.c.id, *_THIS))).where(*_IS_OURS)
+    select(_DATA)
+    .select_from(jobs.outerjoin(job_checkpoints, and_(job_checkpoints.c.job_id == jobs.c.id, *_THIS)))
+    .where(*_IS_OURS)
 )
 # Whoever ends the attempt waits for the end of this statement, or has ended it already.
-_put = insert(job_memos).from_select(
+_put = insert(job_checkpoints).from_select(
     ["job_id", "created_at", "kind", "key", "attempt", "data"],
     select(
         jobs.c.id,
@@ -50,12 +55,13 @@ _put = insert(job_memos).from_select(
     .with_for_update(read=True),
 )
 _replace = _put.on_conflict_do_update(
-    index_elements=[job_memos.c.job_id, job_memos.c.kind, job_memos.c.key],
+    index_elements=[job_checkpoints.c.job_id, job_checkpoints.c.kind, job_checkpoints.c.key],
     set_={"attempt": _put.excluded.attempt, "data": _put.excluded.data, "saved_at": func.now()},
 ).returning(_DATA)
 # What is there stays; an update that changes nothing returns it.
 _put_once = _put.on_conflict_do_update(
-    index_elements=[job_memos.c.job_id, job_memos.c.kind, job_memos.c.key], set_={"attempt": job_memos.c.attempt}
+    index_elements=[job_checkpoints.c.job_id, job_checkpoints.c.kind, job_checkpoints.c.key],
+    set_={"attempt": job_checkpoints.c.attempt},
 ).returning(_DATA)
 
 
@@ -109,10 +115,10 @@ def _parameters(job_id: UUID, attempt: int, kind: _Kind, key: str) -> dict[str, 
 
 
 _looked_at = (
-    select(job_memos.c.job_id, job_memos.c.created_at)
-    .where(job_memos.c.job_id > bindparam("after", type_=Uuid))
-    .group_by(job_memos.c.job_id, job_memos.c.created_at)
-    .order_by(job_memos.c.job_id)
+    select(job_checkpoints.c.job_id, job_checkpoints.c.created_at)
+    .where(job_checkpoints.c.job_id > bindparam("after", type_=Uuid))
+    .group_by(job_checkpoints.c.job_id, job_checkpoints.c.created_at)
+    .order_by(job_checkpoints.c.job_id)
     .limit(bindparam("limit", type_=Integer))
     .cte("looked_at")
 )
@@ -124,9 +130,9 @@ _may_run_again = select(literal(1)).where(
     job_history.c.erased_at.is_(None),
 )
 _forgotten = (
-    delete(job_memos)
-    .where(job_memos.c.job_id == _looked_at.c.job_id, ~_live.exists(), ~_may_run_again.exists())
-    .returning(job_memos.c.job_id)
+    delete(job_checkpoints)
+    .where(job_checkpoints.c.job_id == _looked_at.c.job_id, ~_live.exists(), ~_may_run_again.exists())
+    .returning(job_checkpoints.c.job_id)
     .cte("forgotten")
 )
 _forget = select(_looked_at.c.job_id).order_by(_looked_at.c.job_id.desc()).add_cte(_forgotten)

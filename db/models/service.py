@@ -144,8 +144,8 @@ job_files = Table(
 )
 
 #: What an attempt leaves for those after it: see ``callboard.db.attempt.checkpoints``.
-job_memos = Table(
-    "job_memos",
+job_checkpoints = Table(
+    "job_checkpoints",
     metadata,
     Column("job_id", Uuid, nullable=False, comment="The job."),
     Column("created_at", TIME, nullable=False, comment="When the job was submitted."),

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Uuid, bindparam, delete, null, select, update
 from sqlalchemy import func as sql
 
-from callboard.db.models import TIME, job_attempts, job_history, job_memos, job_progress
+from callboard.db.models import TIME, job_attempts, job_checkpoints, job_history, job_progress
 from callboard.db.rules.ids import created_at_of
 from callboard.db.transitions.history import held, is_held, parameters_of
 
@@ -46,7 +46,12 @@ _reports = (
     .returning(job_progress.c.seq)
     .cte("reports")
 )
-_checkpoints = delete(job_memos).where(job_memos.c.job_id == _erased.c.id).returning(job_memos.c.key).cte("memos")
+_checkpoints = (
+    delete(job_checkpoints)
+    .where(job_checkpoints.c.job_id == _erased.c.id)
+    .returning(job_checkpoints.c.key)
+    .cte("checkpoints")
+)
 _erase = select(_erased.c.id).add_cte(_attempts).add_cte(_reports).add_cte(_checkpoints)
 
 _consume = (

@@ -16,7 +16,7 @@ from callboard.db.attempt.checkpoints import (
     save_checkpoint,
     save_step,
 )
-from callboard.db.models import job_memos
+from callboard.db.models import job_checkpoints
 from callboard.db.rules.states import Status
 from callboard.db.sql.engine import Database
 from callboard.db.transitions import ClaimedJob, erase, reopen
@@ -33,7 +33,7 @@ def job(factory: Factory) -> ClaimedJob:
 
 def kept(database: Database) -> set[UUID]:
     with database.begin() as connection:
-        return set(connection.execute(select(job_memos.c.job_id)).scalars())
+        return set(connection.execute(select(job_checkpoints.c.job_id)).scalars())
 
 
 def leave(database: Database, job: ClaimedJob) -> None:
