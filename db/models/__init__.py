@@ -1,4 +1,4 @@
-"""The tables of schema ``callboard``, as SQLAlchemy Core. Alembic makes them; a test holds the two alike."""
+"""The tables of schema ``callboard``, as SQLAlchemy Core. Alembic makes them; a test compares the two."""
 
 from callboard.db.models.analytics import (
     QUANTILES,

@@ -47,7 +47,7 @@ def rows(settings: Settings, statement: str) -> list[tuple[object, ...]]:
 
 
 def contents(settings: Settings) -> list[tuple[object, ...]]:
-    """Every relation of the schema with the file it lies in: what was made anew shows."""
+    """Return each relation of the schema with its file: a relation that is made again has another file."""
     return rows(
         settings,
         "SELECT relname, relfilenode FROM pg_class WHERE relnamespace = 'callboard'::regnamespace ORDER BY relname",
@@ -98,7 +98,7 @@ def test_many_processes_may_migrate_at_once(fresh: Settings) -> None:
     assert endings == [("", 0)] * 4
 
 
-def test_whoever_waits_for_a_migration_holds_no_snapshot(fresh: Settings) -> None:
+def test_a_process_that_waits_for_a_migration_has_no_snapshot(fresh: Settings) -> None:
     # CREATE INDEX CONCURRENTLY, in some later migration, waits for all older snapshots.
     url = fresh.require_database_url()
     with psycopg.connect(url, autocommit=True) as holder:
