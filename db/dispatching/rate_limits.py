@@ -95,12 +95,13 @@ def take_tokens(connection: Connection, name: str, rate: Rate, *, least: int, mo
     return grant
 
 
+# A CTE, as a join may run a subquery for each row, and SKIP LOCKED then finds others beyond the limit.
 _idle = (
     select(rate_limits.c.name)
     .where(rate_limits.c.refilled_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, literal(_FULL_AFTER)))
     .limit(_BUCKETS_PER_CALL)
     .with_for_update(skip_locked=True)
-    .subquery()
+    .cte("idle")
 )
 _delete_idle = delete(rate_limits).where(rate_limits.c.name == _idle.c.name)
 

@@ -10,12 +10,13 @@ from callboard.db.models import idempotency_keys, jobs, workers
 _KEYS_PER_CALL = 5000
 _KEEP_WORKERS_DAYS = 7
 
+# A CTE, as a join may run a subquery for each row, and SKIP LOCKED then finds others beyond the limit.
 _expired_keys = (
     select(idempotency_keys.c.owner, idempotency_keys.c.key)
     .where(idempotency_keys.c.expires_at < func.now())
     .limit(_KEYS_PER_CALL)
     .with_for_update(skip_locked=True)
-    .subquery()
+    .cte("expired")
 )
 _delete_keys = delete(idempotency_keys).where(
     idempotency_keys.c.owner == _expired_keys.c.owner, idempotency_keys.c.key == _expired_keys.c.key

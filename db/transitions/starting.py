@@ -16,16 +16,18 @@ from callboard.db.sql.rowset import among, each, rowset, rowset_of
 _NOW = func.now()
 
 
+# Selected by an array: a join may run the subquery for each row, and SKIP LOCKED then finds others beyond the limit.
 _due = (
     select(jobs.c.id)
     .where(jobs.c.due_at <= _NOW)
     .order_by(jobs.c.due_at)
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(skip_locked=True)
+    .cte("due")
 )
 _promote = (
     update(jobs)
-    .where(jobs.c.id.in_(_due))
+    .where(among(jobs.c.id, _due))
     .values(status=Status.QUEUED, due_at=None, revision=jobs.c.revision + 1)
     .returning(jobs.c.id)
 )

@@ -94,16 +94,18 @@ def _ids_of(job_ids: Collection[UUID]) -> dict[str, str]:
     return rowset_of({"id": job_id} for job_id in sorted(job_ids))
 
 
+# Selected by an array: a join may run the subquery for each row, and SKIP LOCKED then finds others beyond the limit.
 _overdue = (
     select(jobs.c.id)
     .where(jobs.c.expires_at <= func.now(), jobs.c.status != Status.RUNNING, jobs.c.started_at.is_(None))
     .order_by(jobs.c.expires_at)
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(skip_locked=True)
+    .cte("overdue")
 )
 _expired = (
     delete(jobs)
-    .where(jobs.c.id.in_(_overdue))
+    .where(among(jobs.c.id, _overdue))
     .returning(*jobs.c, _error(Reason.EXPIRED, "Expired", "Not started before expires_at.").label("new_error"))
     .cte("gone")
 )
