@@ -129,7 +129,7 @@ def _summary(connection: Connection, bucket: Bucket | None, owner: str | None) -
 
 
 OTHERS: Final = (
-    Example((take_queues,), lambda c, _: take_queues(c, default_window=100, heads=20)),
+    Example((take_queues,), lambda c, _: take_queues(c, default_window=100, first_jobs=20)),
     Example((next_jobs,), lambda c, _: next_jobs(c, {QUEUE: 100})),
     Example((seconds_until_due,), lambda c, _: seconds_until_due(c)),
     Example((queues_in_flight,), lambda c, _: queues_in_flight(c)),
