@@ -45,7 +45,7 @@ WAITING: Final = LIVE - {Status.RUNNING}
 
 
 class EventKind(StrEnum):
-    """The kind of an event of a job."""
+    """What happened to a job, as its events tell."""
 
     SUBMITTED = "submitted"
     STARTED = "started"

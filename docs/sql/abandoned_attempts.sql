@@ -2,8 +2,8 @@
 --
 -- Return running jobs whose worker is lost, stopped or unknown.
 --
--- Columns: id, attempt, retries, max_retries, cancel_requested_at, worker. What is done about
--- them is fenced by the attempt's number, so a job that has moved on meanwhile is not touched.
+-- Columns: id, attempt, retries, max_retries, cancel_requested_at, worker. Their rescue is
+-- fenced by the attempt's number, so a job that has moved on meanwhile is not changed.
 --
 -- Called by: actors/maintenance.
 

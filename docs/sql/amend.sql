@@ -2,14 +2,14 @@
 --
 -- Change a waiting job.
 --
--- From blocked, scheduled, queued or retrying; a new scheduled_at makes a scheduled or queued job scheduled or
--- queued, as its time asks for, and moves the next attempt of a retrying one. A job whose message is in the broker is
--- dispatched again, in its new place; the message that is there already finds nothing.
+-- From blocked, scheduled, queued or retrying. By a new scheduled_at a scheduled or queued job becomes scheduled
+-- or queued, and the next attempt of a retrying job is moved. A job whose message is in the broker is dispatched
+-- again, in its new place; its old message is then stale.
 --
 -- Returns:
---     False when the job does not wait (any more), or has another revision.
+--     False when the job is not waiting, or has another revision.
 --
--- From: waiting. To: scheduled or queued, as its new time asks.
+-- From: blocked, scheduled, queued or retrying. To: the same, or by its new time.
 --
 -- Called by: api/jobs.
 

@@ -1,6 +1,6 @@
 -- anything_due (db/dispatching/due.py)
 --
--- Whether a job in one of these queues could start now.
+-- Return whether a job in one of these queues could start now.
 --
 -- Called by: callboard/processes.
 

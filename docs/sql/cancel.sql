@@ -1,18 +1,18 @@
 -- cancel (db/transitions/stopping.py)
 --
--- Cancel a waiting job at once, or ask the worker of a running one to stop it.
+-- Cancel a waiting job at once, or request that the worker of a running one stops it.
 --
--- From blocked, scheduled, queued or retrying to cancelled; running stays running, with cancel_requested_at set,
--- until its attempt ends: then no other follows. Asking twice changes nothing. Returns False when the job is not
--- live: finished or unknown.
+-- From blocked, scheduled, queued or retrying to cancelled. Running stays running, with cancel_requested_at set,
+-- until its attempt ends; no other attempt follows. A second request changes nothing. Returns False when the job is
+-- finished or unknown.
 --
--- From: blocked, scheduled, queued, retrying. To: cancelled (running: the request is noted).
+-- From: running. To: running, with the cancel requested.
 --
 -- Called by: api/jobs.
 --
 -- cancel_all (db/transitions/stopping.py)
 --
--- Do as cancel for each of these jobs; return those that were live.
+-- cancel each of these jobs; return those that were live.
 --
 -- Called by: db.
 

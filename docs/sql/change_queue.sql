@@ -1,8 +1,8 @@
 -- change_queue (db/dispatching/queues.py)
 --
--- Change a queue's settings; they act on what waits in it at once. False when there is no such queue.
+-- Change a queue's settings, with effect on the jobs that wait in it; False when there is no such queue.
 --
--- When a queue stops being paused, jobs whose messages workers have dropped meanwhile are dispatched again.
+-- Jobs whose messages were dropped by workers while the queue was paused are dispatched again by reconciling.
 --
 -- Called by: api/system.
 

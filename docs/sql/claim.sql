@@ -1,9 +1,10 @@
 -- claim (db/transitions/starting.py)
 --
--- Start these attempts here, if their jobs still wait for them.
+-- Start these attempts on this worker, if their jobs still wait for them; return what was started.
 --
--- From queued, by the worker that holds the message. An attempt that is missing from the answer is stale (the job is
--- elsewhere, past expires_at, its queue is paused, or this worker was declared lost): forget the message.
+-- From queued, by the worker that holds the message; to running. The message of an attempt that is missing from the
+-- result is to be dropped: its job is in another state or past expires_at, its queue is paused, or this worker was
+-- declared lost.
 --
 -- From: queued. To: running.
 --

@@ -1,10 +1,10 @@
 -- consume (db/transitions/erasing.py)
 --
--- Erase payload and result of a finished job, whose result has been fetched; the job is still shown.
+-- Erase payload and result of a finished job whose result has been fetched; lists and polls still show the job.
 --
--- Returns False when it is live, unknown, or has been erased already.
+-- Returns False when the job is live, unknown, or has been erased already.
 --
--- From: terminal. To: the same, without what it held.
+-- From: terminal. To: the same, without its contents.
 --
 -- Called by: api/jobs.
 

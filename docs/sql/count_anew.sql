@@ -1,6 +1,6 @@
 -- count_anew (db/history/rollups/following.py)
 --
--- Note that jobs which finished from since to until are to be counted anew.
+-- Make the time from since to until pending, both included: the jobs that finished then are recounted.
 --
 -- Called by: callboard/cli, callboard/history_generator, callboard/history_import.
 --

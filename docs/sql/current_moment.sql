@@ -1,6 +1,6 @@
 -- current_moment (db/reads/change_feed.py)
 --
--- Return the moment from which on changes are new.
+-- Return the current snapshot, to read the changes after it.
 --
 -- Called by: api/live.
 

@@ -1,6 +1,6 @@
 -- declare_dead (db/fleet/workers.py)
 --
--- Declare a worker lost at once: whoever calls this has seen its process end, on this host.
+-- Declare a worker lost at once. The caller has seen its process end, on this host.
 --
 -- Called by: callboard/processes.
 

@@ -1,6 +1,6 @@
 -- delete_full_buckets (db/dispatching/rate_limits.py)
 --
--- Delete buckets that nobody used for a day, some thousands at most; return how many.
+-- Delete up to 5000 buckets that have not been used for a day; return how many.
 --
 -- Called by: actors/maintenance.
 
@@ -13,8 +13,7 @@
 --   $6  make_interval_6  integer  0
 --   $7  param_1          integer  86400
 --   $8  param_2          integer  5000
-DELETE FROM callboard.rate_limits
-USING (
+WITH idle AS (
     SELECT callboard.rate_limits.name AS name
     FROM callboard.rate_limits
     WHERE callboard.rate_limits.refilled_at < now() - make_interval(
@@ -22,5 +21,8 @@ USING (
     )
     LIMIT $8::INTEGER
     FOR UPDATE SKIP LOCKED
-) AS anon_1
-WHERE callboard.rate_limits.name = anon_1.name;
+)
+
+DELETE FROM callboard.rate_limits
+USING idle
+WHERE callboard.rate_limits.name = idle.name;

@@ -1,6 +1,6 @@
 -- delete_old_workers (db/fleet/expired_rows.py)
 --
--- Delete worker boots that ended a week ago and hold no job; return how many. History keeps their names.
+-- Delete worker boots that ended a week ago and have no running job; return how many. History keeps their names.
 --
 -- Called by: actors/maintenance.
 

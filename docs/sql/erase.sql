@@ -1,16 +1,16 @@
 -- erase (db/transitions/erasing.py)
 --
--- Erase what a finished job held: payload, result, errors, progress; it is gone from lists and polls.
+-- Erase payload, result, errors, progress and checkpoints of a finished job, and hide it from lists and polls.
 --
--- Returns False when it is live, unknown, or gone already.
+-- Returns False when the job is live, unknown, or hidden already.
 --
--- From: terminal. To: the same, without what it held.
+-- From: terminal. To: the same, without its contents.
 --
 -- Called by: api/jobs.
 --
 -- erase_all (db/transitions/erasing.py)
 --
--- Do as erase for each of these jobs; return those that are gone now.
+-- erase each of these jobs; return those that this call has erased.
 --
 -- Called by: db, db/history/retention.
 --
@@ -68,11 +68,11 @@ reports AS (
     RETURNING callboard.job_progress.seq
 ),
 
-memos AS (
-    DELETE FROM callboard.job_memos
+checkpoints AS (
+    DELETE FROM callboard.job_checkpoints
     USING erased
-    WHERE callboard.job_memos.job_id = erased.id
-    RETURNING callboard.job_memos.key
+    WHERE callboard.job_checkpoints.job_id = erased.id
+    RETURNING callboard.job_checkpoints.key
 )
 
 SELECT erased.id

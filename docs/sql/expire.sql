@@ -2,10 +2,10 @@
 --
 -- End the jobs that were not started before expires_at; return how many.
 --
--- From blocked, scheduled or queued, never started; by maintenance; to expired. A job that started once is not
--- expired any more, however long its retries wait.
+-- From blocked, scheduled or queued, and never started; by maintenance; to expired. A job that has started once does
+-- not expire, however long its retries wait.
 --
--- From: waiting and past expires_at. To: expired.
+-- From: never started, and past expires_at. To: expired.
 --
 -- Called by: actors/maintenance.
 
@@ -22,18 +22,20 @@
 --   $10  revision_1  integer            1
 --   $11  param_1     boolean            false
 --   $12  param_2     character varying  'expired'
-WITH gone AS (
+WITH overdue AS (
+    SELECT callboard.jobs.id AS id
+    FROM callboard.jobs
+    WHERE callboard.jobs.expires_at <= now()
+        AND callboard.jobs.status != $1::VARCHAR
+        AND callboard.jobs.started_at IS NULL
+    ORDER BY callboard.jobs.expires_at
+    LIMIT $2::INTEGER
+    FOR UPDATE SKIP LOCKED
+),
+
+gone AS (
     DELETE FROM callboard.jobs
-    WHERE callboard.jobs.id IN (
-        SELECT callboard.jobs.id
-        FROM callboard.jobs
-        WHERE callboard.jobs.expires_at <= now()
-            AND callboard.jobs.status != $1::VARCHAR
-            AND callboard.jobs.started_at IS NULL
-        ORDER BY callboard.jobs.expires_at
-        LIMIT $2::INTEGER
-        FOR UPDATE SKIP LOCKED
-    )
+    WHERE callboard.jobs.id = ANY (array((SELECT overdue.id FROM overdue)))
     RETURNING
         callboard.jobs.id, callboard.jobs.created_at, callboard.jobs.type, callboard.jobs.status, callboard.jobs.owner,
         callboard.jobs.payload, callboard.jobs.queue, callboard.jobs.priority, callboard.jobs.scheduled_at,

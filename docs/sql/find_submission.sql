@@ -1,6 +1,6 @@
 -- find_submission (db/transitions/idempotency.py)
 --
--- Return what submit answers to a request with a key that has been used; None if it has not.
+-- Return the result of submit for a request whose key has been used; None if it has not.
 --
 -- Called by: api/jobs.
 --

@@ -2,10 +2,10 @@
 --
 -- End attempts and with them their jobs: the row moves to job_history, the attempt to job_attempts.
 --
--- From running, by the worker that ran the attempt or by rescue; to succeeded, failed or cancelled. Returns
--- those that were still theirs to end; the others have been fenced out and nothing changed.
+-- From running, by the worker that ran the attempt or by rescue; to succeeded, failed or cancelled. Returns the
+-- attempts that this call has ended; the others had been fenced out, and nothing has changed for them.
 --
--- From: running, this attempt. To: succeeded, failed, cancelled.
+-- From: running, this attempt. To: succeeded, failed or cancelled.
 --
 -- Called by: db/transitions.
 --
@@ -27,7 +27,7 @@ WITH rowset AS MATERIALIZED (
     )
 ),
 
-gone AS (
+finished AS (
     SELECT
         found.id AS id, found.created_at AS created_at, found.type AS type, found.status AS status,
         found.owner AS owner, found.payload AS payload, found.queue AS queue, found.priority AS priority,
@@ -69,7 +69,7 @@ gone AS (
 
 deleted AS (
     DELETE FROM callboard.jobs
-    WHERE callboard.jobs.id = ANY (array((SELECT gone.id FROM gone)))
+    WHERE callboard.jobs.id = ANY (array((SELECT finished.id FROM finished)))
 ),
 
 kept AS (
@@ -80,18 +80,19 @@ kept AS (
         finished_at, result, erased_at, deleted, status
     )
     SELECT
-        gone.id AS id, gone.created_at AS created_at, gone.type AS type, gone.owner AS owner, gone.payload AS payload,
-        gone.queue AS queue, gone.priority AS priority, gone.scheduled_at AS scheduled_at,
-        gone.expires_at AS expires_at, gone.time_limit AS time_limit, gone.max_retries AS max_retries,
-        gone.tags AS tags, gone.unique_key AS unique_key, gone.parent_id AS parent_id, gone.attempt AS attempt,
-        gone.retries AS retries, gone.revision + $3::INTEGER AS revision, gone.started_at AS started_at,
-        gone.attempt_started_at AS attempt_started_at, gone.cancel_requested_at AS cancel_requested_at,
-        gone.worker_id AS worker_id, gone.worker AS worker, gone.progress AS progress,
-        CAST(gone.new_error AS JSONB) AS error, gone.batch_id AS batch_id, gone.fairness_key AS fairness_key,
-        gone.concurrency_key AS concurrency_key, gone.webhook_url AS webhook_url, gone.traceparent AS traceparent,
-        now() AS finished_at, CAST(gone.new_result AS JSONB) AS result, NULL AS erased_at, $4 AS deleted,
-        gone.new_status AS status
-    FROM gone
+        finished.id AS id, finished.created_at AS created_at, finished.type AS type, finished.owner AS owner,
+        finished.payload AS payload, finished.queue AS queue, finished.priority AS priority,
+        finished.scheduled_at AS scheduled_at, finished.expires_at AS expires_at, finished.time_limit AS time_limit,
+        finished.max_retries AS max_retries, finished.tags AS tags, finished.unique_key AS unique_key,
+        finished.parent_id AS parent_id, finished.attempt AS attempt, finished.retries AS retries,
+        finished.revision + $3::INTEGER AS revision, finished.started_at AS started_at,
+        finished.attempt_started_at AS attempt_started_at, finished.cancel_requested_at AS cancel_requested_at,
+        finished.worker_id AS worker_id, finished.worker AS worker, finished.progress AS progress,
+        CAST(finished.new_error AS JSONB) AS error, finished.batch_id AS batch_id,
+        finished.fairness_key AS fairness_key, finished.concurrency_key AS concurrency_key,
+        finished.webhook_url AS webhook_url, finished.traceparent AS traceparent, now() AS finished_at,
+        CAST(finished.new_result AS JSONB) AS result, NULL AS erased_at, $4 AS deleted, finished.new_status AS status
+    FROM finished
 ),
 
 attempt_ended AS (
@@ -100,12 +101,12 @@ attempt_ended AS (
         error_message, traceback
     )
     SELECT
-        gone.id AS job_id, gone.created_at AS created_at, gone.attempt AS attempt, gone.outcome AS outcome,
-        gone.reason AS reason, gone.worker_id AS worker_id, gone.worker AS worker,
-        gone.attempt_started_at AS started_at, now() AS finished_at, gone.error_type AS error_type,
-        gone.error_message AS error_message, gone.traceback AS traceback
-    FROM gone
+        finished.id AS job_id, finished.created_at AS created_at, finished.attempt AS attempt,
+        finished.outcome AS outcome, finished.reason AS reason, finished.worker_id AS worker_id,
+        finished.worker AS worker, finished.attempt_started_at AS started_at, now() AS finished_at,
+        finished.error_type AS error_type, finished.error_message AS error_message, finished.traceback AS traceback
+    FROM finished
 )
 
-SELECT gone.id, gone.attempt
-FROM gone;
+SELECT finished.id, finished.attempt
+FROM finished;

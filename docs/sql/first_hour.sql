@@ -1,6 +1,6 @@
 -- first_hour (db/history/rollups/following.py)
 --
--- Return a time before which no job that is in the history or the rollups finished; None when there is none.
+-- Return a time before which no job in the history or the rollups finished; None when there are no jobs.
 --
 -- Called by: callboard/cli.
 

@@ -1,10 +1,6 @@
 -- follow (db/history/rollups/following.py)
 --
--- Note the times at which jobs may have finished that were not committed when this was called before.
---
--- late is the longest, in seconds, that a transaction which ends a job takes to begin to write; how long it takes
--- to commit does not matter. It counts where PostgreSQL does not say when the transactions of others began, and for
--- those that have been open for longer.
+-- Make pending the times at which jobs may have finished that were not committed at the call before this one.
 --
 -- Called by: actors/maintenance.
 --

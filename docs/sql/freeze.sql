@@ -1,9 +1,9 @@
 -- freeze (db/history/rollups/following.py)
 --
--- Leave the numbers of all hours that end by before as they are, as some of their history is about to go.
+-- Keep the numbers of all hours that end by before as they are: some of their history is about to be dropped.
 --
--- For retention, in the transaction that drops it: the rollups remember what the history does not. What is noted of
--- these hours and was not counted by then is not counted any more.
+-- For retention, in the transaction that drops it. Periods of these hours that are still pending are not recounted any
+-- more.
 --
 -- Called by: db/history/retention.
 --

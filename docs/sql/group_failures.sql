@@ -1,8 +1,8 @@
 -- group_failures (db/history/failures.py)
 --
--- Return what the jobs failed with that ended from since on and before until, in at most limit groups.
+-- Group the failures of the jobs that ended from since on and before until.
 --
--- Of a job that was erased the kind of error is known still. most: as MOST_FAILURES.
+-- The kind of error of an erased job is still known, its message is not.
 --
 -- Called by: api/history.
 
@@ -40,15 +40,16 @@ WITH failed AS (
 )
 
 SELECT
-    told.type, told.reason, told.error_type, told.message, count(*) AS jobs, min(told.finished_at) AS first_seen,
-    max(told.finished_at) AS last_seen,
-    (array_agg(told.id ORDER BY told.finished_at DESC) FILTER (WHERE NOT told.deleted))[$6::INTEGER] AS example,
+    failure.type, failure.reason, failure.error_type, failure.message, count(*) AS jobs,
+    min(failure.finished_at) AS first_seen, max(failure.finished_at) AS last_seen,
+    (array_agg(failure.id ORDER BY failure.finished_at DESC) FILTER (WHERE NOT failure.deleted))[$6::INTEGER] AS example
+        ,
     CAST(sum(count(*)) OVER () AS INTEGER) AS counted
 FROM (
     SELECT
         failed.id AS id, failed.finished_at AS finished_at, failed.type AS type, failed.deleted AS deleted,
-        coalesce(failed.error ->> $7::VARCHAR, kept.reason) AS reason,
-        coalesce(failed.error ->> $8::VARCHAR, kept.error_type) AS error_type,
+        coalesce(failed.error ->> $7::VARCHAR, attempts.reason) AS reason,
+        coalesce(failed.error ->> $8::VARCHAR, attempts.error_type) AS error_type,
         regexp_replace(left(failed.error ->> $9::VARCHAR, $10::INTEGER), $11::VARCHAR, $12::VARCHAR, $13::VARCHAR)
             AS message
     FROM failed
@@ -60,8 +61,8 @@ FROM (
             AND callboard.job_attempts.created_at = failed.created_at
             AND callboard.job_attempts.attempt = failed.attempt
         LIMIT $14::INTEGER
-    ) AS kept ON true
-) AS told
-GROUP BY told.type, told.reason, told.error_type, told.message
-ORDER BY jobs DESC, max(told.finished_at) DESC
+    ) AS attempts ON true
+) AS failure
+GROUP BY failure.type, failure.reason, failure.error_type, failure.message
+ORDER BY jobs DESC, max(failure.finished_at) DESC
 LIMIT $15::INTEGER;

@@ -1,6 +1,6 @@
 -- heartbeat (db/fleet/workers.py)
 --
--- Say that this worker lives, in state; False when it has been declared lost: its jobs are not its any more.
+-- Record that this worker is alive, in state; return False if it was declared lost and has lost its jobs.
 --
 -- Called by: actors/worker_process.
 

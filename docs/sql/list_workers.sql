@@ -1,6 +1,6 @@
 -- list_workers (db/fleet/workers.py)
 --
--- Return the worker boots that were seen in the last seen_within seconds, and which jobs each runs.
+-- Return the worker boots seen in the last seen_within seconds, each with the ids of its running jobs.
 --
 -- Called by: api/system.
 

@@ -1,11 +1,11 @@
 -- load (db/transitions/loading.py)
 --
--- Store finished jobs and their attempts whose ids are new, in PostgreSQL's text format for COPY.
+-- Store finished jobs and their attempts, all with new ids, from PostgreSQL's text format for COPY.
 --
--- From nothing; to succeeded, failed, cancelled or expired. An id that is there already is an error. The order of rows
--- should be that of finished_at, as the index on it expects.
+-- From no job; to succeeded, failed, cancelled or expired. An id that exists already is an error. The rows should come
+-- in the order of finished_at: its block range index needs that.
 --
--- From: nothing (made elsewhere). To: terminal.
+-- From: no job. To: terminal.
 --
 -- Called by: callboard/history_generator.
 

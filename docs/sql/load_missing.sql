@@ -1,11 +1,11 @@
 -- load_missing (db/transitions/loading.py)
 --
--- Store those finished jobs whose ids are new, neither live nor finished, and return how many these are.
+-- Store those finished jobs whose ids no live or finished job has; return how many were stored.
 --
--- From nothing; to succeeded, failed, cancelled or expired. Rows have HISTORY_COLUMNS by name, and the order of
--- load. They have no attempts.
+-- From no job; to succeeded, failed, cancelled or expired. Rows have HISTORY_COLUMNS by name, and the order of
+-- load. They get no attempts.
 --
--- From: nothing (made elsewhere). To: terminal.
+-- From: no job. To: terminal.
 --
 -- Called by: callboard/history_import.
 

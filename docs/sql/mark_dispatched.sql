@@ -1,12 +1,12 @@
 -- mark_dispatched (db/transitions/starting.py)
 --
--- Note that the broker has confirmed these messages.
+-- Record that the broker has confirmed the messages of these attempts.
 --
--- A job that was claimed, cancelled or expired since its message was published is left alone. The transaction's commit
--- does not wait for the disk: a mark that a crash of PostgreSQL undoes repeats a message, and waiting with the marked
--- rows locked would hold up the claims of these very messages.
+-- From queued; stays queued. A job that was claimed, cancelled or expired since its message was published is left
+-- alone. The transaction's commit does not wait for the disk: if a crash of PostgreSQL undoes a mark, only a message
+-- is repeated, and waiting with the marked rows locked would hold up the claims of these very messages.
 --
--- From: queued. To: queued (in the broker / not).
+-- From: queued. To: queued, with its message in the broker.
 --
 -- Called by: actors/dispatch.
 

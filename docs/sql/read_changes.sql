@@ -2,8 +2,8 @@
 --
 -- Return the jobs whose rows were written by transactions that since does not see, as they are now.
 --
--- A row may have been written without a change that shows (its message was confirmed). Jobs whose history was
--- erased since are not found. Reads all of jobs, and of job_history what ended since then.
+-- A row may have been written without a visible change (its message was confirmed). Jobs that have been erased since
+-- are not among them. Reads all of jobs, and the part of job_history that has finished since.
 --
 -- Called by: api/live.
 

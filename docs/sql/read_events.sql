@@ -1,9 +1,9 @@
 -- read_events (db/reads/timeline.py)
 --
--- Return what is new of these jobs, at most limit events each; jobs that have not changed are left out.
+-- Return the events that the watches have not seen, at most limit for each job that has changed.
 --
--- One statement, whatever their number. Events of jobs that were retried by hand: the attempts stay, what came between
--- them (the end, a cancel) is no longer known.
+-- One statement, whatever the number of watches. Jobs that have not changed are left out. Of a job that was reopened
+-- the attempts are known, but not the events between them (the end, a cancel).
 --
 -- Called by: api/live.
 

@@ -1,6 +1,6 @@
 -- read_gauges (db/fleet/gauges.py)
 --
--- Return the numbers now. Reads the live jobs, and no history.
+-- Return the current gauges. Reads live jobs, and no history.
 --
 -- Called by: api/server.
 

@@ -1,8 +1,8 @@
 -- record (db/transitions/recording.py)
 --
--- Apply each ending with the verb that its outcome asks for; return what was still theirs to end.
+-- Apply each ending with the verb for its outcome; return the attempts that were ended, as finish.
 --
--- A job that was asked to be cancelled and would wait for another attempt is cancelled instead.
+-- A job that would wait for another attempt is cancelled instead if its cancel was requested.
 --
 -- Called by: actors/maintenance, actors/worker_process.
 --

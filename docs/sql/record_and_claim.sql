@@ -1,8 +1,9 @@
 -- record_and_claim (db/transitions/recording.py)
 --
--- record and claim: one round trip, unless an attempt has to be repeated.
+-- record and claim in one round trip; one more for each of retry_later and release.
 --
--- On an autocommit connection what ends and what starts is one durable transaction, but for jobs that wait again.
+-- On an autocommit connection the finished and the started attempts are one durable transaction; the jobs that wait
+-- again are written before, in transactions of their own.
 --
 -- Called by: actors/execution.
 --

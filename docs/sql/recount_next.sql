@@ -1,9 +1,9 @@
 -- recount_next (db/history/rollups/following.py)
 --
--- Count the latest hour of which something is noted; False when nothing was.
+-- Recount the latest hour with a pending period; return False when nothing is pending.
 --
--- Cheap for the present hour: only the minutes that are noted are counted. Numbers and note change together; those of
--- the day do so with the earliest of its hours that are noted.
+-- Cheap for the present hour: only its pending minutes are counted. The hour's numbers change in the transaction that
+-- removes its pending periods; those of the day change with the earliest of its pending hours.
 --
 -- Called by: actors/maintenance, db/history/rollups.
 --

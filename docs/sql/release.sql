@@ -1,11 +1,11 @@
 -- release (db/transitions/finishing.py)
 --
--- End attempts that were interrupted through no fault of the job: it is due at once, no retry is spent.
+-- End attempts that were interrupted through no fault of their jobs: these are due at once, no retry is spent.
 --
--- From running, by a worker that shuts down; to queued. Returns what was still theirs to end, and leaves jobs with
+-- From running, by a worker that shuts down; to queued. Returns the attempts that it has ended, and leaves jobs with
 -- cancel_requested_at alone, as retry_later.
 --
--- From: running, this attempt. To: queued.
+-- From: running, this attempt, no cancel requested. To: queued.
 --
 -- Called by: db/transitions.
 --

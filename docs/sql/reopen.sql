@@ -1,16 +1,17 @@
 -- reopen (db/transitions/reopening.py)
 --
--- Queue a finished job again, under the same id; its attempts go on counting.
+-- Queue a finished job again, under the same id; its attempts are numbered on.
 --
--- From failed, cancelled or expired to queued. Returns False when it is elsewhere, unknown, or its payload was erased.
+-- From failed, cancelled or expired; to queued. Returns False when the job is in another state or unknown, or its
+-- payload was erased.
 --
--- From: failed, cancelled, expired. To: queued.
+-- From: failed, cancelled or expired, not erased. To: queued.
 --
 -- Called by: api/jobs.
 --
 -- reopen_all (db/transitions/reopening.py)
 --
--- Do as reopen for each of these jobs; return those that are queued now.
+-- reopen each of these jobs; return those that this call has queued.
 --
 -- Called by: db.
 

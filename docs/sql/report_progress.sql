@@ -1,6 +1,6 @@
 -- report_progress (db/attempt/progress.py)
 --
--- Store reports, at most one a job, of attempts that still run; others are dropped.
+-- Store progress reports, at most one for each job. Those of attempts that do not run any more are dropped.
 --
 -- Called by: actors/execution.
 
@@ -21,7 +21,7 @@ WITH rowset AS MATERIALIZED (
     )
 ),
 
-news AS (
+accepted AS (
     SELECT found.id AS id, rowset.progress AS progress
     FROM rowset
     JOIN LATERAL (
@@ -34,22 +34,22 @@ news AS (
     ) AS found ON true
 ),
 
-shown AS (
+updated AS (
     UPDATE callboard.jobs
     SET
         revision=(callboard.jobs.revision + $3::INTEGER),
         progress=(
-            (SELECT CAST(news.progress AS JSONB) AS progress FROM news WHERE news.id = callboard.jobs.id) ||
+            (SELECT CAST(accepted.progress AS JSONB) AS progress FROM accepted WHERE accepted.id = callboard.jobs.id) ||
                 jsonb_build_object($4::VARCHAR, to_char(timezone($5::VARCHAR, now()), $6::VARCHAR))
         )
-    WHERE callboard.jobs.id = ANY (array((SELECT news.id FROM news)))
+    WHERE callboard.jobs.id = ANY (array((SELECT accepted.id FROM accepted)))
     RETURNING callboard.jobs.id, callboard.jobs.created_at, callboard.jobs.attempt
 )
 
 INSERT INTO callboard.job_progress (job_id, created_at, attempt, seq, reported_at, current, total, step, message)
 SELECT
-    shown.id, shown.created_at, rowset.attempt, rowset.seq, CAST(now() AS TIMESTAMP WITH TIME ZONE) AS now_1,
+    updated.id, updated.created_at, rowset.attempt, rowset.seq, CAST(now() AS TIMESTAMP WITH TIME ZONE) AS now_1,
     rowset.current, rowset.total, rowset.step, rowset.message
-FROM shown
-JOIN rowset ON shown.id = rowset.id AND shown.attempt = rowset.attempt
+FROM updated
+JOIN rowset ON updated.id = rowset.id AND updated.attempt = rowset.attempt
 ON CONFLICT DO NOTHING;

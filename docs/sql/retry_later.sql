@@ -2,10 +2,10 @@
 --
 -- End failed attempts; the jobs wait for their backoff and then run again. One retry is spent.
 --
--- From running, by the worker or by rescue; to retrying. Returns what was still theirs to end, as finish. A
+-- From running, by the worker or by rescue; to retrying. Returns the attempts that it has ended, as finish. A
 -- job with cancel_requested_at is left alone; record cancels it.
 --
--- From: running, this attempt. To: retrying.
+-- From: running, this attempt, no cancel requested. To: retrying.
 --
 -- Called by: db/transitions.
 --

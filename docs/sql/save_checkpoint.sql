@@ -1,8 +1,8 @@
 -- save_checkpoint (db/attempt/checkpoints.py)
 --
--- Store the job's checkpoint in place of the one before, and return it.
+-- Store the job's checkpoint in place of the last one, and return it.
 --
--- None, and nothing is stored, when the attempt has ended or been fenced out.
+-- Returns None, with nothing stored, when the attempt has ended or been fenced out.
 --
 -- Called by: actors/execution.
 
@@ -13,7 +13,7 @@
 --   $4  new_data      character varying
 --   $5  this_job      uuid
 --   $6  status_1      character varying  'running'
-INSERT INTO callboard.job_memos (job_id, created_at, kind, key, attempt, data)
+INSERT INTO callboard.job_checkpoints (job_id, created_at, kind, key, attempt, data)
 SELECT
     callboard.jobs.id, callboard.jobs.created_at, $1::VARCHAR AS anon_1, $2::VARCHAR AS anon_2, $3::INTEGER AS anon_3,
     CAST($4::VARCHAR AS JSON) AS anon_4
@@ -22,4 +22,4 @@ WHERE callboard.jobs.id = $5::UUID AND callboard.jobs.attempt = $3::INTEGER AND 
 FOR SHARE
 ON CONFLICT (job_id, kind, key)
 DO UPDATE SET attempt = excluded.attempt, data = excluded.data, saved_at = now()
-RETURNING CAST(callboard.job_memos.data AS TEXT) AS data;
+RETURNING CAST(callboard.job_checkpoints.data AS TEXT) AS data;

@@ -1,6 +1,6 @@
 -- seconds_until_due (db/dispatching/due.py)
 --
--- Return when the next scheduled or retrying job is due: 0 or less for now, None when there is none.
+-- Return the seconds until the next scheduled or retrying job is due: 0 or less for now, None when there is none.
 --
 -- Called by: actors/dispatch.
 

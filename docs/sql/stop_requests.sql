@@ -1,6 +1,6 @@
 -- stop_requests (db/fleet/workers.py)
 --
--- Return which of these running attempts are to stop: cancelled by someone, or not the worker's any more.
+-- Return which of these running attempts are to stop: their cancel was requested, or they have been fenced out.
 --
 -- Called by: actors/execution.
 

@@ -5,7 +5,7 @@
 -- From nothing to scheduled (its time is ahead) or queued, by the api. Several requests with one key, or several
 -- jobs with one unique key, may be in one call; the first wins.
 --
--- From: nothing. To: scheduled or queued.
+-- From: no job. To: scheduled or queued, by its time.
 --
 -- Called by: api/database, api/jobs.
 --

@@ -6,7 +6,7 @@
 --     By starts_at and value, periods and values without jobs left out: jobs, succeeded, failed,
 --     cancelled, expired, attempts, waited, ran; in seconds wait_sum, wait_max,
 --     run_sum, run_max, and wait_quantiles and run_quantiles, of QUANTILES, each
---     None where no job waited or ran. The value of TOTAL says nothing.
+--     None where no job waited or ran. The value of TOTAL is empty.
 --
 -- Called by: api/history.
 
@@ -18,7 +18,7 @@
 --   $3  param_2      timestamp with time zone
 --   $4  dimension_1  character varying         'type'
 --   $5  groups       integer                   20
-WITH found AS (
+WITH periods AS (
     SELECT
         callboard.history_rollup.starts_at AS starts_at, callboard.history_rollup.value AS value,
         callboard.history_rollup.jobs AS jobs, callboard.history_rollup.succeeded AS succeeded,
@@ -38,21 +38,22 @@ WITH found AS (
 )
 
 SELECT
-    found.starts_at, found.value, found.jobs, found.succeeded, found.failed, found.cancelled, found.expired,
-    found.attempts, found.waited, found.ran, CAST(EXTRACT(epoch FROM found.wait_sum) AS DOUBLE PRECISION) AS wait_sum,
-    CAST(EXTRACT(epoch FROM found.run_sum) AS DOUBLE PRECISION) AS run_sum,
-    CAST(EXTRACT(epoch FROM found.wait_max) AS DOUBLE PRECISION) AS wait_max,
-    CAST(EXTRACT(epoch FROM found.run_max) AS DOUBLE PRECISION) AS run_max, found.wait_quantiles AS wait_quantiles,
-    found.run_quantiles AS run_quantiles
-FROM found
-WHERE found.value IN (
-    SELECT found.value
-    FROM found
-    GROUP BY found.value
-    ORDER BY sum(found.jobs) DESC, found.value
+    periods.starts_at, periods.value, periods.jobs, periods.succeeded, periods.failed, periods.cancelled,
+    periods.expired, periods.attempts, periods.waited, periods.ran,
+    CAST(EXTRACT(epoch FROM periods.wait_sum) AS DOUBLE PRECISION) AS wait_sum,
+    CAST(EXTRACT(epoch FROM periods.run_sum) AS DOUBLE PRECISION) AS run_sum,
+    CAST(EXTRACT(epoch FROM periods.wait_max) AS DOUBLE PRECISION) AS wait_max,
+    CAST(EXTRACT(epoch FROM periods.run_max) AS DOUBLE PRECISION) AS run_max, periods.wait_quantiles AS wait_quantiles,
+    periods.run_quantiles AS run_quantiles
+FROM periods
+WHERE periods.value IN (
+    SELECT periods.value
+    FROM periods
+    GROUP BY periods.value
+    ORDER BY sum(periods.jobs) DESC, periods.value
     LIMIT $5::INTEGER
 )
-ORDER BY found.starts_at, found.value;
+ORDER BY periods.starts_at, periods.value;
 
 -- Case: by type, of one owner, in one period of some days.
 
@@ -76,7 +77,7 @@ ORDER BY found.starts_at, found.value;
 --   $17  param_1      double precision[]
 --   $18  param_2      double precision[]
 --   $19  groups       integer                   20
-WITH found AS (
+WITH periods AS (
     SELECT
         $1::TIMESTAMP WITH TIME ZONE AS starts_at, parts.value AS value, CAST(sum(parts.jobs) AS BIGINT) AS jobs,
         CAST(sum(parts.succeeded) AS BIGINT) AS succeeded, CAST(sum(parts.failed) AS BIGINT) AS failed,
@@ -141,19 +142,20 @@ WITH found AS (
 )
 
 SELECT
-    found.starts_at, found.value, found.jobs, found.succeeded, found.failed, found.cancelled, found.expired,
-    found.attempts, found.waited, found.ran, CAST(EXTRACT(epoch FROM found.wait_sum) AS DOUBLE PRECISION) AS wait_sum,
-    CAST(EXTRACT(epoch FROM found.run_sum) AS DOUBLE PRECISION) AS run_sum,
-    CAST(EXTRACT(epoch FROM found.wait_max) AS DOUBLE PRECISION) AS wait_max,
-    CAST(EXTRACT(epoch FROM found.run_max) AS DOUBLE PRECISION) AS run_max,
-    callboard.histogram_quantiles(found.wait_histogram, $17::DOUBLE PRECISION[]) AS wait_quantiles,
-    callboard.histogram_quantiles(found.run_histogram, $18::DOUBLE PRECISION[]) AS run_quantiles
-FROM found
-WHERE found.value IN (
-    SELECT found.value
-    FROM found
-    GROUP BY found.value
-    ORDER BY sum(found.jobs) DESC, found.value
+    periods.starts_at, periods.value, periods.jobs, periods.succeeded, periods.failed, periods.cancelled,
+    periods.expired, periods.attempts, periods.waited, periods.ran,
+    CAST(EXTRACT(epoch FROM periods.wait_sum) AS DOUBLE PRECISION) AS wait_sum,
+    CAST(EXTRACT(epoch FROM periods.run_sum) AS DOUBLE PRECISION) AS run_sum,
+    CAST(EXTRACT(epoch FROM periods.wait_max) AS DOUBLE PRECISION) AS wait_max,
+    CAST(EXTRACT(epoch FROM periods.run_max) AS DOUBLE PRECISION) AS run_max,
+    callboard.histogram_quantiles(periods.wait_histogram, $17::DOUBLE PRECISION[]) AS wait_quantiles,
+    callboard.histogram_quantiles(periods.run_histogram, $18::DOUBLE PRECISION[]) AS run_quantiles
+FROM periods
+WHERE periods.value IN (
+    SELECT periods.value
+    FROM periods
+    GROUP BY periods.value
+    ORDER BY sum(periods.jobs) DESC, periods.value
     LIMIT $19::INTEGER
 )
-ORDER BY found.starts_at, found.value;
+ORDER BY periods.starts_at, periods.value;

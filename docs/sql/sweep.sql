@@ -1,12 +1,12 @@
 -- sweep (db/history/retention/sweep.py)
 --
--- Look at up to limit jobs from position on and erase what those held whose rule has let them go.
+-- Check the next limit jobs after position and erase the contents of those that no rule keeps any longer.
 --
--- The rows stay, as after a client's erasure, until their month goes. Jobs that were erased before are passed over.
--- The bytes of files are left to callboard remove-orphaned-files.
+-- The rows stay, as after a client's erasure, until their month goes. Jobs that were erased before are skipped. The
+-- bytes of files are left to callboard remove-orphaned-files.
 --
 -- Returns:
---     Where to go on; None when the pass is over.
+--     The position for the next call; None when the pass is over.
 --
 -- Called by: actors/maintenance.
 --

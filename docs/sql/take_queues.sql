@@ -1,6 +1,6 @@
 -- take_queues (db/dispatching/due.py)
 --
--- Take the queues that have jobs to dispatch; those that another dispatcher has are left out, as are paused ones.
+-- Lock the queues that have jobs to dispatch. Paused queues, and those locked by another dispatcher, are left out.
 --
 -- Called by: actors/dispatch.
 

@@ -1,9 +1,9 @@
 -- take_tokens (db/dispatching/rate_limits.py)
 --
--- Take from least to most tokens out of a bucket, or none if it has fewer than least.
+-- Take least to most tokens from a bucket, or none if it has fewer than least.
 --
--- A bucket that nobody has used is full. What is taken counts for all processes once the transaction has ended, which
--- should be soon: it locks the bucket.
+-- A bucket that has never been used is full. The bucket is locked until the end of the transaction, which should be
+-- soon.
 --
 -- Called by: actors/dispatch, api/limits.
 

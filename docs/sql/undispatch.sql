@@ -1,11 +1,11 @@
 -- undispatch (db/transitions/starting.py)
 --
--- Give jobs back to the dispatcher whose message nobody took for older_than seconds; return how many.
+-- Return jobs of a queue to the dispatcher that were not claimed within older_than seconds; return how many.
 --
--- For a queue that is empty in the broker (the messages are lost) or was paused (workers dropped them). A message
--- that exists after all is harmless: only one of two claims of one attempt succeeds.
+-- From queued; stays queued. For a queue that is empty in the broker (the messages are lost) or was paused (workers
+-- dropped them). A message that exists after all is harmless: only one of two claims of one attempt succeeds.
 --
--- From: queued. To: queued (in the broker / not).
+-- From: queued, with its message in the broker. To: queued.
 --
 -- Called by: actors/dispatch, api/system.
 

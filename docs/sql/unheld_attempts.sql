@@ -1,9 +1,9 @@
 -- unheld_attempts (db/fleet/workers.py)
 --
--- Return what runs on this worker for the record, but not in truth: it is not among held.
+-- Return the attempts that run on this worker according to the database, but are not among held.
 --
--- A claim that was committed while its answer got lost leaves such an attempt. The worker releases them. Attempts
--- younger than older_than seconds are left out: they may have been claimed since held was put together.
+-- A claim leaves such an attempt if it is committed and its response is lost; the worker releases it. Attempts younger
+-- than older_than seconds are left out: they may have been claimed since held was collected.
 --
 -- Called by: actors/worker_process.
 
