@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from callboard.cli import (
+from callboard.cli.commands import (
     analysts,
     history,
     import_history,
@@ -21,7 +21,7 @@ from callboard.cli import (
     submit,
     system,
 )
-from callboard.cli.terminal import exit_code, show_error
+from callboard.cli.display.terminal import exit_code, show_error
 from callboard.db.errors import CallboardError
 from callboard.db.version import VERSION
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import typer
 
-from callboard.cli.terminal import error_text, narration, safe
+from callboard.cli.display.terminal import error_text, narration, safe
 from callboard.db.errors import ConfigurationError
 from callboard.db.settings import load_settings
 

@@ -12,7 +12,7 @@ import typer
 from pydantic_core import from_json
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from callboard.cli.terminal import narration
+from callboard.cli.display.terminal import narration
 
 if TYPE_CHECKING:
     from callboard.client import Client, UploadedFile

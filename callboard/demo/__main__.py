@@ -17,13 +17,13 @@ from psycopg.rows import dict_row
 from rich.console import Console
 from rich.text import Text
 
-from callboard.cli.cells import inline
-from callboard.cli.formats import duration, size
-from callboard.cli.ordering import in_field_order
-from callboard.cli.progress import show_until_done
-from callboard.cli.tables import fields
-from callboard.cli.terminal import EXIT_JOB_FAILED, exit_code, output, safe, show_error
-from callboard.cli.views import outcome
+from callboard.cli.display.cells import inline
+from callboard.cli.display.formats import duration, size
+from callboard.cli.display.ordering import in_field_order
+from callboard.cli.display.progress import show_until_done
+from callboard.cli.display.tables import fields
+from callboard.cli.display.terminal import EXIT_JOB_FAILED, exit_code, output, safe, show_error
+from callboard.cli.display.views import outcome
 from callboard.client import Client, Job, UploadedFile
 from callboard.db.errors import CallboardError, ConfigurationError, Unavailable
 from callboard.demo.up_process import UpProcess

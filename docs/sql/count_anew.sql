@@ -2,7 +2,7 @@
 --
 -- Make the time from since to until pending, both included: the jobs that finished then are recounted.
 --
--- Called by: callboard/cli, callboard/history_generator, callboard/history_import.
+-- Called by: callboard/cli/commands, callboard/history_generator, callboard/history_import.
 --
 -- Some of it is also sent by: follow.
 

@@ -2,7 +2,7 @@
 --
 -- Return a time before which no job in the history or the rollups finished; None when there are no jobs.
 --
--- Called by: callboard/cli.
+-- Called by: callboard/cli/commands.
 
 -- Statement 1.
 --   $1  param_1  integer            1

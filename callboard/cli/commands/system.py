@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from callboard.cli.display.terminal import narration, output, print_json
+from callboard.cli.display.views import system_table
 from callboard.cli.options import AsJson, connect
-from callboard.cli.terminal import narration, output, print_json
-from callboard.cli.views import system_table
 
 if TYPE_CHECKING:
     from callboard.client import Queue, Worker

@@ -9,8 +9,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from callboard.cli.formats import number
-from callboard.cli.terminal import safe
+from callboard.cli.display.formats import number
+from callboard.cli.display.terminal import safe
 
 _EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
 _LINES: Final = 5

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from callboard.cli.database import audit, database_settings, plain, transaction
+from callboard.cli.display.terminal import narration, output, print_json
 from callboard.cli.options import AsJson
-from callboard.cli.terminal import narration, output, print_json
 from callboard.db.errors import NotFound
 
 app = typer.Typer(help="Say how long finished jobs are kept. Without a rule, history stays.", no_args_is_help=True)
@@ -66,7 +66,7 @@ def list_rules(as_json: AsJson = False) -> None:
     if as_json:
         print_json({"items": items})
     elif items:
-        from callboard.cli.tables import Rows
+        from callboard.cli.display.tables import Rows
 
         output().print(Rows([{**item, "days": item["days"] or "for ever"} for item in items]))
     else:

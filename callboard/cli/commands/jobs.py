@@ -7,10 +7,10 @@ from uuid import UUID
 
 import typer
 
+from callboard.cli.display.ordering import in_field_order
+from callboard.cli.display.terminal import as_object, narration, output, print_json, safe
+from callboard.cli.display.views import JobList, details
 from callboard.cli.options import AsJson, JobId, connect, tags_of, time_of
-from callboard.cli.ordering import in_field_order
-from callboard.cli.terminal import as_object, narration, output, print_json, safe
-from callboard.cli.views import JobList, details
 from callboard.db.rules.states import Status
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from callboard.cli.database import current_database, database_settings
-from callboard.cli.terminal import narration
+from callboard.cli.display.terminal import narration
 
 app = typer.Typer(help="Keep the numbers about finished jobs.", no_args_is_help=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from callboard.cli.ordering import in_schema_order
+from callboard.cli.display.ordering import in_schema_order
 
 
 class Column(BaseModel):

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from callboard.cli.database import current_database, database_settings
+from callboard.cli.display.tables import MOST_ROWS, Rows
+from callboard.cli.display.terminal import narration, output, print_json
 from callboard.cli.options import AsJson
-from callboard.cli.tables import MOST_ROWS, Rows
-from callboard.cli.terminal import narration, output, print_json
 
 _TIMEOUT: Final = 30.0
 

@@ -13,11 +13,11 @@ from uuid import UUID
 
 import typer
 
-from callboard.cli.charts import Bars
-from callboard.cli.formats import age, duration, moment
+from callboard.cli.display.charts import Bars
+from callboard.cli.display.formats import age, duration, moment
+from callboard.cli.display.tables import Rows
+from callboard.cli.display.terminal import narration, output, print_json
 from callboard.cli.options import AsJson, connect
-from callboard.cli.tables import Rows
-from callboard.cli.terminal import narration, output, print_json
 
 if TYPE_CHECKING:
     from callboard.client import Durations, ExportOptions, FailureGroup, HistorySummary, PeriodSummary

@@ -14,9 +14,9 @@ from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableT
 from rich.table import Table
 from rich.text import Text
 
-from callboard.cli.cells import inline, is_number, is_scalar, label
-from callboard.cli.formats import number
-from callboard.cli.terminal import safe
+from callboard.cli.display.cells import inline, is_number, is_scalar, label
+from callboard.cli.display.formats import number
+from callboard.cli.display.terminal import safe
 
 Row = Mapping[str, Any]
 

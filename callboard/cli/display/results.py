@@ -11,10 +11,10 @@ from typing import Any
 from rich.console import ConsoleRenderable, Group
 from rich.text import Text
 
-from callboard.cli.cells import MOST_INLINE_ITEMS, inline, is_scalar, label
-from callboard.cli.formats import number
-from callboard.cli.tables import MOST_ROWS, Rows, fields
-from callboard.cli.terminal import safe
+from callboard.cli.display.cells import MOST_INLINE_ITEMS, inline, is_scalar, label
+from callboard.cli.display.formats import number
+from callboard.cli.display.tables import MOST_ROWS, Rows, fields
+from callboard.cli.display.terminal import safe
 
 
 def render(value: Any) -> ConsoleRenderable:

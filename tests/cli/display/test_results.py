@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from callboard.cli.results import render
+from callboard.cli.display.results import render
 
 REPORT: dict[str, Any] = {
     "rows": 50_000,

@@ -9,13 +9,13 @@ from uuid import uuid4
 
 import typer
 
+from callboard.cli.display.ordering import in_field_order
+from callboard.cli.display.progress import show_until_done
+from callboard.cli.display.terminal import EXIT_JOB_FAILED, narration, output, print_json, safe
+from callboard.cli.display.views import outcome
 from callboard.cli.options import AsJson, JobId, connect, key_and_value
-from callboard.cli.ordering import in_field_order
 from callboard.cli.payloads import read_payload, upload_files
-from callboard.cli.progress import show_until_done
 from callboard.cli.submission_options import read_flags, with_submission_options
-from callboard.cli.terminal import EXIT_JOB_FAILED, narration, output, print_json, safe
-from callboard.cli.views import outcome
 
 if TYPE_CHECKING:
     from callboard.client import Client, Job

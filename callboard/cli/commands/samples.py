@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from callboard.cli.database import current_database, database_settings
-from callboard.cli.formats import number
-from callboard.cli.terminal import narration
+from callboard.cli.display.formats import number
+from callboard.cli.display.terminal import narration
 
 
 def register(app: typer.Typer) -> None:

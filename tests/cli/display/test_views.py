@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from callboard.cli.views import JobList, details, outcome
+from callboard.cli.display.views import JobList, details, outcome
 from callboard.client import Attempt, Job
 
 PROGRESS = {

@@ -8,8 +8,8 @@ from typing import Annotated, Final
 import typer
 
 from callboard.cli.database import audit, database_settings, plain, transaction
+from callboard.cli.display.terminal import narration, output, print_json
 from callboard.cli.options import AsJson
-from callboard.cli.terminal import narration, output, print_json
 
 app = typer.Typer(help="Make, list and remove database roles that read history.", no_args_is_help=True)
 
@@ -49,7 +49,7 @@ def list_all(as_json: AsJson = False) -> None:
     if as_json:
         print_json({"items": items})
     elif items:
-        from callboard.cli.tables import Rows
+        from callboard.cli.display.tables import Rows
 
         output().print(Rows([{"name": item["name"], "sees": _sees(item["owner"])} for item in items]))
     else:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from callboard.cli.database import audit, database_settings, plain, transaction
+from callboard.cli.display.terminal import narration, output, print_json
 from callboard.cli.options import AsJson
-from callboard.cli.terminal import narration, output, print_json
 from callboard.db.rules.key_text import PREFIX, KeyText
 from callboard.db.rules.roles import Role
 
@@ -75,7 +75,7 @@ def list_all(
     if as_json:
         print_json({"items": items})
     elif items:
-        from callboard.cli.tables import Rows
+        from callboard.cli.display.tables import Rows
 
         output().print(Rows(items))
     else:

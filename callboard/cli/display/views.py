@@ -12,11 +12,11 @@ from rich.console import Console, ConsoleOptions, ConsoleRenderable, Group, Rend
 from rich.table import Table
 from rich.text import Text
 
-from callboard.cli.formats import age, duration, moment, seconds_between
-from callboard.cli.progress import STATUS_STYLES, describe, percent
-from callboard.cli.results import heading, render
-from callboard.cli.tables import fields
-from callboard.cli.terminal import safe
+from callboard.cli.display.formats import age, duration, moment, seconds_between
+from callboard.cli.display.progress import STATUS_STYLES, describe, percent
+from callboard.cli.display.results import heading, render
+from callboard.cli.display.tables import fields
+from callboard.cli.display.terminal import safe
 
 if TYPE_CHECKING:
     from callboard.client import Attempt, Job, JobError, JobInList, Queue, Worker

@@ -21,8 +21,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from callboard.cli.formats import moment
-from callboard.cli.terminal import error_text, narration, safe
+from callboard.cli.display.formats import moment
+from callboard.cli.display.terminal import error_text, narration, safe
 
 if TYPE_CHECKING:
     from callboard.client import Client, ClientError, Job, JobInList

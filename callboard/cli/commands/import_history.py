@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 
 from callboard.cli.database import audit, current_database, database_settings, plain
-from callboard.cli.terminal import narration, safe
+from callboard.cli.display.terminal import narration, safe
 from callboard.db.errors import ConfigurationError
 
 if TYPE_CHECKING:  # other commands start quickly, so functions import what reads and stores

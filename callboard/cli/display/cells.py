@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from callboard.cli.formats import number
-from callboard.cli.terminal import safe
+from callboard.cli.display.formats import number
+from callboard.cli.display.terminal import safe
 
 #: On one line, longer lists are cut. Where there is room, their items are shown below each other.
 MOST_INLINE_ITEMS: Final = 5

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.cli import formats
+from callboard.cli.display import formats
 
 
 @pytest.mark.parametrize(
