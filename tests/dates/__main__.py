@@ -6,7 +6,8 @@ the views of history, and what workers and dispatchers do in this process. It le
 - ``tests/e2e``, ``tests/embedded`` and what starts a PostgreSQL of the product's own: its clock is the real one, as the
   product starts it without any variable of the environment. Their rules about dates are those of ``tests/db``;
 - Chromium, RabbitMQ, and tests in which processes and connections die: they ask for monotonic time;
-- tables, documents, lint, the benchmark and random walks through all verbs: they know no date, and cost minutes;
+- tables, documents, the benchmark, streams, and random walks through all verbs and calls: they know no date, and cost
+  minutes;
 - :data:`FILES`, which compare the clock with the times of files. Those stay real.
 """
 
@@ -33,7 +34,10 @@ TESTS: Final = (
     "tests/actors/test_retention.py", "tests/actors/test_rollups.py", "tests/clients/test_python.py",
 )  # fmt: skip
 OWN_POSTGRES: Final = ("tests/cli/test_system.py", "tests/db/test_group_commit.py", "tests/api/test_unavailable.py")
-WITHOUT_DATES: Final = ("tests/db/test_transitions_model.py", "tests/api/test_crowd.py")
+WITHOUT_DATES: Final = (
+    "tests/db/test_transitions_model.py", "tests/contract/test_specification.py", "tests/api/test_crowd.py",
+    "tests/api/test_streams.py",
+)  # fmt: skip
 FILES: Final = (
     "tests/db/test_files.py::test_only_old_bytes_without_a_row_are_removed",
     "tests/db/test_storage.py::test_lists_what_is_stored",

@@ -229,12 +229,9 @@ EXPORTS: dict[str, JobFilter] = {
 }
 
 
-#: Days back: to what the planner knows well, and to what it knows nothing of.
-FROM = pytest.mark.parametrize("back", [50, 10])
-
-
+# Days back: to what the planner knows well, and to what it knows nothing of.
 @ENDS
-@FROM
+@pytest.mark.parametrize("back", [50, 10])
 @pytest.mark.parametrize("narrowed", EXPORTS)
 def test_a_piece_of_an_export_reads_no_more_than_it_looks_at(history: History, narrowed: str, back: int) -> None:
     def piece(connection: Connection, now: datetime) -> object:
@@ -286,8 +283,7 @@ LISTS: dict[str, JobFilter] = EXPORTS | {
 
 
 @ENDS
-@FROM
-@pytest.mark.parametrize("settled", [False, True], ids=["first", "settled"])
+@pytest.mark.parametrize(("back", "settled"), [(50, False), (10, True)], ids=["50-first", "10-settled"])
 @pytest.mark.parametrize("narrowed", LISTS)
 def test_a_page_looks_at_so_many_jobs(history: History, narrowed: str, settled: bool, back: int) -> None:
     def page(connection: Connection, now: datetime) -> object:
