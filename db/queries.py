@@ -32,7 +32,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from db.batch import batch, batch_of, each
-from db.hot import HotStatement, execute_together
+from db.hot import HotCall, HotStatement, execute_together
 from db.ids import created_at_of, first_id
 from db.models import TIME, job_attempts, job_history, jobs
 from db.states import Status
@@ -173,8 +173,14 @@ def indexed_parts(table: Table, wanted: JobFilter) -> list[JobFilter]:
     return parts or [times]
 
 
-_IN_ORDER = select(
-    *(func.set_config(name, "off", literal(value=True)) for name in ("enable_sort", "enable_incremental_sort"))
+_IN_ORDER: Final[HotCall] = (
+    HotStatement(
+        select(
+            func.set_config("enable_sort", "off", literal(value=True)),
+            func.set_config("enable_incremental_sort", "off", literal(value=True)),
+        )
+    ),
+    {},
 )
 
 
@@ -184,7 +190,7 @@ def read_in_order(connection: Connection) -> None:
     What it knows of values is older than the newest rows, and it takes the time of a job and its id for independent.
     Where it therefore expects few rows, it finds all of them by any index and sorts them.
     """
-    connection.execute(_IN_ORDER)
+    execute_together(connection, _IN_ORDER)
 
 
 def by_index(statement: Select[Any], table: Table, part: JobFilter, *, newest_first: bool = False) -> Select[Any]:
