@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev lock demo up test test-faults lint openapi sql build check-tag faults bench bench-guard bench-history
+.PHONY: help install install-dev lock demo up test test-faults test-dates lint openapi sql build check-tag faults bench bench-guard bench-history
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -51,6 +51,10 @@ test: install-dev ## run the tests; installs and starts privately what they need
 test-faults: install-dev ## run the tests in which processes, servers and connections die, hang or are flooded
 	tests/services/install.sh
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m faults
+
+test-dates: install-dev ## run the tests that a date can break at eight moments: month ends, 29 February, clock changes; FLAGS='--moment leap-day'
+	tests/services/install.sh
+	$(BIN)/python -m tests.dates $(FLAGS)
 
 lint: install-dev ## check style, types, layers and migrations
 	$(BIN)/ruff check

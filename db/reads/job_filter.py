@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import cached_property
 from types import MappingProxyType
@@ -20,7 +20,6 @@ from sqlalchemy import Column, ColumnElement, Select, Table, cast, literal
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from callboard.db.models import job_history, jobs
 from callboard.db.models.job_view import JobView
 from callboard.db.rules.ids import created_at_of, first_id
 from callboard.db.rules.states import Status
@@ -193,16 +192,3 @@ def narrowed(statement: Select[Any], table: Table, wanted: JobFilter, before: UU
 def conditions_of(columns: Columns, wanted: JobFilter) -> list[ColumnElement[bool]]:
     """Return what the filter asks of rows with these columns: of live or finished jobs, or of views of them."""
     return [part for condition, value in wanted.conditions for part in condition.sql(columns, value)]
-
-
-def indexed_parts(table: Table, wanted: JobFilter) -> list[JobFilter]:
-    """Return the parts of the filter that have an index of ``table`` in the order of ids, or that of all jobs.
-
-    Each is one condition, and the times. The filter itself is among them if there is nothing else to it.
-    """
-    times = JobFilter(created_after=wanted.created_after, created_before=wanted.created_before)
-    names = ("parent_id", "owner") if table is jobs else ("parent_id", "owner", "type", "queue")
-    parts = [replace(times, **{name: getattr(wanted, name)}) for name in names if getattr(wanted, name) is not None]
-    if table is job_history and len(wanted.statuses) == 1 and Status.SUCCEEDED not in wanted.statuses:
-        parts.append(replace(times, statuses=wanted.statuses))
-    return parts or [times]

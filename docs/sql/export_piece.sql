@@ -6,8 +6,12 @@
 -- However few jobs fit, a call reads no more than it looks at: those that one condition finds by its index.
 --
 -- Called by: api/history.
+--
+-- Some of it is also sent by: list_jobs.
 
 -- Case: all, the first.
+
+-- As before: statement 1 of list_jobs.sql.
 
 -- Statement 1.
 --   $1  param_1  integer  1000
@@ -41,6 +45,8 @@ ORDER BY found.id;
 
 -- Case: by everything that can be asked for, with payloads and results, a later one.
 
+-- As before: statement 1 of list_jobs.sql.
+
 -- Statement 2.
 --   $1   status_1_1    character varying         'cancelled'
 --   $2   status_1_2    character varying         'failed'
@@ -53,15 +59,15 @@ ORDER BY found.id;
 --   $9   created_at_2  timestamp with time zone
 --   $10  id_2          uuid
 --   $11  parent_id_1   uuid
---   $12  created_at_3  timestamp with time zone
---   $13  id_3          uuid
+--   $12  id_3          uuid
+--   $13  created_at_3  timestamp with time zone
 --   $14  created_at_4  timestamp with time zone
 --   $15  id_4          uuid
---   $16  parent_id_2   uuid
+--   $16  created_at_5  timestamp with time zone
 --   $17  id_5          uuid
---   $18  created_at_5  timestamp with time zone
---   $19  param_2       integer                   1000
---   $20  param_3       integer                   1
+--   $18  param_2       uuid[]
+--   $19  param_3       integer                   1000
+--   $20  param_4       integer                   1
 WITH found AS (
     SELECT
         callboard.job_history.id AS id, callboard.job_history.type AS type, callboard.job_history.queue AS queue,
@@ -87,14 +93,15 @@ WITH found AS (
             AND callboard.job_history.id < $10::UUID
             AND callboard.job_history.parent_id = $11::UUID AS fits
     FROM callboard.job_history
-    WHERE callboard.job_history.created_at >= $12::TIMESTAMP WITH TIME ZONE
-        AND callboard.job_history.id >= $13::UUID
-        AND callboard.job_history.created_at < $14::TIMESTAMP WITH TIME ZONE
-        AND callboard.job_history.id < $15::UUID
-        AND callboard.job_history.parent_id = $16::UUID
-        AND callboard.job_history.id > $17::UUID
-        AND callboard.job_history.created_at >= $18::TIMESTAMP WITH TIME ZONE
-    ORDER BY callboard.job_history.id
+    WHERE callboard.job_history.id > $12::UUID
+        AND callboard.job_history.created_at >= $13::TIMESTAMP WITH TIME ZONE
+        AND callboard.job_history.created_at >= $14::TIMESTAMP WITH TIME ZONE
+        AND callboard.job_history.id >= $15::UUID
+        AND callboard.job_history.created_at < $16::TIMESTAMP WITH TIME ZONE
+        AND callboard.job_history.id < $17::UUID
+        AND callboard.job_history.parent_id = ANY ($18::UUID[])
+        AND callboard.job_history.parent_id IS NOT NULL
+    ORDER BY callboard.job_history.parent_id, callboard.job_history.id
     LIMIT $19::INTEGER
 )
 

@@ -7,10 +7,22 @@
 -- it looks at looked_at of each table, about.
 --
 -- Called by: api/jobs.
+--
+-- Some of it is also sent by: export_piece.
 
 -- Case: all, the first page.
 
 -- Statement 1.
+--   $1  set_config_2  character varying  'enable_sort'
+--   $2  set_config_3  character varying  'off'
+--   $3  param_1       boolean            true
+--   $4  set_config_5  character varying  'enable_incremental_sort'
+--   $5  set_config_6  character varying  'off'
+--   $6  param_2       boolean            true
+SELECT
+    set_config($1::VARCHAR, $2::VARCHAR, $3) AS set_config_1, set_config($4::VARCHAR, $5::VARCHAR, $6) AS set_config_4;
+
+-- Statement 2.
 --   $1  param_1  timestamp with time zone  'infinity'
 --   $2  param_2  integer                   21
 --   $3  param_3  integer                   21
@@ -63,17 +75,19 @@ LIMIT $4::INTEGER;
 
 -- Case: of one owner, a later page.
 
--- Statement 2.
+-- As before: statement 1.
+
+-- Statement 3.
 --   $1   param_1       timestamp with time zone  'infinity'
 --   $2   id_1          uuid
 --   $3   created_at_1  timestamp with time zone
---   $4   owner_1       character varying         'owner'
---   $5   param_2       integer                   21
+--   $4   param_2       text[]
+--   $5   param_3       integer                   21
 --   $6   id_2          uuid
 --   $7   created_at_2  timestamp with time zone
---   $8   owner_2       character varying         'owner'
---   $9   param_3       integer                   21
---   $10  param_4       integer                   21
+--   $8   param_4       text[]
+--   $9   param_5       integer                   21
+--   $10  param_6       integer                   21
 SELECT
     id, type, status, owner, attempt, revision, created_at, started_at, cancel_requested_at, batch_id, worker, queue,
     priority, scheduled_at, expires_at, time_limit, max_retries, tags, parent_id, progress, error, due_at, finished_at,
@@ -95,8 +109,8 @@ FROM (
         FROM callboard.jobs
         WHERE callboard.jobs.id < $2::UUID
             AND callboard.jobs.created_at <= $3::TIMESTAMP WITH TIME ZONE
-            AND callboard.jobs.owner = $4::VARCHAR
-        ORDER BY callboard.jobs.id DESC
+            AND callboard.jobs.owner = ANY ($4::TEXT[])
+        ORDER BY callboard.jobs.owner DESC, callboard.jobs.id DESC
         LIMIT $5::INTEGER
     )
     UNION ALL (
@@ -117,9 +131,9 @@ FROM (
         FROM callboard.job_history
         WHERE callboard.job_history.id < $6::UUID
             AND callboard.job_history.created_at <= $7::TIMESTAMP WITH TIME ZONE
-            AND callboard.job_history.owner = $8::VARCHAR
+            AND callboard.job_history.owner = ANY ($8::TEXT[])
             AND callboard.job_history.deleted IS false
-        ORDER BY callboard.job_history.id DESC
+        ORDER BY callboard.job_history.owner DESC, callboard.job_history.id DESC
         LIMIT $9::INTEGER
     )
 ) AS anon_1
@@ -128,26 +142,28 @@ LIMIT $10::INTEGER;
 
 -- Case: of one owner and one type, which no index knows together.
 
--- Statement 3.
---   $1   param_1  integer            0
---   $2   owner_1  character varying  'owner'
---   $3   param_2  integer            1
---   $4   param_3  integer            1
---   $5   param_4  integer            1
---   $6   owner_2  character varying  'owner'
---   $7   param_5  integer            1
---   $8   param_6  integer            1
---   $9   param_7  integer            2
---   $10  type_1   character varying  'test.job'
---   $11  param_8  integer            1
---   $12  param_9  integer            1
+-- As before: statement 1.
+
+-- Statement 4.
+--   $1   param_1   integer  0
+--   $2   param_2   text[]
+--   $3   param_3   integer  1
+--   $4   param_4   integer  1
+--   $5   param_5   integer  1
+--   $6   param_6   text[]
+--   $7   param_7   integer  1
+--   $8   param_8   integer  1
+--   $9   param_9   integer  2
+--   $10  param_10  text[]
+--   $11  param_11  integer  1
+--   $12  param_12  integer  1
 SELECT
     $1::INTEGER AS number,
      (
         SELECT callboard.jobs.id
         FROM callboard.jobs
-        WHERE callboard.jobs.owner = $2::VARCHAR
-        ORDER BY callboard.jobs.id DESC
+        WHERE callboard.jobs.owner = ANY ($2::TEXT[])
+        ORDER BY callboard.jobs.owner DESC, callboard.jobs.id DESC
         LIMIT $3::INTEGER
         OFFSET $4::INTEGER
     ) AS edge
@@ -157,8 +173,8 @@ SELECT
      (
         SELECT callboard.job_history.id
         FROM callboard.job_history
-        WHERE callboard.job_history.owner = $6::VARCHAR
-        ORDER BY callboard.job_history.id DESC
+        WHERE callboard.job_history.owner = ANY ($6::TEXT[])
+        ORDER BY callboard.job_history.owner DESC, callboard.job_history.id DESC
         LIMIT $7::INTEGER
         OFFSET $8::INTEGER
     ) AS edge
@@ -168,27 +184,27 @@ SELECT
      (
         SELECT callboard.job_history.id
         FROM callboard.job_history
-        WHERE callboard.job_history.type = $10::VARCHAR
-        ORDER BY callboard.job_history.id DESC
+        WHERE callboard.job_history.type = ANY ($10::TEXT[])
+        ORDER BY callboard.job_history.type DESC, callboard.job_history.id DESC
         LIMIT $11::INTEGER
         OFFSET $12::INTEGER
     ) AS edge;
 
--- Statement 4.
---   $1   param_1  timestamp with time zone  'infinity'
---   $2   owner_1  character varying         'owner'
---   $3   param_2  uuid
---   $4   param_3  integer                   0
---   $5   type_1   character varying         'test.job'
---   $6   owner_2  character varying         'owner'
---   $7   param_4  integer                   21
---   $8   owner_3  character varying         'owner'
---   $9   param_5  uuid
---   $10  param_6  integer                   0
---   $11  type_2   character varying         'test.job'
---   $12  owner_4  character varying         'owner'
---   $13  param_7  integer                   21
---   $14  param_8  integer                   21
+-- Statement 5.
+--   $1   param_1   timestamp with time zone  'infinity'
+--   $2   param_2   text[]
+--   $3   param_3   uuid
+--   $4   param_4   integer                   0
+--   $5   type_1    character varying         'test.job'
+--   $6   owner_1   character varying         'owner'
+--   $7   param_5   integer                   21
+--   $8   param_6   text[]
+--   $9   param_7   uuid
+--   $10  param_8   integer                   0
+--   $11  type_2    character varying         'test.job'
+--   $12  owner_2   character varying         'owner'
+--   $13  param_9   integer                   21
+--   $14  param_10  integer                   21
 SELECT
     id, type, status, owner, attempt, revision, created_at, started_at, cancel_requested_at, batch_id, worker, queue,
     priority, scheduled_at, expires_at, time_limit, max_retries, tags, parent_id, progress, error, due_at, finished_at,
@@ -213,13 +229,13 @@ FROM (
                 nullif(callboard.jobs.due_at, $1::TIMESTAMP WITH TIME ZONE) AS due_at,
                 CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result
             FROM callboard.jobs
-            WHERE callboard.jobs.owner = $2::VARCHAR AND callboard.jobs.id >= $3::UUID
-            ORDER BY callboard.jobs.id DESC
+            WHERE callboard.jobs.owner = ANY ($2::TEXT[]) AND callboard.jobs.id >= $3::UUID
+            ORDER BY callboard.jobs.owner DESC, callboard.jobs.id DESC
             LIMIT ALL
             OFFSET $4::INTEGER
         ) AS anon_2
         WHERE type = $5::VARCHAR AND owner = $6::VARCHAR
-        ORDER BY id DESC
+        ORDER BY owner DESC, id DESC
         LIMIT $7::INTEGER
     )
     UNION ALL (
@@ -243,15 +259,15 @@ FROM (
                 CAST(callboard.job_history.error AS TEXT) AS error, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS due_at,
                 callboard.job_history.finished_at AS finished_at, CAST(NULL AS TEXT) AS result
             FROM callboard.job_history
-            WHERE callboard.job_history.owner = $8::VARCHAR
+            WHERE callboard.job_history.owner = ANY ($8::TEXT[])
                 AND callboard.job_history.id >= $9::UUID
                 AND callboard.job_history.deleted IS false
-            ORDER BY callboard.job_history.id DESC
+            ORDER BY callboard.job_history.owner DESC, callboard.job_history.id DESC
             LIMIT ALL
             OFFSET $10::INTEGER
         ) AS anon_3
         WHERE type = $11::VARCHAR AND owner = $12::VARCHAR
-        ORDER BY id DESC
+        ORDER BY owner DESC, id DESC
         LIMIT $13::INTEGER
     )
 ) AS anon_1

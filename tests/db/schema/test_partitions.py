@@ -83,6 +83,16 @@ def test_a_job_goes_to_the_partition_of_the_month_it_was_made_in(database: Datab
     assert partition_of(database, job_id) == {table.name: f"{table.name}_{month}" for table in PARTITIONED}
 
 
+def test_the_months_made_ahead_meet_without_a_gap(database: Database, factory: Factory) -> None:
+    start = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    for _ in range(AHEAD + 1):
+        following = (start + timedelta(days=31)).replace(day=1)
+        for moment in (start, following - timedelta(milliseconds=1)):
+            job_id = finished_job(database, factory, at=moment)
+            assert set(partition_of(database, job_id).values()) == {f"{t.name}_{start:%Y_%m}" for t in PARTITIONED}
+        start = following
+
+
 def test_nothing_is_made_twice(database: Database) -> None:
     assert ensure(database) == []
     assert len(ensure(database, AHEAD + 2)) == 2 * len(PARTITIONED)
