@@ -10,11 +10,11 @@ from fastapi import Request
 from callboard.actors.types.registry import Registry
 from callboard.api.auth.api_keys import ApiKeys
 from callboard.api.auth.oidc import Tokens
-from callboard.api.database.job_waiters import JobWaiters
 from callboard.api.database.reads import JobReads
 from callboard.api.database.submissions import SubmissionWriter
 from callboard.api.database.threads import DatabaseThreads
 from callboard.api.limits.quotas import Limits
+from callboard.api.live.job_waiters import JobWaiters
 from callboard.api.live.streams import LiveStreams
 from callboard.api.server.gauges import GaugeCache
 from callboard.api.server.metrics import Metrics

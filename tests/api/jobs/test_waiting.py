@@ -17,7 +17,7 @@ from fastapi import Request
 from sqlalchemy import event
 from starlette.types import Message
 
-from callboard.api.database.job_waiters import JobWaiters
+from callboard.api.live.job_waiters import JobWaiters
 from callboard.db.reads.jobs import JobState
 from callboard.db.rules.ids import new_id
 from callboard.db.rules.states import Status
