@@ -14,6 +14,7 @@ from callboard.api.database.reads import JobReads
 from callboard.api.database.submissions import SubmissionWriter
 from callboard.api.database.threads import DatabaseThreads
 from callboard.api.limits.quotas import Limits
+from callboard.api.limits.uploads import Uploads
 from callboard.api.live.job_waiters import JobWaiters
 from callboard.api.live.streams import LiveStreams
 from callboard.api.server.gauges import GaugeCache
@@ -42,6 +43,7 @@ class Services:
     threads: DatabaseThreads
     storage: Storage
     """The bytes of uploaded files."""
+    uploads: Uploads
     submissions: SubmissionWriter
     reads: JobReads
     waiters: JobWaiters
@@ -78,6 +80,7 @@ class Services:
             database=database,
             threads=threads,
             storage=storage,
+            uploads=Uploads(storage),
             submissions=SubmissionWriter(database, queues=registry.queues, retry_for=_RETRY_FOR, timeout=timeout),
             reads=JobReads(database, retry_for=_RETRY_FOR, timeout=timeout),
             waiters=JobWaiters(lambda job_ids: threads.run(lambda connection: get_states(connection, list(job_ids)))),

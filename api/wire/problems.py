@@ -151,7 +151,6 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
 _BY_STATUS: Final = {
     404: PROBLEMS["not-found"],
     405: PROBLEMS["method-not-allowed"],
-    408: REQUEST_TIMEOUT,
     413: PROBLEMS["too-large"],
 }
 
