@@ -1,4 +1,4 @@
-"""``GET /v1/jobs/{job_id}`` and what belongs to one job."""
+"""``/v1/jobs/{job_id}``: show, wait, attempts, cancel, retry."""
 
 from __future__ import annotations
 

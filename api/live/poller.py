@@ -22,10 +22,10 @@ class Pace:
     """The pauses between two polls, in seconds."""
 
     shortest: float
-    """Before the first poll, and after one that found changes."""
+    """Before the first poll, and after one with changes."""
     longest: float
     growth: float
-    """Each poll that finds nothing makes the next pause so many times as long."""
+    """Factor by which the pause grows after each poll without changes."""
     max_load: float = 1.0
     """Most of the time, from 0 to 1, that polls may take: after one that took long, the pause is longer."""
 
