@@ -44,7 +44,7 @@ class Caller:
 
     def sees(self, owner: str) -> bool:
         """Return whether the caller may read the jobs and files of ``owner``."""
-        return self.role is not Role.CLIENT or owner == self.owner
+        return self.sees_all or owner == self.owner
 
     def require_submission(self) -> None:
         """Require that the caller may submit jobs and upload files.

@@ -46,8 +46,6 @@ from callboard.db.errors import (
 _log = structlog.get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
-METHOD_NOT_ALLOWED: Final = 405
-TOO_LARGE: Final = 413
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +248,7 @@ def _http_error(request: Request, error: HTTPException) -> Response:
     phrase = HTTPStatus(error.status_code).phrase
     problem = _BY_STATUS.get(error.status_code) or Problem(_HTTP.code, error.status_code, phrase, _HTTP.explanation)
     headers = dict(error.headers or {})
-    if error.status_code == METHOD_NOT_ALLOWED:
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_methods_of(request.app, path))
     # The detail of the framework's own errors is the phrase of their status.
     detail = error.detail if error.detail != phrase else f"{problem.explanation} ({request.method} {path})"

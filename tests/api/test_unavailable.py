@@ -25,6 +25,7 @@ from callboard.embedded.postgres import EmbeddedPostgres
 from tests.support.databases import Databases, settings_of
 from tests.support.servers import ALL
 from tests.support.serving import Served
+from tests.support.until import until
 
 pytestmark = pytest.mark.faults
 
@@ -112,13 +113,12 @@ def assert_out_of_service(api: Served, as_problem: AsProblem) -> None:
 
 
 def assert_recovers(api: Served) -> None:
-    deadline = time.monotonic() + 30
-    while (answer := api.client.get("/readyz")).status_code != 200:
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.05)
-    while (answer := api.client.post("/v1/jobs", json=BODIES["submitJob"])).status_code != 202:
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.05)
+    until(lambda: api.client.get("/readyz").status_code == 200, what="the api is ready", every=0.05)
+    until(
+        lambda: api.client.post("/v1/jobs", json=BODIES["submitJob"]).status_code == 202,
+        what="a submission is accepted",
+        every=0.05,
+    )
     # These two would go on: no worker runs the job, and the stream never ends.
     wanted = [each for each in operations(api) if each.name not in {"runJob", "streamJobs"}]
     for name, answer in all_at_once(api, wanted).items():
