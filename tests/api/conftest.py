@@ -65,7 +65,7 @@ def registry() -> Registry:
 
 @pytest.fixture
 def serve(settings: Settings, registry: Registry, tmp_path: Path) -> Iterator[Serve]:
-    """Serve the API; keyword arguments change settings. Callers say with headers who they are, or as a test wants."""
+    """Serve the API; keyword arguments change settings. By default the caller is in headers."""
     with ExitStack() as stack:
 
         def serve(
@@ -90,7 +90,7 @@ def client(api: Served) -> httpx.Client:
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """Return the problem that the answer must be."""
+    """Return the problem in the body, which must have this status and code."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = answer.json()

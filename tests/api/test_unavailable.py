@@ -1,4 +1,4 @@
-"""Without its database, and with one that does not do its work: every operation answers, and recovers by itself."""
+"""Outages of the database: every operation responds in time, and recovers by itself."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.faults
 AsProblem = Callable[[httpx.Response, int, str], dict[str, Any]]
 Serve = Callable[..., Served]
 
-#: Operations that need no database; all others, new ones too, must answer 503 without it.
+#: Operations that need no database; all others, new ones too, must respond with 503 without it.
 WITHOUT_DATABASE = {"live", "explainProblem", "getVersion", "getMetrics", "listJobTypes", "getJobType"}
 IN_PATHS = {
     "explainProblem": {"code": "unavailable"},
@@ -127,7 +127,7 @@ def assert_recovers(api: Served) -> None:
 
 @pytest.fixture(params=["refuses", "is silent"])
 def nobody(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a database that is not there: connections are refused, or accepted and never answered."""
+    """The URL of a server that is not there: connections are refused, or accepted without any response."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         if request.param == "is silent":
@@ -159,7 +159,7 @@ def stopped(server: EmbeddedPostgres) -> Iterator[None]:
 
 @contextmanager
 def frozen(server: EmbeddedPostgres) -> Iterator[None]:
-    """Every process of the server stops where it is: connections stay open and say nothing."""
+    """Every process of the server is suspended: connections stay open and silent."""
     assert server.pid is not None
     os.kill(server.pid, signal.SIGSTOP)  # first: from now on it starts no others
     processes = [*_children(server.pid), server.pid]
@@ -186,7 +186,7 @@ def _children(parent: int) -> list[int]:
 
 @contextmanager
 def crowded(server: EmbeddedPostgres) -> Iterator[None]:
-    """All connections that the server allows are taken."""
+    """All connections that the server allows are in use."""
     url = server.ensure_running()
     with ExitStack() as stack:
         _end_other_sessions(stack.enter_context(psycopg.connect(url, autocommit=True)))

@@ -1,4 +1,4 @@
-"""One key makes one job, whoever submits how often, through whichever api process."""
+"""One Idempotency-Key makes one job, however often it is sent, and to whichever api process."""
 
 from __future__ import annotations
 
