@@ -30,8 +30,7 @@ class DirectRoutes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         for route in self._routes:
             match, child_scope = route.matches(scope)
-            # Starlette's Route adds HEAD to GET; FastAPI's does not, and its response is the documented one.
-            if match is Match.FULL and scope["method"] != "HEAD":
+            if match is Match.FULL:
                 scope.update(child_scope)
                 request = Request(scope, receive, send)
                 try:
