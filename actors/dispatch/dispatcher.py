@@ -130,13 +130,13 @@ class Dispatcher:
             taken = take_queues(
                 connection,
                 default_window=self._settings.dispatch_window,
-                heads=0 if self._crowded else _HEADS,
+                first_jobs=0 if self._crowded else _HEADS,
             )
             limits = taken.limits
             if not limits:
                 return None
-            if not self._crowded and self._all_fit(limits, Counter(row["queue"] for row in taken.heads)):
-                waiting = _dispatches(taken.heads)
+            if not self._crowded and self._all_fit(limits, Counter(row["queue"] for row in taken.first_jobs)):
+                waiting = _dispatches(taken.first_jobs)
                 if len(self._publish(connection, waiting)) == len(waiting):
                     DISPATCH_ROUND.observe(time.monotonic() - begun)
                     return None
@@ -145,7 +145,7 @@ class Dispatcher:
             depths = self._transport.depths(sorted(limits))
             self._at_most |= depths
             # Nothing goes to a queue that the broker refuses: it is left out of the depths.
-            rooms = {queue: room for queue, depth in depths.items() if (room := limits[queue].room(depth)) > 0}
+            rooms = {queue: room for queue, depth in depths.items() if (room := limits[queue].capacity(depth)) > 0}
             if not rooms:
                 return self._windows.pause(begun, limits, depths, {}) if depths else None
             waiting = _dispatches(next_jobs(connection, rooms))
@@ -165,7 +165,7 @@ class Dispatcher:
             heads[queue] < _HEADS
             and limit.rate is None
             and queue in self._at_most
-            and heads[queue] <= limit.room(self._at_most[queue])
+            and heads[queue] <= limit.capacity(self._at_most[queue])
             for queue, limit in limits.items()
         )
 

@@ -18,7 +18,7 @@ from callboard.api.services import services_of
 from callboard.api.wire.filters import AsFilter
 from callboard.api.wire.parameters import refused
 from callboard.db.reads.exports import COLUMNS, Piece, export_piece
-from callboard.db.reads.jobs import JobFilter
+from callboard.db.reads.job_filter import JobFilter
 
 router = APIRouter(tags=["history"])
 

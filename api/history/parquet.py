@@ -10,21 +10,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import RowMapping
 
+from callboard.db.rules.new_job import OPTIONS, Kind
+
 #: A row group has about so many rows, or bytes. Each has an entry in the footer, which is in memory until the end.
 _GROUP_ROWS: Final = 32_768
 _GROUP_BYTES: Final = 16 * 2**20
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
+_OF_KINDS: Final = {Kind.INTEGER: pa.int32(), Kind.SECONDS: pa.float64(), Kind.TIME: _TIME}
 _TYPES: Final = {
-    "priority": pa.int16(), "attempt": pa.int32(), "retries": pa.int32(), "max_retries": pa.int32(),
-    "time_limit": pa.float64(),
+    **{name: _OF_KINDS[option.kind] for name, option in OPTIONS.items() if option.kind in _OF_KINDS},
+    "priority": pa.int16(),
+    "attempt": pa.int32(),
+    "retries": pa.int32(),
     **dict.fromkeys(
-        ("created_at", "scheduled_at", "started_at", "attempt_started_at", "finished_at", "expires_at",
-         "cancel_requested_at"),
+        ("created_at", "started_at", "attempt_started_at", "finished_at", "cancel_requested_at"),
         _TIME,
     ),
-}  # fmt: skip
-_IDS: Final = ("id", "parent_id")
+}
+_IDS: Final = ("id", *(name for name, option in OPTIONS.items() if option.kind is Kind.JOB_ID))
 
 
 class Parquet:

@@ -12,7 +12,7 @@ from callboard.api.openapi import operations
 from callboard.api.services import services_of
 from callboard.api.wire.audit_actor import actor_of
 from callboard.api.wire.bodies import json_body, parse
-from callboard.api.wire.filters import tags_of
+from callboard.api.wire.filters import filter_of
 from callboard.api.wire.prefer import Preference
 from callboard.api.wire.requests import BulkFilter, BulkJobs
 from callboard.db import transitions
@@ -20,7 +20,7 @@ from callboard.db.access.audit import write_audit
 from callboard.db.bulk import QUEUE, BulkOrder, bulk_job
 from callboard.db.dispatching.queues import ensure_queues
 from callboard.db.errors import FieldError, InvalidInput
-from callboard.db.reads.jobs import JobFilter
+from callboard.db.reads.job_filter import JobFilter
 from callboard.db.transitions import SubmissionKind, SubmissionResult
 
 router = APIRouter(tags=["jobs"])
@@ -60,16 +60,7 @@ async def act_on_jobs(request: Request, caller: AsCaller) -> Response:
 
 def _filter(bulk: BulkJobs) -> JobFilter:
     given = bulk.filter
-    job_filter = JobFilter(
-        statuses=frozenset(given.status),
-        type=given.type,
-        queue=given.queue,
-        owner=given.owner,
-        tags=tags_of(given.tag, lambda detail: _refused(f"The tag {detail}.", detail, "/filter/tag")),
-        created_after=given.created_after,
-        created_before=given.created_before,
-        parent_id=given.parent_id,
-    )
+    job_filter = filter_of(dict(given), lambda detail: _refused(f"The tag {detail}.", detail, "/filter/tag"))
     _require_intent(bulk, given)
     if beyond := sorted(job_filter.statuses - bulk.action.applies_to):
         raise _refused(

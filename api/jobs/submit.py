@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 
 from callboard.api.auth.caller import Caller, current_caller
 from callboard.api.errors import IdempotencyKeyInFlight, IdempotencyKeyReused, QuotaExceeded
-from callboard.api.jobs.submission_rules import new_job, new_jobs, require_references
+from callboard.api.jobs.submission_rules import names_others, new_job, new_jobs, require_references
 from callboard.api.jobs.waiting import wait_until_done
 from callboard.api.openapi import operations
 from callboard.api.services import Services, services_of
@@ -182,11 +182,7 @@ def idempotency_key(request: Request, services: Services, caller: Caller, body: 
 
 
 async def _require_references(services: Services, caller: Caller, submissions: list[tuple[str, SubmitJob]]) -> None:
-    named = [
-        (place, item)
-        for place, item in submissions
-        if item.parent_id is not None or (item.queue is not None and item.queue not in services.queues)
-    ]
+    named = [(place, item) for place, item in submissions if names_others(item, known_queues=services.queues)]
     if named:
         await services.threads.run(
             lambda connection: require_references(connection, named, known_queues=services.queues, caller=caller)

@@ -13,11 +13,10 @@ import orjson
 from callboard.api.live.poller import Pace, Poller
 from callboard.api.live.send_buffer import SendBuffer
 from callboard.api.live.sse import event_without_id, with_id
-from callboard.api.wire.filters import includes
 from callboard.api.wire.rendering import job
 from callboard.db.models.job_view import JobView
 from callboard.db.reads.change_feed import Changes
-from callboard.db.reads.jobs import JobFilter
+from callboard.db.reads.job_filter import JobFilter
 from callboard.db.rules.snapshot import Snapshot
 from callboard.db.rules.states import Status
 
@@ -47,7 +46,7 @@ class Subscriber:
 
     def needs(self, row: JobView, transaction: int) -> bool:
         """Return whether the stream is to send the job, whose visible state this transaction wrote."""
-        return not self.snapshot.sees(transaction) and includes(self.job_filter, row)
+        return not self.snapshot.sees(transaction) and self.job_filter.includes(row)
 
     def send(self, encoded: bytes) -> None:
         """Send the job that was held back, and hold back this one."""

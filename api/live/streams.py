@@ -12,9 +12,8 @@ from callboard.api.live.event_feed import EventFeed, encode_event
 from callboard.api.live.poller import Pace
 from callboard.api.live.send_buffer import OpenStreams, SendBuffer
 from callboard.api.live.sse import HEARTBEAT, RETRY, EventStream, with_id
-from callboard.api.wire.filters import includes
 from callboard.db.reads.change_feed import Changes, current_moment, read_changes
-from callboard.db.reads.jobs import JobFilter
+from callboard.db.reads.job_filter import JobFilter
 from callboard.db.reads.timeline import JobEvents, Watch, read_events
 from callboard.db.rules.snapshot import Snapshot
 from callboard.db.settings import Settings
@@ -107,7 +106,7 @@ class LiveStreams:
             yield RETRY
             snapshot, page = (since if first is None else first.moment), first
             while page is not None and job_filter is not None and not buffer.ended:
-                yield b"".join(encode_job(row) for row in page.rows if includes(job_filter, row))
+                yield b"".join(encode_job(row) for row in page.rows if job_filter.includes(row))
                 if not page.more:
                     break
                 page = await self.changes(job_filter, since, page.rows[-1]["id"])

@@ -10,15 +10,20 @@ from uuid import UUID
 from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Text, and_, cast, or_, select, true
 
 from callboard.db.models import job_history
-from callboard.db.reads.jobs import JobFilter, conditions_of, indexed_parts
+from callboard.db.reads.job_filter import JobFilter, conditions_of, indexed_parts
 from callboard.db.rules.ids import created_at_of
+from callboard.db.rules.new_job import OPTIONS
 
-#: What every exported row has, in this order.
-COLUMNS: Final = (
+_COLUMNS: Final = (
     "id", "type", "queue", "status", "priority", "owner", "tags", "attempt", "retries", "max_retries", "time_limit",
     "created_at", "scheduled_at", "started_at", "attempt_started_at", "finished_at", "expires_at",
     "cancel_requested_at", "parent_id", "worker", "error",
 )  # fmt: skip
+#: What every exported row has, in this order; an option that is new comes last.
+COLUMNS: Final = (
+    *_COLUMNS,
+    *(name for name, option in OPTIONS.items() if option.shown and name not in _COLUMNS),
+)
 #: What it has if asked for.
 EXTRA: Final = ("payload", "result")
 #: Passed on as PostgreSQL writes it: JSON that nobody here looks into.

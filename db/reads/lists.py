@@ -11,7 +11,7 @@ from sqlalchemy import CompoundSelect, Connection, RowMapping, Select, Table, Uu
 
 from callboard.db.models import job_history, jobs
 from callboard.db.models.job_view import view_of
-from callboard.db.reads.jobs import JobFilter, conditions_of, indexed_parts, narrowed
+from callboard.db.reads.job_filter import JobFilter, conditions_of, indexed_parts, narrowed
 from callboard.db.rules.states import LIVE, TERMINAL
 
 #: Jobs of one table that a page looks at, at most, where no index knows all that the filter asks for.

@@ -17,7 +17,8 @@ from callboard.db.history.failures import group_failures
 from callboard.db.history.rollups import Bucket, Dimension, count_anew, recount_next, summarise
 from callboard.db.models import job_history
 from callboard.db.reads.exports import export_piece
-from callboard.db.reads.jobs import JobFilter, count_matching, matching_jobs
+from callboard.db.reads.job_filter import JobFilter
+from callboard.db.reads.jobs import count_matching, matching_jobs
 from callboard.db.reads.lists import list_jobs
 from callboard.db.rules.ids import first_id
 from callboard.db.rules.states import Status

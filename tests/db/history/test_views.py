@@ -211,7 +211,7 @@ def test_breaches_are_waits_over_what_the_table_allows(sample_connection: psycop
 
 
 def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    """The steps of a plan that were executed, without the look for the oldest job: one row of each primary key."""
+    """The steps of a plan that were executed, without the query for the oldest job: one row of each primary key."""
     own = [plan] if plan["Actual Loops"] else []
     parts = [part for part in plan.get("Plans", ()) if part["Parent Relationship"] != "InitPlan"]
     return own + [node for part in parts for node in nodes(part)]
@@ -281,10 +281,10 @@ def test_gaps_are_filled_from_the_oldest_job_alone(sample_connection: psycopg.Co
     row = sample_connection.execute(f"EXPLAIN (ANALYZE, FORMAT json) SELECT * FROM analytics.{view}").fetchone()
     assert row is not None
     kinds: list[str] = []
-    found: list[dict[str, Any]] = [row[0][0]["Plan"]]
-    while found:
-        step = found.pop()
-        found += step.get("Plans", ())
+    steps: list[dict[str, Any]] = [row[0][0]["Plan"]]
+    while steps:
+        step = steps.pop()
+        steps += step.get("Plans", ())
         if "job_history" in step.get("Relation Name", "") and step["Actual Loops"]:
             kinds.append(step["Node Type"])
             assert step["Actual Rows"] <= 1
