@@ -1,4 +1,4 @@
-"""Parquet, for exports: needs pyarrow (``callboard[parquet]``)."""
+"""The Parquet writer of exports; needs pyarrow (``callboard[parquet]``)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping
 
 from callboard.db.rules.new_job import OPTIONS, Kind
 
-#: A row group has about so many rows, or bytes; the file's footer, which is held until the end, says something of each.
+#: A row group has about so many rows, or bytes. Each has an entry in the footer, which is in memory until the end.
 _GROUP_ROWS: Final = 32_768
 _GROUP_BYTES: Final = 16 * 2**20
 
@@ -32,7 +32,7 @@ _IDS: Final = ("id", *(name for name, option in OPTIONS.items() if option.kind i
 
 
 class Parquet:
-    """Writes a file, a row group at a time. Ids, and JSON such as ``tags`` and ``error``, are strings."""
+    """Encodes one file, a row group at a time. Ids, and JSON such as ``tags`` and ``error``, are strings."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._schema = pa.schema([(name, _TYPES.get(name, pa.string())) for name in columns])
@@ -41,7 +41,7 @@ class Parquet:
         self._group: list[Any] = []
 
     def write(self, rows: Sequence[RowMapping]) -> bytes:
-        """Return the row group that is full now, or nothing."""
+        """Buffer rows; return the row group if it is full, or no bytes."""
         arrays = [pa.array([_plain(name, row[name]) for row in rows], kind) for name, kind in self._columns()]
         self._group.append(pa.record_batch(arrays, schema=self._schema))
         full = (

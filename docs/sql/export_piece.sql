@@ -7,11 +7,11 @@
 --
 -- Called by: api/history.
 --
--- Some of it is also sent by: list_jobs.
+-- Some of it is also sent by: read_in_order, list_jobs.
 
 -- Case: all, the first.
 
--- As before: statement 1 of list_jobs.sql.
+-- As before: statement 1 of read_in_order.sql.
 
 -- Statement 1.
 --   $1  param_1  integer  1000
@@ -45,7 +45,7 @@ ORDER BY found.id;
 
 -- Case: by everything that can be asked for, with payloads and results, a later one.
 
--- As before: statement 1 of list_jobs.sql.
+-- As before: statement 1 of read_in_order.sql.
 
 -- Statement 2.
 --   $1   status_1_1    character varying         'cancelled'

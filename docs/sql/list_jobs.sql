@@ -8,21 +8,13 @@
 --
 -- Called by: api/jobs.
 --
--- Some of it is also sent by: export_piece.
+-- Some of it is also sent by: read_in_order, export_piece.
 
 -- Case: all, the first page.
 
--- Statement 1.
---   $1  set_config_2  character varying  'enable_sort'
---   $2  set_config_3  character varying  'off'
---   $3  param_1       boolean            true
---   $4  set_config_5  character varying  'enable_incremental_sort'
---   $5  set_config_6  character varying  'off'
---   $6  param_2       boolean            true
-SELECT
-    set_config($1::VARCHAR, $2::VARCHAR, $3) AS set_config_1, set_config($4::VARCHAR, $5::VARCHAR, $6) AS set_config_4;
+-- As before: statement 1 of read_in_order.sql.
 
--- Statement 2.
+-- Statement 1.
 --   $1  param_1  timestamp with time zone  'infinity'
 --   $2  param_2  integer                   21
 --   $3  param_3  integer                   21
@@ -75,9 +67,9 @@ LIMIT $4::INTEGER;
 
 -- Case: of one owner, a later page.
 
--- As before: statement 1.
+-- As before: statement 1 of read_in_order.sql.
 
--- Statement 3.
+-- Statement 2.
 --   $1   param_1       timestamp with time zone  'infinity'
 --   $2   id_1          uuid
 --   $3   created_at_1  timestamp with time zone
@@ -142,9 +134,9 @@ LIMIT $10::INTEGER;
 
 -- Case: of one owner and one type, which no index knows together.
 
--- As before: statement 1.
+-- As before: statement 1 of read_in_order.sql.
 
--- Statement 4.
+-- Statement 3.
 --   $1   param_1   integer  0
 --   $2   param_2   text[]
 --   $3   param_3   integer  1
@@ -190,7 +182,7 @@ SELECT
         OFFSET $12::INTEGER
     ) AS edge;
 
--- Statement 5.
+-- Statement 4.
 --   $1   param_1   timestamp with time zone  'infinity'
 --   $2   param_2   text[]
 --   $3   param_3   uuid

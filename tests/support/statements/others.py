@@ -47,6 +47,7 @@ from callboard.db.history.rollups import (
 from callboard.db.models import job_history, jobs
 from callboard.db.reads.change_feed import current_moment, read_changes
 from callboard.db.reads.exports import EXTRA, export_piece
+from callboard.db.reads.indexed import read_in_order
 from callboard.db.reads.job_filter import JobFilter
 from callboard.db.reads.jobs import (
     count_live,
@@ -164,6 +165,7 @@ OTHERS: Final = (
     Example((get_states,), lambda c, _: get_states(c, [new_id()])),
     Example((get_payload,), lambda c, _: get_payload(c, new_id())),
     Example((list_attempts,), lambda c, _: list_attempts(c, new_id())),
+    Example((read_in_order,), lambda c, _: read_in_order(c)),
     Example((list_jobs,), lambda c, _: list_jobs(c, JobFilter(), limit=20), "all, the first page"),
     Example(
         (list_jobs,),
