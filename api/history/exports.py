@@ -76,9 +76,11 @@ class _Pieces:
         job_filter = self._job_filter
         if job_filter is None:
             return Piece([], None)
-        looked_at = _PIECE_WITH_CONTENT if self._extra else _PIECE
+        scan_limit = _PIECE_WITH_CONTENT if self._extra else _PIECE
         return await self._threads.run(
-            lambda connection: export_piece(connection, job_filter, after=last, looked_at=looked_at, extra=self._extra)
+            lambda connection: export_piece(
+                connection, job_filter, after=last, scan_limit=scan_limit, extra=self._extra
+            )
         )
 
 

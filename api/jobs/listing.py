@@ -21,7 +21,7 @@ router = APIRouter(tags=["jobs"])
 @router.get("/v1/jobs", operation_id="listJobs", **operations.LIST_JOBS)
 async def list_jobs(
     request: Request,
-    wanted: AsFilter,
+    job_filter: AsFilter,
     page_size: Annotated[int, Query(ge=1, le=500, description="Most jobs of one page.")] = 50,
     page_token: Annotated[Text | None, Query(description="next_page_token of the page before.")] = None,
 ) -> Response:
@@ -30,10 +30,10 @@ async def list_jobs(
     A page may have fewer jobs than `page_size`, even none: as long as there is a `next_page_token`, there may be more.
     """
     before = None if page_token is None else read_page_token(page_token)
-    if wanted is None:
+    if job_filter is None:
         return respond(page([]))
     found = await services_of(request).threads.run(
-        lambda connection: lists.list_jobs(connection, wanted, limit=page_size, before=before)
+        lambda connection: lists.list_jobs(connection, job_filter, limit=page_size, before=before)
     )
     following = None if found.following is None else token_after(found.following)
     headers = None if following is None else {"Link": _link(request, following)}

@@ -14,7 +14,7 @@ router = APIRouter(tags=["jobs"])
 
 
 @router.get("/v1/jobs/stream", operation_id="streamJobs", **operations.STREAM_JOBS)
-async def stream_jobs(request: Request, wanted: AsFilter) -> Response:
+async def stream_jobs(request: Request, job_filter: AsFilter) -> Response:
     """Tell of every change to these jobs, as server-sent events of type `job` with the job as lists show it.
 
     Changes within a fraction of a second come as one. Resumed by `Last-Event-ID`, it first tells each job that changed
@@ -23,12 +23,12 @@ async def stream_jobs(request: Request, wanted: AsFilter) -> Response:
     live = services_of(request).live
     resumed = request.headers.get("last-event-id")
     if not resumed:
-        return live.of_jobs(wanted, await live.moment(), None)
+        return live.of_jobs(job_filter, await live.moment(), None)
     since = Snapshot.parse(resumed)
     if since is None:
         raise refused("Last-Event-ID", "is not the id of an event of this stream", where="headers")
-    if wanted is None:
+    if job_filter is None:
         return live.of_jobs(None, since, None)
     if not since.can_be_resumed_at(await live.moment()):
         raise refused("Last-Event-ID", "is of another database or too old; list the jobs anew", where="headers")
-    return live.of_jobs(wanted, since, await live.changes(wanted, since))
+    return live.of_jobs(job_filter, since, await live.changes(job_filter, since))

@@ -23,20 +23,20 @@ _MOST_ERRORS: Final = 100
 _REQUIRED: Final = tuple(name for name, option in OPTIONS.items() if option.required)
 
 
-def new_job(wanted: SubmitJob, registry: Registry, *, owner: str, max_payload_bytes: int) -> NewJob:
-    """Return the job that ``wanted`` describes, with the defaults of its type.
+def new_job(submission: SubmitJob, registry: Registry, *, owner: str, max_payload_bytes: int) -> NewJob:
+    """Return the job that ``submission`` describes, with the defaults of its type.
 
     Raises:
         UnknownJobType: there is no such type.
         InvalidInput: the payload does not fit the type's schema, or an option its bounds.
         TooLarge: the payload has more bytes than allowed.
     """
-    job_type = registry.get(wanted.type)
-    options = wanted.options
+    job_type = registry.get(submission.type)
+    options = submission.options
     if wrong := _beyond_bounds(options, job_type):
         raise InvalidInput(f"The options do not fit job type {job_type.name!r}.", wrong)
-    job_type.validate_payload(wanted.payload)
-    payload = orjson.dumps(wanted.payload)
+    job_type.validate_payload(submission.payload)
+    payload = orjson.dumps(submission.payload)
     if len(payload) > max_payload_bytes:
         raise TooLarge(
             f"The payload has {len(payload)} bytes, {max_payload_bytes} are allowed. "
@@ -50,7 +50,9 @@ def new_job(wanted: SubmitJob, registry: Registry, *, owner: str, max_payload_by
     return NewJob(id=new_id(), type=job_type.name, owner=owner, payload=payload, **{**of_type, **options})
 
 
-def new_jobs(wanted: Sequence[SubmitJob], registry: Registry, *, owner: str, max_payload_bytes: int) -> list[NewJob]:
+def new_jobs(
+    submissions: Sequence[SubmitJob], registry: Registry, *, owner: str, max_payload_bytes: int
+) -> list[NewJob]:
     """Return the jobs of a batch.
 
     Raises:
@@ -60,7 +62,7 @@ def new_jobs(wanted: Sequence[SubmitJob], registry: Registry, *, owner: str, max
     jobs: list[NewJob] = []
     wrong: list[FieldError] = []
     first: InvalidInput | None = None
-    for index, item in enumerate(wanted):
+    for index, item in enumerate(submissions):
         try:
             jobs.append(new_job(item, registry, owner=owner, max_payload_bytes=max_payload_bytes))
         except TooLarge as error:
@@ -90,20 +92,24 @@ def _beyond_bounds(options: Mapping[str, Any], job_type: JobType) -> list[FieldE
     return wrong
 
 
-def names_others(wanted: SubmitJob, *, known_queues: frozenset[str]) -> bool:
+def names_others(submission: SubmitJob, *, known_queues: frozenset[str]) -> bool:
     """Return whether the submission names a parent, or a queue that may not exist: :func:`require_references` reads."""
-    options = wanted.options
+    options = submission.options
     return "parent_id" in options or ("queue" in options and options["queue"] not in known_queues)
 
 
 def require_references(
-    connection: Connection, wanted: Sequence[tuple[str, SubmitJob]], *, known_queues: frozenset[str], caller: Caller
+    connection: Connection,
+    submissions: Sequence[tuple[str, SubmitJob]],
+    *,
+    known_queues: frozenset[str],
+    caller: Caller,
 ) -> None:
     """Return if the queues and parents that these submissions name exist.
 
     Args:
         connection: to look with.
-        wanted: submissions, each after the pointer to it.
+        submissions: each after the pointer to it.
         known_queues: queues that need no look.
         caller: a parent that it may not see does not exist.
 
@@ -111,7 +117,7 @@ def require_references(
         InvalidInput: something does not exist.
     """
     queues = known_queues | queue_names(connection)
-    given = [(place, item.options) for place, item in wanted]
+    given = [(place, item.options) for place, item in submissions]
     parents = get_jobs(connection, sorted({options["parent_id"] for _, options in given if "parent_id" in options}))
     wrong = []
     for place, options in given:

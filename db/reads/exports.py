@@ -1,4 +1,4 @@
-"""History as a stream of rows, oldest first: piece by piece, so that neither side holds more than one."""
+"""History as a stream of rows, oldest first, in pieces: neither side holds more than one."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ class Piece:
 
 
 def export_piece(
-    connection: Connection, wanted: JobFilter, *, after: UUID | None, looked_at: int, extra: Sequence[str] = ()
+    connection: Connection, job_filter: JobFilter, *, after: UUID | None, scan_limit: int, extra: Sequence[str] = ()
 ) -> Piece:
-    """Return the finished jobs of the filter among the next ``looked_at`` after the id ``after``.
+    """Return the finished jobs of the filter among the next ``scan_limit`` after the id ``after``.
 
-    Rows have :data:`COLUMNS`, then ``extra`` of :data:`EXTRA`; JSON columns are text. Erased jobs are not among them.
-    However few jobs fit, a call reads no more than it looks at: those that one condition finds by its index.
+    Rows have :data:`COLUMNS`, then ``extra`` of :data:`EXTRA`; JSON columns are text. Erased jobs are left out. However
+    few jobs fit, a call reads no more than ``scan_limit`` rows, by the index of one condition.
     """
-    indexed = indexed_parts(job_history, wanted)[0]
+    indexed = indexed_parts(job_history, job_filter)[0]
     columns = (*COLUMNS, *extra)
     jobs = select(
         *(_shown(job_history.c[name]) for name in columns),
-        and_(true(), job_history.c.deleted.is_(False), *conditions_of(job_history.c, wanted)).label("fits"),
+        and_(true(), job_history.c.deleted.is_(False), *conditions_of(job_history.c, job_filter)).label("fits"),
     ).where(*_after(after))
-    found = by_index(jobs, job_history, indexed).limit(looked_at).cte("found")
+    found = by_index(jobs, job_history, indexed).limit(scan_limit).cte("found")
     last = select(found.c.id).order_by(found.c.id.desc()).limit(1).scalar_subquery()
     statement = select(found).where(or_(found.c.fits, found.c.id == last)).order_by(found.c.id)
     read_in_order(connection)
@@ -64,7 +64,7 @@ def export_piece(
 
 
 def _after(last: UUID | None) -> list[ColumnElement[bool]]:
-    """Say of the time what the id says: it leaves out earlier partitions."""
+    """Return the condition on the id, and the same on the time: that leaves out earlier partitions."""
     return [] if last is None else [job_history.c.id > last, job_history.c.created_at >= created_at_of(last)]
 
 

@@ -14,16 +14,18 @@ from callboard.db.rules.states import Status
 from callboard.db.sql.pipeline import PreparedStatement, StatementCall, execute_together
 
 
-def indexed_parts(table: Table, wanted: JobFilter) -> list[JobFilter]:
-    """Return the parts of the filter that have an index of ``table`` which is in the order of ids, or that of all jobs.
+def indexed_parts(table: Table, job_filter: JobFilter) -> list[JobFilter]:
+    """Return the parts of the filter that have an index of ``table`` in the order of ids, or that of all jobs.
 
-    Each is one condition, and the times. The filter itself is among them if there is nothing else to it.
+    Each part is one condition, and the times. If the filter asks nothing more, it is one of them.
     """
-    times = JobFilter(created_after=wanted.created_after, created_before=wanted.created_before)
+    times = JobFilter(created_after=job_filter.created_after, created_before=job_filter.created_before)
     names = ("parent_id", "owner") if table is jobs else ("parent_id", "owner", "type", "queue")
-    parts = [replace(times, **{name: getattr(wanted, name)}) for name in names if getattr(wanted, name) is not None]
-    if table is job_history and len(wanted.statuses) == 1 and Status.SUCCEEDED not in wanted.statuses:
-        parts.append(replace(times, statuses=wanted.statuses))
+    parts = [
+        replace(times, **{name: getattr(job_filter, name)}) for name in names if getattr(job_filter, name) is not None
+    ]
+    if table is job_history and len(job_filter.statuses) == 1 and Status.SUCCEEDED not in job_filter.statuses:
+        parts.append(replace(times, statuses=job_filter.statuses))
     return parts or [times]
 
 

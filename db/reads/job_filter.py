@@ -181,14 +181,14 @@ CONDITIONS: Final[Mapping[str, Condition]] = MappingProxyType(
 _EMPTY: Final[tuple[object, ...]] = (frozenset(), {})
 
 
-def narrowed(statement: Select[Any], table: Table, wanted: JobFilter, before: UUID | None) -> Select[Any]:
+def narrowed(statement: Select[Any], table: Table, job_filter: JobFilter, before: UUID | None) -> Select[Any]:
     """Return the statement about ``table`` for the jobs of the filter; those older than the id ``before``."""
     if before is not None:
         # created_at says the same as the id, and lets the planner leave out later partitions.
         statement = statement.where(table.c.id < before, table.c.created_at <= created_at_of(before))
-    return statement.where(*conditions_of(table.c, wanted))
+    return statement.where(*conditions_of(table.c, job_filter))
 
 
-def conditions_of(columns: Columns, wanted: JobFilter) -> list[ColumnElement[bool]]:
+def conditions_of(columns: Columns, job_filter: JobFilter) -> list[ColumnElement[bool]]:
     """Return what the filter asks of rows with these columns: of live or finished jobs, or of views of them."""
-    return [part for condition, value in wanted.conditions for part in condition.sql(columns, value)]
+    return [part for condition, value in job_filter.conditions for part in condition.sql(columns, value)]

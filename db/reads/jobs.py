@@ -1,4 +1,4 @@
-"""Reads of jobs for the api: by id, their attempts, by what they are, counts."""
+"""Reads of jobs for the api: by id, by a filter, their attempts, counts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _in_history = and_(
 
 
 def _either(live: Select[Any], finished: Select[Any]) -> CompoundSelect[Any]:
-    """Look each id up in both tables. It is one snapshot: a job that moves meanwhile is seen in exactly one."""
+    """Return the SELECT that looks each id up in both tables: in one snapshot, so a moving job is in exactly one."""
     in_jobs, job = each(_ids, live.where(jobs.c.id == _ids.c.id).limit(1))
     in_history, done = each(_ids, finished.where(_in_history).limit(1))
     return union_all(select(*job.c).select_from(in_jobs), select(*done.c).select_from(in_history))
@@ -108,22 +108,24 @@ def list_attempts(connection: Connection, job_id: UUID) -> Sequence[RowMapping]:
 
 
 def matching_jobs(
-    connection: Connection, table: Table, wanted: JobFilter, *, before: UUID, limit: int
+    connection: Connection, table: Table, job_filter: JobFilter, *, before: UUID, limit: int
 ) -> Sequence[RowMapping]:
     """Return up to ``limit`` jobs of ``table``, live or finished ones, newest first; those with ids below ``before``.
 
-    Columns: ``id``, and ``skip``: whether a cancel was asked for (live), or what they held was erased (finished).
+    Columns: ``id``, and ``skip``: a cancel was requested (live), or the contents were erased (finished).
     """
     skip = table.c.cancel_requested_at if table is jobs else table.c.erased_at
-    statement = narrowed(select(table.c.id, skip.is_not(None).label("skip")), table, wanted, before)
+    statement = narrowed(select(table.c.id, skip.is_not(None).label("skip")), table, job_filter, before)
     if table is job_history:
         statement = statement.where(job_history.c.deleted.is_(False))
     return connection.execute(statement.order_by(table.c.id.desc()).limit(limit)).mappings().all()
 
 
-def count_matching(connection: Connection, table: Table, wanted: JobFilter, *, before: UUID, most: int) -> int | None:
+def count_matching(
+    connection: Connection, table: Table, job_filter: JobFilter, *, before: UUID, most: int
+) -> int | None:
     """Return the number of jobs that :func:`matching_jobs` would find, or None if there are more than ``most``."""
-    statement = narrowed(select(table.c.id), table, wanted, before)
+    statement = narrowed(select(table.c.id), table, job_filter, before)
     if table is job_history:
         statement = statement.where(job_history.c.deleted.is_(False))
     found = statement.limit(most + 1).subquery()

@@ -1,4 +1,4 @@
-"""Lists of jobs, live and finished, page by page: a page costs as much as itself, whatever is asked for."""
+"""Lists of jobs, live and finished, page by page: a page costs its own size, whatever the filter."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from callboard.db.reads.indexed import by_index, index_order, indexed_parts, rea
 from callboard.db.reads.job_filter import JobFilter, conditions_of, narrowed
 from callboard.db.rules.states import LIVE, TERMINAL
 
-#: Jobs of one table that a page looks at, at most, where no index knows all that the filter asks for.
-LOOKED_AT: Final = 1000
+#: Most rows of one table that a page reads where no index covers the whole filter.
+SCAN_LIMIT: Final = 1000
 
 _STATUSES: Final = {jobs: LIVE, job_history: TERMINAL}
 #: The columns of a page by name alone: SQLAlchemy takes milliseconds to make those of each subquery.
@@ -34,49 +34,59 @@ class JobPage:
 
 
 def list_jobs(
-    connection: Connection, wanted: JobFilter, *, limit: int, before: UUID | None = None, looked_at: int = LOOKED_AT
+    connection: Connection,
+    job_filter: JobFilter,
+    *,
+    limit: int,
+    before: UUID | None = None,
+    scan_limit: int = SCAN_LIMIT,
 ) -> JobPage:
     """Return up to ``limit`` jobs, newest first; those older than the id ``before``.
 
-    Live and finished jobs are one list: each table gives its newest, in the order of an index. Where few of the jobs
-    that the index finds fit the rest of the filter, a page has fewer than ``limit`` jobs, or none, and is not the last:
-    it looks at ``looked_at`` of each table, about.
+    Live and finished jobs are one list: each table gives its newest jobs, in the order of an index. A page reads about
+    ``scan_limit`` rows of each table. Where few of them fit the rest of the filter, the page has fewer than ``limit``
+    jobs, or none, and is not the last.
     """
-    filters = {table: found for table in (jobs, job_history) if (found := _of_table(table, wanted)) is not None}
+    filters = {table: part for table in (jobs, job_history) if (part := _of_table(table, job_filter)) is not None}
     read_in_order(connection)
-    found_by, edge = _edge(connection, filters, before, looked_at)
+    found_by, edge = _edge(connection, filters, before, scan_limit)
     parts = [_page_of(table, filters[table], found_by[table], before, edge, limit + 1) for table in filters]
     # One more than the page holds tells whether there is another.
     rows = connection.execute(_newest(union_all(*parts), limit + 1)).mappings().all()
     return JobPage(rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else edge)
 
 
-def _of_table(table: Table, wanted: JobFilter) -> JobFilter | None:
-    """Return what the filter asks of the jobs of one table; None: no job of it fits."""
-    statuses = wanted.statuses & _STATUSES[table]
-    if wanted.statuses and not statuses:
+def _of_table(table: Table, job_filter: JobFilter) -> JobFilter | None:
+    """Return the filter for one table; None: no job of this table can fit."""
+    statuses = job_filter.statuses & _STATUSES[table]
+    if job_filter.statuses and not statuses:
         return None
-    return replace(wanted, statuses=frozenset() if statuses == _STATUSES[table] else statuses, tags=wanted.tags or None)
+    return replace(
+        job_filter, statuses=frozenset() if statuses == _STATUSES[table] else statuses, tags=job_filter.tags or None
+    )
 
 
 def _edge(
-    connection: Connection, filters: dict[Table, JobFilter], before: UUID | None, looked_at: int
+    connection: Connection, filters: dict[Table, JobFilter], before: UUID | None, scan_limit: int
 ) -> tuple[dict[Table, JobFilter], UUID | None]:
-    """Return by which part of its filter each table is searched, and the oldest id that the page may show.
+    """Return the part of its filter by which each table is searched, and the oldest id that the page may show.
 
-    The part is the one that reaches furthest back with so many jobs. The id is None where the page may show all.
+    The part is the one that reaches furthest back within ``scan_limit`` rows. The id is None where the page may show
+    all.
     """
-    chosen = {table: wanted for table, wanted in filters.items() if wanted in indexed_parts(table, wanted)}
+    chosen = {
+        table: job_filter for table, job_filter in filters.items() if job_filter in indexed_parts(table, job_filter)
+    }
     candidates = [
         (table, part)
-        for table, wanted in filters.items()
+        for table, job_filter in filters.items()
         if table not in chosen
-        for part in indexed_parts(table, wanted)
+        for part in indexed_parts(table, job_filter)
     ]
     if not candidates:
         return chosen, None
     edges = [
-        select(literal(number).label("number"), _nth(table, part, before, looked_at).label("edge"))
+        select(literal(number).label("number"), _nth(table, part, before, scan_limit).label("edge"))
         for number, (table, part) in enumerate(candidates)
     ]
     reached: dict[Table, UUID | None] = {}
@@ -98,7 +108,7 @@ def _nth(table: Table, part: JobFilter, before: UUID | None, number: int) -> Any
 
 
 def _page_of(
-    table: Table, wanted: JobFilter, found_by: JobFilter, before: UUID | None, edge: UUID | None, limit: int
+    table: Table, job_filter: JobFilter, found_by: JobFilter, before: UUID | None, edge: UUID | None, limit: int
 ) -> Select[Any]:
     views = narrowed(view_of(table, result=False), table, JobFilter(), before)
     found = by_index(views, table, found_by, newest_first=True)
@@ -106,10 +116,10 @@ def _page_of(
         found = found.where(table.c.id >= literal(edge, Uuid))
     if table is job_history:
         found = found.where(job_history.c.deleted.is_(False))
-    if wanted == found_by:
+    if job_filter == found_by:
         return found.limit(limit)
     # OFFSET 0: by the index that was chosen, whatever the planner thinks of the rest.
-    fitting = select(*_SHOWN.values()).select_from(found.offset(0).subquery()).where(*conditions_of(_SHOWN, wanted))
+    fitting = select(*_SHOWN.values()).select_from(found.offset(0).subquery()).where(*conditions_of(_SHOWN, job_filter))
     return fitting.order_by(*index_order(_SHOWN, found_by, newest_first=True)).limit(limit)
 
 

@@ -1,4 +1,4 @@
-"""What is submitted and what is answered: the values of :func:`submit`."""
+"""Submission requests and their results: the values of :func:`submit`."""
 
 from __future__ import annotations
 

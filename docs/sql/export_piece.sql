@@ -1,9 +1,9 @@
 -- export_piece (db/reads/exports.py)
 --
--- Return the finished jobs of the filter among the next looked_at after the id after.
+-- Return the finished jobs of the filter among the next scan_limit after the id after.
 --
--- Rows have COLUMNS, then extra of EXTRA; JSON columns are text. Erased jobs are not among them.
--- However few jobs fit, a call reads no more than it looks at: those that one condition finds by its index.
+-- Rows have COLUMNS, then extra of EXTRA; JSON columns are text. Erased jobs are left out. However
+-- few jobs fit, a call reads no more than scan_limit rows, by the index of one condition.
 --
 -- Called by: api/history.
 --

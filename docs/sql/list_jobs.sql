@@ -2,9 +2,9 @@
 --
 -- Return up to limit jobs, newest first; those older than the id before.
 --
--- Live and finished jobs are one list: each table gives its newest, in the order of an index. Where few of the jobs
--- that the index finds fit the rest of the filter, a page has fewer than limit jobs, or none, and is not the last:
--- it looks at looked_at of each table, about.
+-- Live and finished jobs are one list: each table gives its newest jobs, in the order of an index. A page reads about
+-- scan_limit rows of each table. Where few of them fit the rest of the filter, the page has fewer than limit
+-- jobs, or none, and is not the last.
 --
 -- Called by: api/jobs.
 --

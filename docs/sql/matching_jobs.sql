@@ -2,7 +2,7 @@
 --
 -- Return up to limit jobs of table, live or finished ones, newest first; those with ids below before.
 --
--- Columns: id, and skip: whether a cancel was asked for (live), or what they held was erased (finished).
+-- Columns: id, and skip: a cancel was requested (live), or the contents were erased (finished).
 --
 -- Called by: db.
 

@@ -212,7 +212,7 @@ def test_a_page_reads_little_more_than_itself(crowded: Database, page: str, late
         newest = connection.execute(select(job_history.c.id).order_by(job_history.c.id.desc()).limit(1)).scalar_one()
         before = newest if later_page else None
         plan = plan_of(
-            connection, lambda c: list_jobs(c, PAGES[page], limit=20, before=before, looked_at=50), settled=False
+            connection, lambda c: list_jobs(c, PAGES[page], limit=20, before=before, scan_limit=50), settled=False
         )
 
     scanned = [node for node in plan if node.index is not None or node.kind == "Seq Scan"]

@@ -138,12 +138,12 @@ def _kind_of_texts(engine: Engine, watch: Watch) -> _Kind | None:
     """Return the narrowest kind that fits all values, or None if there are none."""
     tests = ", ".join(f"bool_and({kind.fits})" for kind in _KINDS)
     sample = engine.query(f"SELECT count(*), {tests} FROM (FROM {_CELLS} LIMIT {_SAMPLE})", watch=part(watch, 0.0, 0.1))
-    looked_at, *fits_sample = sample[0]
-    if looked_at == 0:
+    scan_limit, *fits_sample = sample[0]
+    if scan_limit == 0:
         return None
     for kind in itertools.compress(_KINDS, fits_sample):
         everything = f"SELECT bool_and({kind.fits}) FROM {_CELLS}"
-        if looked_at < _SAMPLE or engine.query(everything, watch=part(watch, 0.1, 1.0)) == [(True,)]:
+        if scan_limit < _SAMPLE or engine.query(everything, watch=part(watch, 0.1, 1.0)) == [(True,)]:
             return kind
     return _TEXT
 

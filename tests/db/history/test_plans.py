@@ -236,7 +236,7 @@ EXPORTS: dict[str, JobFilter] = {
 @pytest.mark.parametrize("narrowed", EXPORTS)
 def test_a_piece_of_an_export_reads_no_more_than_it_looks_at(history: History, narrowed: str, back: int) -> None:
     def piece(connection: Connection, now: datetime) -> object:
-        return export_piece(connection, EXPORTS[narrowed], after=first_id(now - timedelta(days=back)), looked_at=100)
+        return export_piece(connection, EXPORTS[narrowed], after=first_id(now - timedelta(days=back)), scan_limit=100)
 
     nodes = scans(plan(history, piece), "job_history")
     assert {node.kind for node in nodes if node.relation != "job_history_default"} <= {"Index Scan"}
@@ -250,7 +250,7 @@ def test_an_export_of_some_days_leaves_other_months_out(history: History) -> Non
     wanted = JobFilter(created_after=month + timedelta(days=2), created_before=month + timedelta(days=3))
 
     def piece(connection: Connection, _: datetime) -> object:
-        return export_piece(connection, wanted, after=None, looked_at=100)
+        return export_piece(connection, wanted, after=None, scan_limit=100)
 
     nodes = scans(plan(history, piece), "job_history")
     assert {node.relation for node in nodes} == {f"job_history_{month:%Y_%m}"}
@@ -262,7 +262,7 @@ def test_all_pieces_are_the_whole(history: History) -> None:
         seen: list[UUID] = []
         last: UUID | None = None
         while True:
-            piece = export_piece(connection, JobFilter(owner="owner-7", queue="queue-2"), after=last, looked_at=50)
+            piece = export_piece(connection, JobFilter(owner="owner-7", queue="queue-2"), after=last, scan_limit=50)
             seen += [row["id"] for row in piece.rows]
             last = piece.last
             if last is None:
@@ -289,7 +289,7 @@ LISTS: dict[str, JobFilter] = EXPORTS | {
 def test_a_page_looks_at_so_many_jobs(history: History, narrowed: str, settled: bool, back: int) -> None:
     def page(connection: Connection, now: datetime) -> object:
         before = first_id(now - timedelta(days=back))
-        return list_jobs(connection, LISTS[narrowed], limit=20, before=before, looked_at=100)
+        return list_jobs(connection, LISTS[narrowed], limit=20, before=before, scan_limit=100)
 
     nodes = scans(plan(history, page, settled=settled), "job_history")
     kept = [node for node in nodes if node.relation != "job_history_default"]

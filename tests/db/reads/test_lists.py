@@ -75,12 +75,12 @@ def fits(row: dict[str, Any], job_filter: JobFilter) -> bool:
     )
 
 
-def pages(database: Database, job_filter: JobFilter, *, limit: int, looked_at: int) -> list[JobPage]:
+def pages(database: Database, job_filter: JobFilter, *, limit: int, scan_limit: int) -> list[JobPage]:
     found: list[JobPage] = []
     before: UUID | None = None
     while not found or before is not None:
         with database.begin() as connection:
-            found.append(list_jobs(connection, job_filter, limit=limit, before=before, looked_at=looked_at))
+            found.append(list_jobs(connection, job_filter, limit=limit, before=before, scan_limit=scan_limit))
         before = found[-1].following
     return found
 
@@ -90,8 +90,8 @@ def test_all_pages_are_the_list(database: Database, crowd: list[dict[str, Any]],
     job_filter = JobFilter(**FILTERS[name])
     shown = [row["id"] for row in crowd if fits(row, job_filter)]
 
-    for limit, looked_at in ((1, 1), (3, 7), (100, 10), (7, 1000)):
-        found = pages(database, job_filter, limit=limit, looked_at=looked_at)
+    for limit, scan_limit in ((1, 1), (3, 7), (100, 10), (7, 1000)):
+        found = pages(database, job_filter, limit=limit, scan_limit=scan_limit)
         assert [row["id"] for page in found for row in page.rows] == shown
         assert max(len(page.rows) for page in found) <= limit
 
@@ -101,7 +101,7 @@ def test_times_within_a_millisecond_are_kept_to(database: Database, crowd: list[
     for off in (0, 1, 999, 1000):
         time = middle + timedelta(microseconds=off)
         for job_filter in (JobFilter(created_after=time), JobFilter(created_before=time)):
-            found = [row["id"] for page in pages(database, job_filter, limit=30, looked_at=9) for row in page.rows]
+            found = [row["id"] for page in pages(database, job_filter, limit=30, scan_limit=9) for row in page.rows]
             assert found == [row["id"] for row in crowd if fits(row, job_filter)]
 
 
@@ -110,7 +110,7 @@ def test_the_part_that_reaches_furthest_is_searched(database: Database, factory:
     for _ in range(6):
         factory.in_state(Status.CANCELLED, owner="ann")
     with database.begin() as connection:
-        page = list_jobs(connection, JobFilter(owner="ann", type="rare"), limit=5, looked_at=3)
+        page = list_jobs(connection, JobFilter(owner="ann", type="rare"), limit=5, scan_limit=3)
 
     assert [row["id"] for row in page.rows] == [rare]
     assert page.following is None
@@ -120,10 +120,10 @@ def test_a_page_that_holds_none_is_not_the_last(database: Database, factory: Fac
     for number in range(5):
         factory.in_state(Status.CANCELLED, tags=b'{"n": "%d"}' % number)
     with database.begin() as connection:
-        first = list_jobs(connection, JobFilter(tags={"n": "0"}), limit=5, looked_at=2)
+        first = list_jobs(connection, JobFilter(tags={"n": "0"}), limit=5, scan_limit=2)
         assert (list(first.rows), first.following is None) == ([], False)
         # Whatever comes or goes meanwhile.
         connection.execute(delete(job_history).where(job_history.c.id == first.following))
-        second = list_jobs(connection, JobFilter(tags={"n": "0"}), limit=5, before=first.following, looked_at=2)
+        second = list_jobs(connection, JobFilter(tags={"n": "0"}), limit=5, before=first.following, scan_limit=2)
         assert [row["tags"] for row in second.rows] == [{"n": "0"}]
         assert created_at_of(second.rows[0]["id"]) == second.rows[0]["created_at"]

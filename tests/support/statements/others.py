@@ -88,7 +88,7 @@ def _page_by_several(connection: Connection, stage: Stage) -> None:
     for _ in range(3):
         stage.submit()
         stage.in_state(Status.FAILED)
-    list_jobs(connection, JobFilter(owner="owner", type="test.job"), limit=20, looked_at=1)
+    list_jobs(connection, JobFilter(owner="owner", type="test.job"), limit=20, scan_limit=1)
 
 
 def _later_tokens(connection: Connection, stage: Stage) -> None:
@@ -182,10 +182,10 @@ OTHERS: Final = (
     Example((current_moment,), lambda c, _: current_moment(c)),
     Example((read_changes,), lambda c, _: read_changes(c, Snapshot.of(_THEN, "1:1:"), limit=100, late=60.0)),
     Example((read_events,), lambda c, _: read_events(c, [Watch(new_id())], limit=100)),
-    Example((export_piece,), lambda c, _: export_piece(c, JobFilter(), after=None, looked_at=1000), "all, the first"),
+    Example((export_piece,), lambda c, _: export_piece(c, JobFilter(), after=None, scan_limit=1000), "all, the first"),
     Example(
         (export_piece,),
-        lambda c, _: export_piece(c, _EVERYTHING, after=new_id(), looked_at=1000, extra=EXTRA),
+        lambda c, _: export_piece(c, _EVERYTHING, after=new_id(), scan_limit=1000, extra=EXTRA),
         "by everything that can be asked for, with payloads and results, a later one",
     ),
     Example((group_failures,), lambda c, _: group_failures(c, _THEN, _THEN + _HOUR, limit=20), "all"),
