@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from dramatiq import Consumer, MessageProxy, Middleware
 
@@ -52,6 +53,8 @@ class LocalBroker(JobBroker):
 
 class LocalTransport:
     """A ``Transport`` into a :class:`LocalBroker` of the same process. Everything is confirmed, at once."""
+
+    starts_empty: Final = True
 
     def __init__(self, broker: LocalBroker) -> None:
         self._broker = broker

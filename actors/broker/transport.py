@@ -25,6 +25,11 @@ class Dispatch:
 class Transport(Protocol):
     """Publishes messages. Used by one thread at a time; every call returns within a bound."""
 
+    @property
+    def starts_empty(self) -> bool:
+        """Whether this transport alone publishes, and began with no message: those of earlier processes are lost."""
+        ...
+
     def depths(self, queues: Sequence[str]) -> Mapping[str, int]:
         """Return the number of messages that wait in each queue, not counting those a worker has already taken.
 

@@ -38,10 +38,7 @@ _LONGEST_BROKER_PAUSE = 5.0
 class Dispatcher:
     """One dispatcher. Several may run: each queue has one at a time, whoever takes it first."""
 
-    def __init__(self, settings: Settings, database: Database, transport: Transport, *, owns_transport: bool) -> None:
-        """``owns_transport``: nobody else publishes there and it begins empty, so whatever the database believes to
-        be in it is lost (memory, after a restart).
-        """
+    def __init__(self, settings: Settings, database: Database, transport: Transport) -> None:
         self._settings = settings
         self._database = database
         self._connection = database.pinned(transactional=True)
@@ -51,7 +48,8 @@ class Dispatcher:
         self._next_reconcile = 0.0
         self._broker_backoff = Backoff(_FIRST_BROKER_PAUSE, _LONGEST_BROKER_PAUSE)
         self._last_round = -math.inf
-        self._lost_all = owns_transport
+        # What the database believes to be in a transport that starts empty is dispatched again at once.
+        self._lost_all = transport.starts_empty
         self._windows = Pacing()
         self._crowded = True
         self._not_before = 0.0

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from callboard.actors.broker.amqp import Rabbitmq
+from callboard.actors.broker.opening import open_broker
 from callboard.actors.types.registry import load_job_types
 from callboard.db.errors import CallboardError
 from callboard.db.fleet.workers import declare_dead
@@ -34,7 +34,7 @@ def run_workers(
         ConfigurationError: a setting or job type is wrong; found here rather than in children that die again and again.
     """
     load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
-    Rabbitmq.from_settings(settings)
+    open_broker(settings)
     database = Database(settings, role="supervisor", pool_size=1)
     try:
         with metrics_of_children(metrics, workers=len(workers), hang_after=settings.hang_after) as of_children:

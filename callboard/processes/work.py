@@ -5,12 +5,7 @@ from __future__ import annotations
 import dramatiq
 import structlog
 
-from callboard.actors.broker.amqp import Rabbitmq
-from callboard.actors.broker.base import JobBroker
-from callboard.actors.broker.local import LocalBroker, LocalTransport
-from callboard.actors.broker.publisher import RabbitmqTransport
-from callboard.actors.broker.rabbitmq_consumer import RabbitmqBroker
-from callboard.actors.broker.transport import Transport
+from callboard.actors.broker.opening import open_both
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.maintenance.duties import Maintenance
 from callboard.actors.types.registry import load_job_types
@@ -26,12 +21,12 @@ _log = structlog.get_logger(__name__)
 def run_work(settings: Settings, options: WorkerOptions) -> int:
     """Dispatch and work until SIGTERM; return the exit code."""
     stop = StopSignal()
-    broker, transport = _broker_and_transport(settings)
+    broker, transport = open_both(settings)
     dramatiq.set_broker(broker)
     registry = load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
     database = Database(settings, role="dispatcher")
     worker = RunningWorker(settings, registry, broker, options, stop)
-    dispatcher = Dispatcher(settings, database, transport, owns_transport=settings.amqp_url is None)
+    dispatcher = Dispatcher(settings, database, transport)
     maintenance = Maintenance(settings, database)
     dispatcher.start()
     maintenance.start()
@@ -53,11 +48,3 @@ def run_work(settings: Settings, options: WorkerOptions) -> int:
         database.close()
         _log.info("work_stopped")
     return 0
-
-
-def _broker_and_transport(settings: Settings) -> tuple[JobBroker, Transport]:
-    if settings.amqp_url is None:
-        local = LocalBroker()
-        return local, LocalTransport(local)
-    rabbitmq = Rabbitmq.from_settings(settings)
-    return RabbitmqBroker(rabbitmq), RabbitmqTransport(rabbitmq, confirm_timeout=settings.confirm_timeout)

@@ -9,9 +9,8 @@ import dramatiq
 import structlog
 from dramatiq import Worker
 
-from callboard.actors.broker.amqp import Rabbitmq
 from callboard.actors.broker.base import JobBroker
-from callboard.actors.broker.rabbitmq_consumer import RabbitmqBroker
+from callboard.actors.broker.opening import open_broker
 from callboard.actors.types.registry import Registry, load_job_types
 from callboard.actors.worker_process.runtime import WorkerRuntime
 from callboard.db.dispatching.due import anything_due
@@ -78,12 +77,12 @@ class RunningWorker:
 
 
 def run_worker(settings: Settings, options: WorkerOptions) -> int:
-    """Run a worker on RabbitMQ until SIGTERM; return the exit code.
+    """Run a worker until SIGTERM; return the exit code.
 
     With ``burst``, end with 0 once its queues have nothing that is due.
     """
     stop = StopSignal()
-    broker = RabbitmqBroker(Rabbitmq.from_settings(settings))
+    broker = open_broker(settings)
     dramatiq.set_broker(broker)
     registry = load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
     worker = RunningWorker(settings, registry, broker, options, stop)

@@ -61,7 +61,7 @@ def settings(settings: Settings) -> Settings:
 
 @contextmanager
 def dispatching(settings: Settings, database: Database, transport: Watched) -> Iterator[Dispatcher]:
-    dispatcher = Dispatcher(settings, database, transport, owns_transport=False)
+    dispatcher = Dispatcher(settings, database, transport)
     dispatcher.start()
     try:
         yield dispatcher
