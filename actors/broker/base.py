@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -61,7 +61,7 @@ class JobBroker(Broker):
         self.actor_options.update(*(kind().actor_options for kind in default_middleware))
         self._states: dict[str, ConsumerState] = {}
         self._turns: dict[str, float] = {}
-        self._state_changed = threading.Condition()
+        self._states_lock = threading.Lock()
 
     def declare_queue(self, queue_name: str) -> None:
         """Have running workers consume a queue. No effect if they do."""
@@ -106,7 +106,7 @@ class JobBroker(Broker):
 
     def consuming(self) -> Mapping[str, ConsumerState]:
         """Return the state of each queue that a worker of this process consumes or tries to; a snapshot."""
-        with self._state_changed:
+        with self._states_lock:
             return dict(self._states)
 
     def drain(self) -> None:
@@ -116,22 +116,16 @@ class JobBroker(Broker):
     def stalled(self, seconds: float) -> list[str]:
         """Return the queues whose consumer has not looked for messages for so long, whatever it is stuck in."""
         before = time.monotonic() - seconds
-        with self._state_changed:
+        with self._states_lock:
             return [queue for queue, last in self._turns.items() if last < before]
-
-    def wait_until(self, condition: Callable[[Mapping[str, ConsumerState]], bool], timeout: float) -> bool:
-        """Wait at most ``timeout`` seconds until ``condition`` holds for :meth:`consuming`; return whether it does."""
-        with self._state_changed:
-            return self._state_changed.wait_for(lambda: condition(self._states), timeout)
 
     def report(self, queue: str, *, consuming: bool, error: str | None = None) -> None:
         """Take note of a consumer's state; called by the consumers."""
-        with self._state_changed:
+        with self._states_lock:
             before = self._states.get(queue)
             same = before is not None and before.consuming is consuming
             since = before.since if before is not None and same else datetime.now(UTC)
             self._states[queue] = ConsumerState(queue, consuming, since, error)
-            self._state_changed.notify_all()
 
     def turn(self, queue: str) -> None:
         """Take note that a consumer looks for messages; called by the consumers."""
@@ -139,7 +133,6 @@ class JobBroker(Broker):
 
     def forget(self, queue: str) -> None:
         """Drop the state of a queue whose consumer was closed on purpose; called by the consumers."""
-        with self._state_changed:
+        with self._states_lock:
             self._states.pop(queue, None)
             self._turns.pop(queue, None)
-            self._state_changed.notify_all()

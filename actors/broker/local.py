@@ -23,11 +23,11 @@ class LocalBroker(JobBroker):
     def __init__(self, middleware: Sequence[Middleware] = ()) -> None:
         super().__init__(middleware)
         self._mailboxes: defaultdict[str, _Mailbox] = defaultdict(_Mailbox)
-        self._lock = threading.Lock()
+        self._mailboxes_lock = threading.Lock()
 
     def mailbox(self, queue: str) -> _Mailbox:
         """Return the waiting messages of a queue, declared here or not."""
-        with self._lock:
+        with self._mailboxes_lock:
             return self._mailboxes[queue]
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 30_000) -> LocalConsumer:
@@ -45,7 +45,7 @@ class LocalBroker(JobBroker):
 
     def flush_all(self) -> None:
         """Drop all waiting messages."""
-        with self._lock:
+        with self._mailboxes_lock:
             mailboxes = list(self._mailboxes.values())
         for mailbox in mailboxes:
             mailbox.clear()

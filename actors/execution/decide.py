@@ -62,12 +62,13 @@ def after_exception(
     )
     if job_type.throws and isinstance(error, job_type.throws):
         return Outcome.fail(failure)
-    policy = RetryPolicy(job.max_retries, job_type.min_backoff, job_type.max_backoff)
     asked = error.delay / 1000 if isinstance(error, Retry) and error.delay is not None else None
+    max_retries = job.max_retries
     if job_type.retry_when is not None:
         if not job_type.retry_when(job.retries, error):
             return Outcome.fail(failure)
-        policy = RetryPolicy(job.retries + 1, policy.min_backoff, policy.max_backoff)
+        max_retries = job.retries + 1
+    policy = job_type.retry_policy(max_retries)
     return _retry_or_fail(failure, decide_retry(policy, job.retries, random=uniform, asked=asked))
 
 
@@ -99,7 +100,7 @@ def after_interruption(
                 job.attempt,
                 stack,
             )
-            policy = RetryPolicy(job.max_retries, job_type.min_backoff, job_type.max_backoff)
+            policy = job_type.retry_policy(job.max_retries)
             return _retry_or_fail(error, decide_retry(policy, job.retries, random=uniform))
 
 

@@ -43,7 +43,7 @@ class RunningAttempts:
         self._held: dict[AttemptId, RunningAttempt | None] = {}
         self._given_up: set[AttemptId] = set()
         self._lost_threads: set[int] = set()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._replacement: str | None = None
 
     @property
@@ -63,17 +63,17 @@ class RunningAttempts:
 
     def hold(self, key: AttemptId) -> None:
         """Note an attempt that has been claimed."""
-        with self._changed:
+        with self._lock:
             self._held[key] = None
 
     def handler_starts(self, key: AttemptId, attempt: RunningAttempt) -> None:
         """From here on the attempt can be interrupted."""
-        with self._changed:
+        with self._lock:
             self._held[key] = attempt
 
     def handler_ended(self, key: AttemptId) -> bool:
         """From here on the attempt only waits for its record; False: it has been given up, so others see to that."""
-        with self._changed:
+        with self._lock:
             if key in self._given_up:
                 return False
             self._held[key] = None
@@ -81,7 +81,7 @@ class RunningAttempts:
 
     def give_up(self, key: AttemptId) -> bool:
         """From here on the handler's end changes nothing, and the caller records the attempt; False: it has ended."""
-        with self._changed:
+        with self._lock:
             attempt = self._held.get(key)
             if attempt is None:
                 return False
@@ -93,34 +93,28 @@ class RunningAttempts:
     @property
     def lost_threads(self) -> set[int]:
         """The worker's threads, by identifier, that hang in handlers which have been given up."""
-        with self._changed:
+        with self._lock:
             return set(self._lost_threads)
 
     def drop(self, key: AttemptId) -> None:
         """Note that an attempt has been recorded, or is not ours any more."""
-        with self._changed:
+        with self._lock:
             self._held.pop(key, None)
-            self._changed.notify_all()
 
     def held(self) -> list[AttemptId]:
         """Return all attempts of this process."""
-        with self._changed:
+        with self._lock:
             return list(self._held)
 
     def handlers(self) -> dict[AttemptId, RunningAttempt]:
         """Return those whose handler runs now."""
-        with self._changed:
+        with self._lock:
             return {key: attempt for key, attempt in self._held.items() if attempt is not None}
 
     def interrupt_all(self, reason: Interruption) -> None:
         """Ask every handler that runs now to stop."""
         for attempt in self.handlers().values():
             attempt.interrupter.interrupt(reason)
-
-    def wait_until_none(self, timeout: float) -> bool:
-        """Wait until nothing is held; False when something still is after ``timeout`` seconds."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._held, timeout)
 
 
 class Watch:

@@ -84,9 +84,9 @@ class JobType:
     source: str = ""
     """Where it was defined, as ``file:line``."""
 
-    @property
-    def retry_policy(self) -> RetryPolicy:
-        return RetryPolicy(self.max_retries, self.min_backoff, self.max_backoff)
+    def retry_policy(self, max_retries: int) -> RetryPolicy:
+        """Return the policy of a job of this type that may have so many retries."""
+        return RetryPolicy(max_retries, self.min_backoff, self.max_backoff)
 
     def call(self, payload: Any, run: Run) -> Any:
         """Call the function with a validated payload; for an ``async def``, return its coroutine."""

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from callboard.actors.loop import Loop
 from callboard.db.errors import Unavailable
+from tests.support.until import until
 
 
 @contextmanager
@@ -33,8 +34,7 @@ def test_what_a_wake_up_asked_for_is_done_soon_after_a_failure() -> None:
             done.set()
 
     with started(Loop("test", duty, interval=600)) as loop:
-        while not calls:
-            time.sleep(0.001)
+        until(lambda: calls)
         loop.wake()
         assert done.wait(10), "the duty waits for its interval of ten minutes"
 
@@ -62,7 +62,6 @@ def test_its_thread_gives_back_what_it_used() -> None:
         threads.append(threading.current_thread())
 
     with started(Loop("test", note, interval=600, at_end=note)):
-        while not threads:
-            time.sleep(0.001)
+        until(lambda: threads)
     duty, end = threads
     assert end is duty

@@ -20,6 +20,7 @@ from tests.e2e.stage import Stage
 from tests.e2e.system import Distributed, wait_for
 from tests.faults.proxy import Network
 from tests.services.rabbitmq import RabbitmqServer, fresh_vhost
+from tests.support.until import until
 
 pytestmark = pytest.mark.faults
 
@@ -59,8 +60,7 @@ def system(
 def finish(gate: Path) -> None:
     """Let a job ``e2e.reported`` end, and wait until its handler has returned."""
     gate.touch()
-    while gate.exists():
-        time.sleep(0.02)
+    until(lambda: not gate.exists(), what="the handler's end")
 
 
 def test_results_outlive_outages_of_postgresql(

@@ -17,6 +17,7 @@ from callboard.actors.broker.amqp import amqp_name
 from tests.e2e.system import Distributed
 from tests.e2e.test_once import ledger_jobs, runs_in
 from tests.support.ports import free_port
+from tests.support.until import until
 
 pytestmark = pytest.mark.faults
 
@@ -186,11 +187,9 @@ def probe(port: int, path: str) -> tuple[int, str]:
         return 0, str(error)
 
 
-def until(port: int, path: str, condition: Callable[[int, str], bool]) -> None:
-    deadline = time.monotonic() + LONG
-    while not condition(*(answer := probe(port, path))):
-        assert time.monotonic() < deadline, answer
-        time.sleep(0.05)
+def until_probed(port: int, path: str, condition: Callable[[int, str], bool]) -> None:
+    """Wait until status and text of a probe fulfil the condition."""
+    until(lambda: condition(*probe(port, path)), what=path, within=LONG, every=0.05)
 
 
 def test_a_worker_that_rabbitmq_refuses_is_alive_but_not_ready(workerless: Distributed) -> None:
@@ -202,14 +201,14 @@ def test_a_worker_that_rabbitmq_refuses_is_alive_but_not_ready(workerless: Distr
         channel.queue_delete(amqp_name("e2e"))
         channel.queue_declare(amqp_name("e2e"))
         worker = workerless.start_worker("--processes", "2", "--threads", "1", "--metrics-port", str(port))
-        until(port, "/readyz", lambda status, text: status == 503 and text == "Not consumed: e2e.\n")
+        until_probed(port, "/readyz", lambda status, text: status == 503 and text == "Not consumed: e2e.\n")
         assert probe(port, "/livez") == (200, "ok\n")
         channel.queue_delete(amqp_name("e2e"))
-    until(port, "/readyz", lambda status, _: status == 200)
+    until_probed(port, "/readyz", lambda status, _: status == 200)
     os.kill(worker.children()[0], signal.SIGKILL)
-    until(port, "/readyz", lambda status, text: status == 503 and text.startswith("1 of 2 worker processes"))
+    until_probed(port, "/readyz", lambda status, text: status == 503 and text.startswith("1 of 2 worker processes"))
     assert probe(port, "/livez")[0] == 200
-    until(port, "/readyz", lambda status, _: status == 200)
+    until_probed(port, "/readyz", lambda status, _: status == 200)
 
 
 @pytest.mark.timeout(240)
@@ -220,6 +219,6 @@ def test_a_dispatcher_without_a_broker_is_alive(workerless: Distributed) -> None
         amqp_url=f"amqp://guest:guest@127.0.0.1:{nowhere}/", database_url=workerless.database_url,
     )  # fmt: skip
     waiting = workerless.api.submit("e2e.noop", delay=3600.0)
-    until(port, "/livez", lambda status, _: status == 200)
+    until_probed(port, "/livez", lambda status, _: status == 200)
     workerless.api.cancel(waiting)
     assert dispatcher.stop() == 0

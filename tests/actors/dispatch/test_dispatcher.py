@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -20,8 +20,7 @@ from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.db.sql.notify import notify_dispatcher
 from tests.support.factory import QUEUE, Factory
-
-PATIENCE = 30.0
+from tests.support.until import until
 
 
 class Watched(LocalTransport):
@@ -67,13 +66,6 @@ def dispatching(settings: Settings, database: Database, transport: Watched) -> I
         yield dispatcher
     finally:
         dispatcher.stop()
-
-
-def until(true: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.005)
 
 
 def dispatched(database: Database) -> int:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from tests.support.databases import Databases, settings_of
 from tests.support.factory import Factory
 from tests.support.records import Record, read_records
 from tests.support.servers import ALL
+from tests.support.until import until
 
 _MODULES = Path(__file__).with_name("modules")
 _PATIENCE = 60.0
@@ -71,7 +71,7 @@ class Bench:
 
         def run() -> None:
             self._runner.run(AttemptId(job_id, attempt))
-            eventually(lambda: (job_id, attempt) not in self.running.held())
+            until(lambda: (job_id, attempt) not in self.running.held())
 
         return self._threads.submit(run)
 
@@ -99,7 +99,7 @@ class Bench:
 
     def wait_until_done(self, job_id: UUID) -> RowMapping:
         """Return the job's row once it is in history."""
-        eventually(lambda: bool(self.record(job_id).finished))
+        until(lambda: bool(self.record(job_id).finished))
         return self.row(job_id)
 
 
@@ -120,11 +120,3 @@ def bench(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Ite
     database.close()
     left = {thread.name for thread in set(threading.enumerate()) - before} - {"embedded-postgres"}
     assert not left
-
-
-def eventually(condition: Callable[[], bool], timeout: float = _PATIENCE) -> None:
-    """Wait for what another process does in its own time and tells nobody."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

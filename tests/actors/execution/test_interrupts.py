@@ -20,6 +20,7 @@ from callboard.actors.execution.interrupts import (
     Interruption,
     JobInterrupted,
 )
+from tests.support.until import until
 
 
 @pytest.fixture
@@ -72,11 +73,13 @@ def test_a_guarded_block_is_not_torn(pool: ThreadPoolExecutor) -> None:
     interrupter, ended = start(pool, handler)
     enforced(interrupter)
     go_on.set()
-    while not whole:
-        time.sleep(0.001)
-    while not ended.done():
+    until(lambda: whole)
+
+    def stopped() -> bool:
         interrupter.enforce()
-        time.sleep(0.01)
+        return ended.done()
+
+    until(stopped)
     assert isinstance(ended.exception(), JobInterrupted)
 
 
