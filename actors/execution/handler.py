@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from callboard.actors.execution import decide
 from callboard.actors.execution.coroutines import CoroutineRunner
+from callboard.actors.execution.handler_run import log_fields
 from callboard.actors.execution.interrupts import Interrupter, JobInterrupted
 from callboard.actors.types.registry import JobType
 from callboard.actors.types.run import Run
@@ -48,13 +49,12 @@ def run_handler(
 
 
 def _after_error(job_type: JobType, job: ClaimedJob, interrupter: Interrupter, error: BaseException) -> Outcome:
-    context = {"job_id": str(job.id), "job_type": job.type, "attempt": job.attempt}
     if interrupter.reason is not None:
-        _log.info("attempt_interrupted", reason=str(interrupter.reason), **context)
+        _log.info("attempt_interrupted", reason=str(interrupter.reason), **log_fields(job))
         return decide.after_interruption(job_type, job, interrupter.reason)
     if isinstance(error, JobInterrupted):
         # Raised by the handler itself; it means "stop me", and only a failure can say that.
         error = RuntimeError("The handler raised JobInterrupted, though nobody had asked it to stop.")
     outcome = decide.after_exception(job_type, job, error)
-    _log.warning("attempt_failed", outcome=str(outcome.status), error=type(error).__name__, **context)
+    _log.warning("attempt_failed", outcome=str(outcome.status), error=type(error).__name__, **log_fields(job))
     return outcome

@@ -17,9 +17,9 @@ import structlog
 from dramatiq import Broker, Middleware, Worker
 
 from callboard.actors.broker.base import FALLBACK_ACTOR, JobBroker, JobMessage
+from callboard.actors.execution.attempt_runner import AttemptRunner
 from callboard.actors.execution.interrupts import Interruption
 from callboard.actors.execution.progress_writer import ProgressWriter
-from callboard.actors.execution.runner import Runner
 from callboard.actors.execution.running_attempts import RunningAttempts, Watch
 from callboard.actors.metrics import THREADS
 from callboard.actors.types.registry import Registry
@@ -74,7 +74,7 @@ class WorkerRuntime(Middleware):
         self._health: Health | None = None
         self._job_count = JobCount(self._running, max_jobs)
         self._max_memory = max_memory
-        self._runner = Runner(
+        self._runner = AttemptRunner(
             settings,
             registry,
             self._database,

@@ -9,7 +9,7 @@ import threading
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 import dramatiq
 import structlog
@@ -18,11 +18,12 @@ from callboard.actors.broker.local import LocalBroker
 from callboard.actors.execution import decide
 from callboard.actors.execution.coroutines import CoroutineRunner
 from callboard.actors.execution.handler import run_handler
+from callboard.actors.execution.handler_run import HandlerRun, RunServices
 from callboard.actors.execution.interrupts import Interrupter
 from callboard.actors.execution.isolation.control import Control
 from callboard.actors.execution.isolation.messages import Begun, Ended, Ready, Report, Setup, Start, Unusable
 from callboard.actors.execution.isolation.pipe import WorkerPipe
-from callboard.actors.execution.isolation.remote_run import RemoteRun, Worker
+from callboard.actors.execution.isolation.remote_services import RemoteServices
 from callboard.actors.execution.progress import Progress
 from callboard.actors.loop import Loop
 from callboard.actors.types.registry import Registry, load_job_types
@@ -77,8 +78,8 @@ class _Child:
     def work(self) -> NoReturn:
         message: Ready | Ended = Ready(os.getpid())
         while True:
-            start: Start = self._link.ask(message)
-            self._link.tell(Begun())
+            start: Start = self._link.request(message)
+            self._link.send(Begun())
             before = set(threading.enumerate())
             outcome = self._run(start)
             message = Ended(outcome, clean=self._is_clean(before))
@@ -92,11 +93,13 @@ class _Child:
 
         def pass_on() -> None:
             if (report := progress.take()) is not None:
-                self._link.tell(Report(report))
+                self._link.send(Report(report))
 
         reporting = Loop("progress", pass_on, interval=_REPORT_EVERY, jitter=0)
         coroutines = CoroutineRunner()
-        run = RemoteRun(job, interrupter, progress, Worker(self._link, interrupter))
+        services = RemoteServices(self._link, interrupter)
+        # It has the methods of the protocol by their names, which mypy cannot see.
+        run = HandlerRun(job, interrupter, progress, cast("RunServices", services))
         reporting.start()
         self._control.begin(start.number, interrupter)
         try:
@@ -109,7 +112,7 @@ class _Child:
             reporting.stop()
             pass_on()
             coroutines.stop()
-            run.close()
+            services.close()
 
     def _is_clean(self, before: set[threading.Thread]) -> bool:
         until = time.monotonic() + _PATIENCE

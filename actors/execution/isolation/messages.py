@@ -1,8 +1,8 @@
-"""What worker and handler's process say to each other.
+"""The messages between a worker and a handler's process.
 
-The handler's process asks and the worker answers: :class:`Ready` and :class:`Ended` ask for the next :class:`Start`, a
-:class:`Call` for an :class:`Answer` or :class:`Failure`. :class:`Begun` and :class:`Report` expect nothing. They travel
-pickled, over a socket that no other process has; both ends run the same code under the same account.
+The handler's process sends and the worker replies: to :class:`Ready` and :class:`Ended` with the next :class:`Start`,
+to a :class:`Call` with :class:`Returned` or :class:`Raised`. :class:`Begun` and :class:`Report` get no reply. Messages
+are pickled, and sent over a socket that no other process has; both ends run the same code under the same account.
 """
 
 from __future__ import annotations
@@ -67,19 +67,21 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What only the worker can do: one of ``file``, ``attach``, and the methods of :class:`CheckpointStore`."""
+    """Call a method of the attempt's :class:`RunServices`, by its name."""
 
     name: str
     arguments: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Returned:
+    """The call returned this."""
+
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class Raised:
     """The call raised this. ``reason``: why the attempt is to stop, if it is."""
 
     error: BaseException

@@ -13,8 +13,8 @@ import orjson
 import pytest
 from sqlalchemy import RowMapping
 
+from callboard.actors.execution.attempt_runner import AttemptRunner
 from callboard.actors.execution.progress_writer import ProgressWriter
-from callboard.actors.execution.runner import Runner
 from callboard.actors.execution.running_attempts import RunningAttempts, Watch
 from callboard.actors.types.registry import load_job_types
 from callboard.db.files.storage import DirectoryStorage
@@ -22,6 +22,7 @@ from callboard.db.rules.attempts import AttemptId
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.db.transitions import cancel, promote
+from tests.actors.execution.modules import run_members
 from tests.support.clock import make_due
 from tests.support.databases import Databases, settings_of
 from tests.support.factory import Factory
@@ -46,7 +47,7 @@ class Bench:
         registry = load_job_types(settings.job_modules, diagnostics=True)
         self._progress = ProgressWriter(database, interval=0.05)
         self._watch = Watch(self.running, database, check_interval=0.1, lease_over=lambda: self.lease_over)
-        self._runner = Runner(
+        self._runner = AttemptRunner(
             settings, registry, database, storage, self.running, self._progress, lambda: (self.worker_id, "bench")
         )
         self._threads = ThreadPoolExecutor(4)
@@ -108,7 +109,7 @@ def bench(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """One for all tests of a module, whose processes take a while to start."""
     before = set(threading.enumerate())
     settings = settings_of(databases.emptied(ALL[-1])).model_copy(
-        update={"job_modules": ("isolated_jobs",), "diagnostics": True}
+        update={"job_modules": ("isolated_jobs", run_members.__name__), "diagnostics": True}
     )
     database = Database(settings, role="test")
     storage = DirectoryStorage(tmp_path_factory.mktemp("storage") / "files", max_bytes=2**20)

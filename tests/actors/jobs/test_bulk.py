@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import select
 
 import callboard.db.bulk
-from callboard.actors.execution.attempt_run import AttemptRun
+from callboard.actors.execution.handler_run import HandlerRun
 from callboard.actors.execution.interrupts import Interrupter, Interruption, JobInterrupted
 from callboard.actors.execution.progress import Progress
+from callboard.actors.execution.worker_services import WorkerServices
 from callboard.actors.jobs import bulk
 from callboard.actors.jobs.bulk import BulkResult, act, act_on_jobs
 from callboard.db.access.audit import Actor
@@ -52,10 +53,11 @@ class Bulk:
         self.claimed: ClaimedJob = self._factory.claim(self.id, attempt)
         self.interrupter = Interrupter()
         self.progress = Progress(self.claimed.attempt_id)
-        self.attempt = AttemptRun(self.claimed, self.interrupter, self.progress, self._database, self._storage)
+        self.services = WorkerServices(self.claimed, self.interrupter, self._database, self._storage)
+        self.attempt = HandlerRun(self.claimed, self.interrupter, self.progress, self.services)
 
     def run(self, batch: int = 3) -> BulkResult:
-        return act(self.payload, self.attempt, batch=batch)
+        return act(self.payload, self.attempt, self.services, batch=batch)
 
 
 @pytest.fixture

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import structlog
 
 from callboard.actors.execution import decide
-from callboard.actors.execution.attempt_run import AttemptRun
+from callboard.actors.execution.handler_run import SERVICE_NAMES, RunServices, log_fields
 from callboard.actors.execution.interrupts import Interruption, StopRequest
 from callboard.actors.execution.isolation.errors import HandlerProcessDied, MemoryLimitExceeded
-from callboard.actors.execution.isolation.messages import Answer, Call, Ended, Failure, Report
+from callboard.actors.execution.isolation.messages import Call, Ended, Raised, Report, Returned
 from callboard.actors.execution.isolation.pool import ProcessPool
 from callboard.actors.execution.isolation.process import HandlerProcess
 from callboard.actors.execution.progress import Progress
@@ -108,7 +106,7 @@ class IsolatedAttempt:
             self.stop.release()
             if self.stop.reason is not None:
                 return decide.after_interruption(self._job_type, self._job, self.stop.reason)
-            _log.error("handler_process_not_started", error=str(error), **self._context)
+            _log.error("handler_process_not_started", error=str(error), **log_fields(self._job))
             return decide.after_exception(self._job_type, self._job, error)
         return None
 
@@ -124,16 +122,16 @@ class IsolatedAttempt:
             if process.new:
                 raise died
 
-    def outcome(self, run: AttemptRun, progress: Progress) -> Outcome:
+    def outcome(self, services: RunServices, progress: Progress) -> Outcome:
         """Do for the handler what it asks for, until the attempt has ended."""
         ended: Ended | None = None
         try:
-            ended = self._serve(run, progress)
+            ended = self._serve(services, progress)
         except (EOFError, OSError):
             pass
         except pickle.UnpicklingError as error:
             # Its memory is in ruins.
-            _log.warning("handler_process_garbled", error=str(error), job_id=str(self._job.id))
+            _log.warning("handler_process_garbled", error=str(error), **log_fields(self._job))
         finally:
             self.stop.release()
             died = None
@@ -145,15 +143,15 @@ class IsolatedAttempt:
             return ended.outcome
         return self._after_death(died or HandlerProcessDied())
 
-    def _serve(self, run: AttemptRun, progress: Progress) -> Ended:
+    def _serve(self, services: RunServices, progress: Progress) -> Ended:
         connection = self._process.connection
         while True:
             message: Any = connection.recv()
             match message:
                 case Report(report):
                     progress.report(report.current, report.total, report.step, report.message)
-                case Call(name, arguments):
-                    connection.send(_answer(run, self.stop, name, arguments))
+                case Call():
+                    connection.send(_made(message, services, self.stop))
                 case Ended():
                     return message
 
@@ -166,34 +164,23 @@ class IsolatedAttempt:
                 f"The handler's process had {self.stop.excess >> 20} MiB of memory, the limit is {limit >> 20} MiB."
             )
         elif self.stop.reason is not None:
-            _log.warning("handler_process_killed", reason=str(self.stop.reason), stacks=notes or None, **self._context)
+            _log.warning(
+                "handler_process_killed", reason=str(self.stop.reason), stacks=notes or None, **log_fields(self._job)
+            )
             return decide.after_interruption(self._job_type, self._job, self.stop.reason, where=notes or None)
         outcome = decide.after_exception(self._job_type, self._job, error)
-        _log.warning("handler_process_died", outcome=str(outcome.status), error=str(error), **self._context)
+        _log.warning("handler_process_died", outcome=str(outcome.status), error=str(error), **log_fields(self._job))
         return outcome
 
-    @property
-    def _context(self) -> dict[str, object]:
-        return {"job_id": str(self._job.id), "job_type": self._job.type, "attempt": self._job.attempt}
 
-
-def _answer(run: AttemptRun, stop: StopRequest, name: str, arguments: tuple[Any, ...]) -> Answer | Failure:
-    calls: dict[str, Callable[..., Any]] = {
-        "file": run.file,
-        "attach": partial(_attach, run),
-        "read_checkpoint": run.checkpoints.read_checkpoint,
-        "save_checkpoint": run.checkpoints.save_checkpoint,
-        "read_step": run.checkpoints.read_step,
-        "save_step": run.checkpoints.save_step,
-    }
+def _made(call: Call, services: RunServices, stop: StopRequest) -> Returned | Raised:
+    """Make the call for the handler's process."""
     try:
-        return Answer(calls[name](*arguments))
+        if call.name not in SERVICE_NAMES:
+            raise AttributeError(call.name)
+        return Returned(getattr(services, call.name)(*call.arguments))
     except BaseException as error:  # noqa: BLE001 - it is the handler's
-        return Failure(_picklable(error), stop.reason)
-
-
-def _attach(run: AttemptRun, path: Any, name: str | None, media_type: str | None) -> Any:
-    return run.attach(path, name=name, media_type=media_type)
+        return Raised(_picklable(error), stop.reason)
 
 
 def _picklable(error: BaseException) -> BaseException:
