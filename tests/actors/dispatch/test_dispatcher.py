@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import func, select, text, update
 
 from callboard.actors.broker.local import LocalBroker, LocalTransport
 from callboard.actors.broker.transport import Dispatch
 from callboard.actors.dispatch.dispatcher import Dispatcher
-from callboard.db.dispatching.due import seconds_until_due
 from callboard.db.models import jobs, queues
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.db.sql.notify import notify_dispatcher
 from tests.support.factory import QUEUE, Factory
+from tests.support.locks import backend_of, terminate_blocked_by
 from tests.support.until import until
 
 
@@ -31,12 +31,14 @@ class Watched(LocalTransport):
         super().__init__(self.broker)
         self.asked: Counter[str] = Counter()
         self.refusals = 0
+        self.before_publish: Callable[[], None] = lambda: None
 
     def depths(self, queues: Sequence[str]) -> Mapping[str, int]:
         self.asked.update(queues)
         return super().depths(queues)
 
     def publish(self, dispatches: Sequence[Dispatch]) -> Sequence[Dispatch]:
+        self.before_publish()
         if dispatches and self.refusals:
             self.refusals -= 1
             return ()
@@ -162,24 +164,26 @@ def test_limits_hold_for_jobs_that_come_one_by_one(
         assert dispatched(database) == expected
 
 
-def test_a_scheduled_job_is_on_time_though_the_look_ahead_failed(
-    settings: Settings, database: Database, factory: Factory, transport: Watched, monkeypatch: pytest.MonkeyPatch
+def test_a_scheduled_job_is_on_time_though_the_statement_that_asks_for_it_failed(
+    settings: Settings, database: Database, factory: Factory, transport: Watched
 ) -> None:
-    failed = threading.Event()
-
-    def fails_once(connection: Connection, *, commit: bool) -> float | None:
-        if not failed.is_set():
-            failed.set()
-            raise ConnectionError
-        return seconds_until_due(connection, commit=commit)
-
-    with dispatching(settings, database, transport):
+    """The table is locked between the dispatch and that statement, whose backend is then terminated."""
+    with dispatching(settings, database, transport), ThreadPoolExecutor(1) as pool:
         factory.submit()
         notify_dispatcher(database)
         until(lambda: dispatched(database) == 1)
-        time.sleep(0.1)
-        monkeypatch.setattr("callboard.actors.dispatch.dispatcher.seconds_until_due", fails_once)
-        factory.submit(delay=1.0)
-        notify_dispatcher(database)
-        until(failed.is_set)
-        until(lambda: dispatched(database) == 2)
+        with database.begin() as holder:
+            pid = backend_of(holder)
+
+            def request_lock() -> None:
+                """Wait for the lock, which this transaction gets once that of the dispatch has ended."""
+                transport.before_publish = lambda: None
+                pool.submit(holder.execute, text("LOCK TABLE callboard.jobs"))
+                with database.begin() as other:
+                    until(lambda: other.execute(text("SELECT pg_blocking_pids(:pid)"), {"pid": pid}).scalar_one())
+
+            factory.submit_all(factory.new_job(), factory.new_job(delay=1.0))
+            transport.before_publish = request_lock
+            notify_dispatcher(database)
+            terminate_blocked_by(database, pid)
+        until(lambda: dispatched(database) == 3)
