@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
-from dramatiq import Actor, Broker, Message, MessageProxy, Middleware
+from dramatiq import Actor, Broker, Consumer, Message, MessageProxy, Middleware
 from dramatiq.middleware import default_middleware
 
 from callboard.db.errors import ConfigurationError
@@ -43,6 +43,19 @@ class JobMessage(MessageProxy):
     def hand_back(self) -> None:
         """Have the broker give this message to another worker. Any thread may call it; not after acknowledging."""
         raise NotImplementedError
+
+
+class JobConsumer(Consumer):
+    """The messages of one queue, each of which knows where to acknowledge."""
+
+    def ack(self, message: MessageProxy) -> None:
+        """Acknowledge a message to where it came from."""
+        assert isinstance(message, JobMessage)  # noqa: S101 (it came from __next__)
+        message.acknowledge()
+
+    def nack(self, message: MessageProxy) -> None:
+        """Acknowledge: there are no dead letters, and a job that should run is dispatched again by its row."""
+        self.ack(message)
 
 
 class JobBroker(Broker):

@@ -10,9 +10,9 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from dramatiq import Consumer, MessageProxy, Middleware
+from dramatiq import MessageProxy, Middleware
 
-from callboard.actors.broker.base import JobBroker, JobMessage
+from callboard.actors.broker.base import JobBroker, JobConsumer, JobMessage
 from callboard.actors.broker.messages import to_message
 from callboard.actors.broker.transport import HIGHEST_PRIORITY, Dispatch
 
@@ -38,17 +38,6 @@ class LocalBroker(JobBroker):
             timeout: longest time, in milliseconds, that ``next()`` waits.
         """
         return LocalConsumer(self, queue_name, prefetch, timeout / 1000)
-
-    def flush(self, queue_name: str) -> None:
-        """Drop the waiting messages of a queue."""
-        self.mailbox(queue_name).clear()
-
-    def flush_all(self) -> None:
-        """Drop all waiting messages."""
-        with self._mailboxes_lock:
-            mailboxes = list(self._mailboxes.values())
-        for mailbox in mailboxes:
-            mailbox.clear()
 
 
 class LocalTransport:
@@ -76,7 +65,7 @@ class LocalTransport:
         """Do nothing: there is no connection."""
 
 
-class LocalConsumer(Consumer):
+class LocalConsumer(JobConsumer):
     """The messages of one queue, at most ``prefetch`` of them unacknowledged."""
 
     def __init__(self, broker: LocalBroker, queue: str, prefetch: int, timeout: float) -> None:
@@ -99,15 +88,6 @@ class LocalConsumer(Consumer):
             return message
         message.acknowledge()
         return None
-
-    def ack(self, message: MessageProxy) -> None:
-        """Make room for the next message."""
-        assert isinstance(message, JobMessage)  # noqa: S101 (it came from __next__)
-        message.acknowledge()
-
-    def nack(self, message: MessageProxy) -> None:
-        """Acknowledge: there are no dead letters, and a job that should run is dispatched again by its row."""
-        self.ack(message)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Put messages that nobody has begun to work on back where they were."""
@@ -178,10 +158,3 @@ class _Mailbox:
         """Remove and return the first message; the caller holds ``changed`` and has seen that there is one."""
         self._length -= 1
         return next(lane for lane in reversed(self._lanes) if lane).popleft()
-
-    def clear(self) -> None:
-        """Remove all messages."""
-        with self.changed:
-            for lane in self._lanes:
-                lane.clear()
-            self._length = 0

@@ -8,13 +8,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 import structlog
-from dramatiq import Consumer, Message, MessageProxy, Middleware
+from dramatiq import Message, MessageProxy, Middleware
 from pika.channel import Channel
 from pika.frame import Method
 from pika.spec import Basic, BasicProperties
 
 from callboard.actors.broker.amqp import Rabbitmq, amqp_name
-from callboard.actors.broker.base import JobBroker, JobMessage
+from callboard.actors.broker.base import JobBroker, JobConsumer, JobMessage
 from callboard.actors.broker.connection import open_connection, reconnecting
 from callboard.actors.broker.messages import MalformedMessage, decode
 from callboard.actors.broker.transport import TransportError
@@ -44,7 +44,7 @@ class RabbitmqBroker(JobBroker):
         return RabbitmqConsumer(self, queue_name, prefetch, timeout / 1000)
 
 
-class RabbitmqConsumer(Consumer):
+class RabbitmqConsumer(JobConsumer):
     """The messages of one queue, for as long as the worker runs: it connects again by itself when it has to.
 
     Dramatiq would pause for three seconds after each failed connection, and lets a job that ends after a reconnect
@@ -74,15 +74,6 @@ class RabbitmqConsumer(Consumer):
         except TransportError as error:
             self._lose(str(error))
             return None
-
-    def ack(self, message: MessageProxy) -> None:
-        """Acknowledge a message to where it came from."""
-        assert isinstance(message, JobMessage)  # noqa: S101 (it came from __next__)
-        message.acknowledge()
-
-    def nack(self, message: MessageProxy) -> None:
-        """Acknowledge: there are no dead letters, and a job that should run is dispatched again by its row."""
-        self.ack(message)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Do nothing: RabbitMQ requeues what was not acknowledged when :meth:`close` closes the connection."""

@@ -62,17 +62,6 @@ def test_messages_wait_for_a_consumer_without_starting_one(broker: LocalBroker) 
         worker.stop()
 
 
-def test_flush_drops_what_waits(broker: LocalBroker, queue: str) -> None:
-    transport = LocalTransport(broker)
-    transport.publish([*dispatches(queue, 3), *dispatches("other", 3)])
-
-    broker.flush(queue)
-    assert transport.depths([queue, "other"]) == {queue: 0, "other": 3}
-
-    broker.flush_all()
-    assert transport.depths([queue, "other"]) == {queue: 0, "other": 0}
-
-
 def test_failed_actors_leave_nothing_in_memory(
     queue: str, start_worker: Callable[..., dramatiq.Worker], caplog: pytest.LogCaptureFixture
 ) -> None:
