@@ -1,6 +1,6 @@
 """The entry point of ``dramatiq actors.worker``: importing it reads the settings and sets Dramatiq's broker.
 
-``callboard worker`` starts the same thing, under a supervisor that replaces processes that die.
+``callboard worker`` starts the same worker, under a supervisor that replaces processes that die.
 """
 
 from __future__ import annotations

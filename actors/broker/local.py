@@ -18,7 +18,7 @@ from callboard.actors.broker.transport import HIGHEST_PRIORITY, Dispatch
 
 
 class LocalBroker(JobBroker):
-    """A broker in memory: higher priority first, then first in, first out. Memory is that of the waiting messages."""
+    """A broker in memory: higher priority first, then first in, first out. It uses memory for waiting messages only."""
 
     def __init__(self, middleware: Sequence[Middleware] = ()) -> None:
         super().__init__(middleware)
@@ -26,7 +26,7 @@ class LocalBroker(JobBroker):
         self._mailboxes_lock = threading.Lock()
 
     def mailbox(self, queue: str) -> _Mailbox:
-        """Return the waiting messages of a queue, declared here or not."""
+        """Return the waiting messages of a queue, which need not be declared here."""
         with self._mailboxes_lock:
             return self._mailboxes[queue]
 
@@ -78,7 +78,7 @@ class LocalConsumer(JobConsumer):
 
     def __next__(self) -> JobMessage | None:
         """Return the next message, or None if there is none within the timeout."""
-        self._broker.turn(self._queue)
+        self._broker.report_poll(self._queue)
         with self._mailbox.changed:
             if not self._mailbox.changed.wait_for(self._may_take, self._timeout):
                 return None
@@ -90,17 +90,17 @@ class LocalConsumer(JobConsumer):
         return None
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        """Put messages that nobody has begun to work on back where they were."""
+        """Put messages that have not been started back to their place in the queue."""
         for message in reversed(list(messages)):
             assert isinstance(message, JobMessage)  # noqa: S101 (it came from __next__)
-            message.hand_back()
+            message.requeue()
 
     def close(self) -> None:
         """Take no more messages."""
         self._broker.forget(self._queue)
 
     def release(self) -> None:
-        """Note that one message less is unacknowledged; called by the message."""
+        """Count one message as acknowledged. Called by the message."""
         with self._mailbox.changed:
             self._free += 1
             self._mailbox.changed.notify_all()
@@ -122,7 +122,7 @@ class _LocalMessage(JobMessage):
         if consumer is not None:
             consumer.release()
 
-    def hand_back(self) -> None:
+    def requeue(self) -> None:
         self._mailbox.put_back(self._dispatch)
         self.acknowledge()
 
@@ -132,7 +132,7 @@ class _Mailbox:
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
-        """Held by who reads or changes the mailbox, and notified when there is more to take."""
+        """Held while the mailbox is read or changed; notified when a message can be taken."""
         self._lanes: tuple[deque[Dispatch], ...] = tuple(deque() for _ in range(HIGHEST_PRIORITY + 1))
         self._length = 0
 
@@ -155,6 +155,6 @@ class _Mailbox:
             self.changed.notify_all()
 
     def take(self) -> Dispatch:
-        """Remove and return the first message; the caller holds ``changed`` and has seen that there is one."""
+        """Remove and return the first message. The caller holds ``changed``, and there is a message."""
         self._length -= 1
         return next(lane for lane in reversed(self._lanes) if lane).popleft()

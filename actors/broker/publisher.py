@@ -145,7 +145,7 @@ class RabbitmqTransport:
                 session.poll()
         except TransportError as error:
             self._lose(error)
-        except Exception as error:  # noqa: BLE001 (the thread outlives a bug, or nothing is dispatched ever again)
+        except Exception as error:  # noqa: BLE001 (without this thread nothing would be dispatched any more)
             _log.exception("publisher_failed")
             self._lose(session.error(repr(error)))
 
@@ -158,7 +158,7 @@ class RabbitmqTransport:
 
     def _lose(self, error: TransportError) -> None:
         with self._changed:
-            # An outage is one warning, however many attempts it takes.
+            # An outage is one warning, whatever the number of attempts.
             is_new = self._session is not None or str(error) != str(self._error)
             self._session = None
             self._error = error

@@ -128,7 +128,7 @@ class WorkerRuntime(Middleware):
             while True:
                 message = self._worker.work_queue.get_nowait().message
                 assert isinstance(message, JobMessage)  # noqa: S101 (our brokers make no others)
-                message.hand_back()
+                message.requeue()
         lost = self._running.lost_threads
         return not self._running and not any(
             thread.is_alive() and thread.ident not in lost for thread in self._worker.workers

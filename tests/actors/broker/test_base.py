@@ -136,7 +136,7 @@ def test_broker_that_drains_takes_no_more_and_goes_on_with_what_it_has(conveyor:
     conveyor.broker.drain()
 
     assert next(consumer) is None
-    waiting.hand_back()
+    waiting.requeue()
     # Each look at the consumer has it read and write once.
     until(lambda: next(consumer) is None and conveyor.transport.depths([queue]) == {queue: 7})
     conveyor.transport.publish(dispatches(queue, 1))
