@@ -1,4 +1,4 @@
-"""One message, from claim to record: the part of a worker that runs jobs."""
+"""Runs an attempt in a worker: from the message to the record of its outcome."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _log = structlog.get_logger(__name__)
 
 
 class AttemptRunner:
-    """Runs jobs for the worker's threads. Claims and records of all threads are group-committed."""
+    """Runs attempts for the worker's threads. Claims and records of all threads are group-committed."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class AttemptRunner:
         progress_writer: ProgressWriter,
         identity: Callable[[], tuple[UUID, str]],
     ) -> None:
-        """``identity``: the id and name that this worker process claims under now."""
+        """``identity``: returns the id and name under which this worker process claims now."""
         self._settings = settings
         self._registry = registry
         self._database = database
@@ -59,13 +59,12 @@ class AttemptRunner:
         self._attempt_writer = AttemptWriter(database, identity)
 
     def run(self, attempt_id: AttemptId) -> None:
-        """Run one attempt, if the job still waits for it; on return its outcome is being written.
+        """Run one attempt, if the job still waits for it. On return its outcome is being written.
 
-        The caller may acknowledge the message: once an attempt has been claimed, its row says all, and a message that
-        came again would be stale.
+        The caller may acknowledge the message: after the claim the row decides, and a second message would be stale.
 
         Raises:
-            Unavailable: the process is shutting down and the database is away; the message goes back to the broker.
+            Unavailable: the process is shutting down and the database is away; the message is requeued.
         """
         job = self._attempt_writer.start(attempt_id)
         if job is None:
@@ -79,7 +78,7 @@ class AttemptRunner:
             try:
                 outcome = self._outcome(job, progress)
             except BaseException:
-                self._running.drop(job.attempt_id)  # its lease ends, and it is rescued
+                self._running.drop(job.attempt_id)  # rescued once the lease ends
                 raise
             if self._running.handler_ended(job.attempt_id):
                 self._record(job, progress, outcome, begun)
@@ -92,7 +91,7 @@ class AttemptRunner:
         return self._attempt_writer.alive
 
     def close(self) -> None:
-        """Write what is pending and stop the threads."""
+        """Write pending records and stop the threads."""
         self._attempt_writer.close()
         self._coroutines.stop()
         self._processes.close()
@@ -118,7 +117,7 @@ class AttemptRunner:
 
     def _outcome_of_process(self, job_type: JobType, job: ClaimedJob, progress: Progress) -> Outcome:
         attempt = IsolatedAttempt(self._processes, job_type, job)
-        # The start of a process can be stopped, too, but is no part of the handler's time.
+        # The start of a process can be stopped, too, but does not count against the time limit.
         self._running.handler_starts(job.attempt_id, RunningAttempt(attempt.stop, math.inf, attempt.stop.kill))
         if (outcome := attempt.begin()) is not None:
             return outcome
@@ -130,17 +129,17 @@ class AttemptRunner:
             services.close()
 
     def _give_up(self, job_type: JobType, job: ClaimedJob, progress: Progress, stop: StopRequest, begun: float) -> None:
-        """Record the end of an attempt whose thread does not come back, and have this process replaced."""
+        """Record the end of an attempt whose thread hangs, and have this process replaced."""
         if stop.reason is None or not self._running.give_up(job.attempt_id):
             return
         outcome = decide.after_interruption(job_type, job, stop.reason)
         _log.error("handler_hangs", reason=str(stop.reason), **log_fields(job))
         self._running.replace_process(f"a handler of {job.type!r} hangs in its thread")
-        # A report that is being written is awaited, which may take a while, and the caller watches over other attempts.
+        # In a thread: it may wait for a report to be written, and the caller has other attempts to watch.
         threading.Thread(target=self._record, args=(job, progress, outcome, begun), name="record", daemon=True).start()
 
     def _record(self, job: ClaimedJob, progress: Progress, outcome: Outcome, begun: float) -> None:
-        """Have it recorded how the attempt ended, if it is still ours to end; until then it is held."""
+        """Have the outcome recorded, unless the attempt was fenced out. It is held until then."""
         last_report = self._progress_writer.last_report(progress)
 
         def then(recorded: Recorded) -> None:

@@ -1,6 +1,4 @@
-"""One handler, from its payload to the :class:`Outcome` of its attempt; the same in a thread of the worker
-and in a process of its own.
-"""
+"""Calls a handler: from the payload to the :class:`Outcome`. The same in a worker's thread and in a process."""
 
 from __future__ import annotations
 
@@ -28,10 +26,7 @@ def run_handler(
     *,
     max_result_bytes: int,
 ) -> Outcome:
-    """Run the handler in this thread and return its outcome.
-
-    Raises nothing that the handler raises: whatever that is, it has an outcome.
-    """
+    """Run the handler in this thread and return its outcome. Every exception of the handler becomes an outcome."""
     try:
         payload = job_type.payload.validate_json(job.payload)
     except ValidationError as error:
@@ -53,7 +48,7 @@ def _after_error(job_type: JobType, job: ClaimedJob, interrupter: Interrupter, e
         _log.info("attempt_interrupted", reason=str(interrupter.reason), **log_fields(job))
         return decide.after_interruption(job_type, job, interrupter.reason)
     if isinstance(error, JobInterrupted):
-        # Raised by the handler itself; it means "stop me", and only a failure can say that.
+        # Raised by the handler itself. Nobody has interrupted it, so this is a failure.
         error = RuntimeError("The handler raised JobInterrupted, though nobody had asked it to stop.")
     outcome = decide.after_exception(job_type, job, error)
     _log.warning("attempt_failed", outcome=str(outcome.status), error=type(error).__name__, **log_fields(job))

@@ -24,10 +24,10 @@ _log = structlog.get_logger(__name__)
 
 
 class ProcessStop(StopRequest):
-    """Stops the handler in a process: the process is told at once, and raises the exception in its own thread.
+    """Stops the handler in a process: the process gets the reason at once, and raises the exception in its own thread.
 
-    A process that has not been given the handler yet is ended. Nothing here waits for the process, which is also held
-    to its memory limit.
+    A process without a handler yet is killed. So is one that exceeds its memory limit. Nothing here waits for the
+    process.
     """
 
     def __init__(self, memory_limit: int | None) -> None:
@@ -38,22 +38,22 @@ class ProcessStop(StopRequest):
         self._memory_limit = memory_limit
         self._lock = threading.Lock()
         self.given_up = False
-        """Whether it had its time, so that its late result changes nothing."""
+        """Whether its time was over, so that a late result is ignored."""
         self.excess: int | None = None
-        """Bytes of memory that it had when it was killed for that."""
+        """Bytes of memory with which it was killed for exceeding its limit."""
 
-    def attend(self, process: HandlerProcess, number: int | None = None) -> None:
-        """From now on it is this process; ``number``: of the attempt there, once that is to start."""
+    def attach(self, process: HandlerProcess, number: int | None = None) -> None:
+        """Set the process; ``number``: of the attempt there, once it is to start."""
         with self._lock:
             self._process, self._number = process, number
-            self._pass_on()
+            self._forward()
 
     def interrupt(self, reason: Interruption) -> None:
         super().interrupt(reason)
         with self._lock:
-            self._pass_on()
+            self._forward()
 
-    def _pass_on(self) -> None:
+    def _forward(self) -> None:
         if self._process is None or self._reason is None:
             return
         if self._number is None:
@@ -71,7 +71,7 @@ class ProcessStop(StopRequest):
                 self._process.kill()
 
     def kill(self) -> None:
-        """End the process: it had its time. Called again and again; the first call asks where the handler hangs."""
+        """Kill the process, whose time is over. Called repeatedly; the first call has it dump its stacks."""
         with self._lock:
             if self._process is None:
                 return
@@ -79,16 +79,16 @@ class ProcessStop(StopRequest):
                 self._process.kill()
             else:
                 self.given_up = True
-                self._process.tell_where()
+                self._process.dump_stacks()
 
     def release(self) -> None:
-        """Leave the process alone from now on: the attempt has ended."""
+        """Detach the process: the attempt has ended."""
         with self._lock:
             self._process = None
 
 
 class IsolatedAttempt:
-    """An attempt that runs in a process."""
+    """An attempt whose handler runs in a process of its own."""
 
     _process: HandlerProcess
 
@@ -99,7 +99,7 @@ class IsolatedAttempt:
         self.stop = ProcessStop(job_type.memory_limit)
 
     def begin(self) -> Outcome | None:
-        """Find a process and start the handler there; return the outcome if that fails, or it is to stop before."""
+        """Start the handler in a process; return the outcome if that fails, or if it is interrupted before."""
         try:
             self._begin()
         except HandlerProcessDied as error:
@@ -112,10 +112,10 @@ class IsolatedAttempt:
 
     def _begin(self) -> None:
         while True:
-            self._process = process = self._pool.take(self._job_type.memory_limit)
-            self.stop.attend(process)
+            self._process = process = self._pool.acquire(self._job_type.memory_limit)
+            self.stop.attach(process)
             process.load()
-            self.stop.attend(process, process.next_number)
+            self.stop.attach(process, process.next_number)
             if process.start(self._job):
                 return
             died = process.end()
@@ -123,14 +123,14 @@ class IsolatedAttempt:
                 raise died
 
     def outcome(self, services: RunServices, progress: Progress) -> Outcome:
-        """Do for the handler what it asks for, until the attempt has ended."""
+        """Serve the handler's calls until the attempt has ended; return its outcome."""
         ended: Ended | None = None
         try:
             ended = self._serve(services, progress)
         except (EOFError, OSError):
             pass
         except pickle.UnpicklingError as error:
-            # Its memory is in ruins.
+            # The memory of the process is corrupt.
             _log.warning("handler_process_garbled", error=str(error), **log_fields(self._job))
         finally:
             self.stop.release()
@@ -138,7 +138,7 @@ class IsolatedAttempt:
             if ended is None or not ended.clean or self.stop.reason is not None:
                 died = self._process.end()
             else:
-                self._pool.give_back(self._process)
+                self._pool.release(self._process)
         if ended is not None and not self.stop.given_up:
             return ended.outcome
         return self._after_death(died or HandlerProcessDied())
@@ -174,18 +174,18 @@ class IsolatedAttempt:
 
 
 def _made(call: Call, services: RunServices, stop: StopRequest) -> Returned | Raised:
-    """Make the call for the handler's process."""
+    """Make a call for the handler's process."""
     try:
         if call.name not in SERVICE_NAMES:
             raise AttributeError(call.name)
         return Returned(getattr(services, call.name)(*call.arguments))
-    except BaseException as error:  # noqa: BLE001 - it is the handler's
+    except BaseException as error:  # noqa: BLE001 - it is raised in the handler
         return Raised(_picklable(error), stop.reason)
 
 
 def _picklable(error: BaseException) -> BaseException:
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
-    except Exception:  # noqa: BLE001 - whatever a foreign exception does when it is pickled
+    except Exception:  # noqa: BLE001 - pickling a foreign exception may raise anything
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error

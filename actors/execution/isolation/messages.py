@@ -25,21 +25,21 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """It has loaded the job types."""
+    """The process has loaded the job types."""
 
     pid: int
 
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """It could not, and ends."""
+    """The process could not load the job types, and ends."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Run this attempt, the ``number``-th of this process."""
+    """Run this attempt, the ``number``-th of the process."""
 
     number: int
     job: ClaimedJob
@@ -52,7 +52,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The attempt has ended. ``clean``: it has left neither threads nor files behind, so another may be run here."""
+    """The attempt has ended. ``clean``: it has left no threads behind, so the process can run another one."""
 
     outcome: Outcome
     clean: bool
@@ -82,7 +82,7 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """The call raised this. ``reason``: why the attempt is to stop, if it is."""
+    """The call raised this. ``reason``: of the attempt's interruption, if it is to stop."""
 
     error: BaseException
     reason: Interruption | None

@@ -1,4 +1,4 @@
-"""What a handler's process has its worker do."""
+"""The services of the worker, for a run in a handler's process."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from callboard.db.rules.ids import new_id
 
 
 class RemoteServices:
-    """The :class:`RunServices` of one attempt, as its worker's. Close it when the attempt has ended.
+    """The :class:`RunServices` of one attempt. Close it when the attempt has ended.
 
-    Each call is forwarded by its name; only one whose arguments cannot be pickled has a method here.
+    Each call is forwarded to the worker by its name. Only calls whose arguments cannot be pickled have a method here.
     """
 
     def __init__(self, link: WorkerPipe, stop: StopRequest) -> None:
@@ -37,7 +37,7 @@ class RemoteServices:
         self._folder.close()
 
     def attach(self, content: Path | bytes | Iterable[bytes], name: str | None, media_type: str | None) -> UUID:
-        """Hand the worker a file: content that is none is written into one."""
+        """Forward the path of a file. Other content is written into a temporary file first."""
         if isinstance(content, Path):
             return self._attach(content.absolute(), name, media_type)
         spooled = self._folder.path / str(new_id())

@@ -158,5 +158,5 @@ def test_a_handler_is_overdue_after_its_grace() -> None:
     assert not interrupter.overdue
     interrupter.interrupt(Interruption.CANCELLED)
     assert not interrupter.overdue
-    interrupter._asked_at -= CLEANUP_GRACE
+    interrupter._requested_at -= CLEANUP_GRACE
     assert interrupter.overdue
