@@ -75,7 +75,7 @@ class RunningAttempts:
             return True
 
     def give_up(self, key: AttemptId) -> bool:
-        """Give up an attempt whose handler hangs; return whether the caller records it. False: the handler has ended."""
+        """Give up an attempt whose handler hangs; return whether the caller records it. False: the handler ended."""
         with self._lock:
             attempt = self._held.get(key)
             if attempt is None:

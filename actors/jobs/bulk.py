@@ -1,4 +1,4 @@
-"""The job type ``callboard.bulk``: one action on all jobs that a filter chooses. ``POST /v1/jobs/bulk`` submits it."""
+"""The job type ``callboard.bulk``: one action on all jobs that match a filter. ``POST /v1/jobs/bulk`` submits it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BATCH: Final = 500
 
 
 class BulkResult(BaseModel):
-    """What was done. ``skipped``: jobs that were left as they were, by reason."""
+    """Number of jobs. ``skipped``: those that were not changed, by reason."""
 
     action: Action
     matched: int
@@ -66,11 +66,11 @@ def act(payload: BulkOrder, run: Run, services: WorkerServices, *, batch: int) -
         done = position.counts.matched
         run.progress(done, position.total, f"{done:,} jobs, {position.counts.changed:,} changed", step=bulk.action)
         with services.database.begin() as connection:
-            found = find_batch(connection, bulk, position, size=batch)
-        if not found:
+            matches = find_batch(connection, bulk, position, size=batch)
+        if not matches:
             break
         with services.database.begin() as connection:
-            applied = apply_batch(connection, bulk, found, position, attempt=run.attempt)
+            applied = apply_batch(connection, bulk, matches, position, attempt=run.attempt)
         if applied is None:
             services.stop_fenced_out()
         position, files = applied

@@ -1,4 +1,4 @@
-"""A dispatcher process: dispatch and upkeep, until it is told to stop."""
+"""A dispatcher process: dispatch and maintenance, until SIGTERM."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 def run_dispatcher(settings: Settings, *, metrics: MetricsAddress | None = None) -> int:
     """Dispatch until SIGTERM; return the exit code. Any number may run side by side.
 
-    ``metrics``: where to serve them.
+    ``metrics``: address to serve metrics and probes on.
 
     Raises:
         ConfigurationError: a setting is wrong, or the address of the metrics cannot be bound.

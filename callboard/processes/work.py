@@ -1,4 +1,4 @@
-"""The work process of ``callboard up``: dispatcher, upkeep and worker in one, so that messages need no broker."""
+"""The work process of ``callboard up``: dispatcher, maintenance and worker in one process, which needs no broker."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def run_work(settings: Settings, options: WorkerOptions) -> int:
                 _log.error("process_defect", defects=defects, dispatcher_alive=dispatcher.alive)
                 return EXIT_DEFECT
             if (reason := worker.runtime.replacement) is not None:
-                # Whatever waits, waits for the new process, so jobs get no longer than at any other shutdown.
+                # Jobs that wait need the new process: running jobs get no more time than at any other shutdown.
                 _log.info("replacing_process", reason=reason)
                 return EXIT_REPLACE
     finally:
-        # Nothing new goes out before the worker drains.
+        # First, as the worker is about to drain.
         dispatcher.stop()
         worker.stop()
         maintenance.stop()

@@ -40,7 +40,7 @@ def listener() -> Iterator[Listener]:
 def test_a_start_may_take_a_minute_and_is_silence_after_that(listener: Listener) -> None:
     assert listener.after(60) == 0
     assert listener.after(10) == 10
-    listener.watchdog.hand_over()
+    listener.watchdog.close_descriptor()
 
 
 def test_a_process_is_heard_at_once_and_missed_from_then_on(listener: Listener) -> None:
@@ -48,7 +48,7 @@ def test_a_process_is_heard_at_once_and_missed_from_then_on(listener: Listener) 
     with feeding_watchdog(listener.watchdog.descriptor, interval=3600):
         listener.hear()
         assert listener.after(5) == 5
-    listener.watchdog.hand_over()
+    listener.watchdog.close_descriptor()
 
 
 def test_time_in_which_nobody_reads_is_no_silence(listener: Listener) -> None:
@@ -56,4 +56,4 @@ def test_time_in_which_nobody_reads_is_no_silence(listener: Listener) -> None:
         listener.hear()
         listener.now += 3600
         assert listener.watchdog.silence() == 1
-    listener.watchdog.hand_over()
+    listener.watchdog.close_descriptor()
