@@ -24,7 +24,7 @@ Reply = TypeVar("Reply")
 
 _log = structlog.get_logger(__name__)
 
-# Between two chunks the thread reads confirms, so that they do not pile up at either end.
+# Messages. Between two chunks the thread reads confirms, which would pile up at both ends otherwise.
 _CHUNK = 200
 _PERSISTENT = 2
 _PROPERTIES = tuple(

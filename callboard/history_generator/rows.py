@@ -145,5 +145,5 @@ def _line(job_id: str, created: str, kind: Kind, owner: str, values: tuple[str, 
     )
 
 
-def _text(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat()
+def _text(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
