@@ -55,7 +55,7 @@ def test_pauses_grow_while_the_duty_fails() -> None:
     assert all(pause >= least for pause, least in zip(pauses, (0.1, 0.2, 0.4, 0.4), strict=True)), pauses
 
 
-def test_its_thread_gives_back_what_it_used() -> None:
+def test_the_last_call_is_in_its_thread() -> None:
     threads: list[threading.Thread] = []
 
     def note() -> None:

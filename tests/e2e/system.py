@@ -63,7 +63,7 @@ class System:
         """Stop everything.
 
         Raises:
-            AssertionError: something did not stop when told, or left a process behind.
+            AssertionError: a process did not stop after SIGTERM, or left another one behind.
         """
         self.api.close()
         try:
@@ -122,7 +122,7 @@ class System:
         return self.rows(query, list(job_ids))
 
     def wait_for_rows(self, query: str, *parameters: object, timeout: float = 30) -> list[dict[str, Any]]:
-        """Wait for what only SQL can tell: return the rows once there are any."""
+        """Return the rows of a query once there are any."""
         return until(lambda: self.rows(query, *parameters), what=f"a row of: {query}", within=timeout, every=0.05)
 
     def wait_until_none_live(self, timeout: float = 60) -> None:
@@ -204,7 +204,7 @@ class Distributed(System):
 
     def empty(self) -> None:
         """Forget all jobs, and all workers, of which none runs."""
-        # One by one, and not TRUNCATE: api and dispatcher look at them meanwhile, in an order of their own.
+        # DELETE, as TRUNCATE would deadlock with api and dispatcher, which read them in another order.
         for table in ("jobs", "job_history", "job_attempts", "job_progress", "workers"):
             self.rows(f"DELETE FROM {table}")
 

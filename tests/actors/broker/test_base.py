@@ -82,7 +82,7 @@ def test_depth_counts_what_no_worker_has_taken(conveyor: Conveyor, queue: str, s
     until(lambda: conveyor.transport.depths([queue]) == {queue: 6})
 
 
-def test_worker_that_stops_hands_back_what_it_did_not_begin(
+def test_a_worker_that_stops_requeues_messages_that_were_not_started(
     conveyor: Conveyor, queue: str, start_worker: StartWorker
 ) -> None:
     conveyor.transport.depths([queue])
@@ -137,7 +137,7 @@ def test_broker_that_drains_takes_no_more_and_goes_on_with_what_it_has(conveyor:
 
     assert next(consumer) is None
     waiting.requeue()
-    # Each look at the consumer has it read and write once.
+    # Each poll of the consumer reads and writes once.
     until(lambda: next(consumer) is None and conveyor.transport.depths([queue]) == {queue: 7})
     conveyor.transport.publish(dispatches(queue, 1))
     begun.acknowledge()

@@ -36,7 +36,7 @@ def test_a_message_wakes_the_consumer_at_once(broker: LocalBroker, queue: str) -
 
     assert first is not None
     assert time.monotonic() - start < 1
-    threading.Timer(0.05, first.acknowledge).start()  # makes room for the second
+    threading.Timer(0.05, first.acknowledge).start()  # allows the second
     assert next(consumer) is not None
     assert time.monotonic() - start < 2
 

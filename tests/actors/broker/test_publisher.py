@@ -175,7 +175,7 @@ def test_blocked_publishing_is_an_error_until_the_alarm_clears(
     transport.depths([queue])
     rabbitmq_server.block_publishers()
     try:
-        # What is sent before RabbitMQ has told its clients of the alarm may still be confirmed.
+        # Messages sent before clients are notified of the alarm may still be confirmed.
         until(lambda: not _publishes(transport, queue))
         for _ in range(2):
             start = time.monotonic()

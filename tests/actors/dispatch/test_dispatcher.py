@@ -24,7 +24,7 @@ from tests.support.until import until
 
 
 class Watched(LocalTransport):
-    """Counts what it is asked, and may leave out messages that it is told to refuse."""
+    """Counts the requests for depths by queue, and confirms nothing while there are refusals left."""
 
     def __init__(self) -> None:
         self.broker = LocalBroker()
@@ -63,7 +63,7 @@ def transport() -> Watched:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """No look but those that are asked for, and a window that is soon full."""
+    """No polls, only notifications, and a small window."""
     return settings.model_copy(update={"dispatch_poll_interval": 60.0, "dispatch_window": 4, "reconcile_after": 600.0})
 
 
@@ -122,7 +122,7 @@ def test_many_jobs_at_once_fill_the_window_and_no_more(
     assert taken == [rest[9], rest[19], rest[29], first]
 
 
-def test_hints_do_not_make_it_look_at_full_windows_all_the_time(
+def test_notifications_do_not_make_it_check_full_windows_all_the_time(
     settings: Settings, database: Database, factory: Factory, transport: Watched
 ) -> None:
     with dispatching(settings, database, transport):
@@ -132,10 +132,10 @@ def test_hints_do_not_make_it_look_at_full_windows_all_the_time(
         before, began = transport.asked[QUEUE], time.monotonic()
         while time.monotonic() < began + 0.5:
             notify_dispatcher(database)
-        looks = transport.asked[QUEUE] - before
-        assert looks <= 50 * (time.monotonic() - began) + 2
+        checks = transport.asked[QUEUE] - before
+        assert checks <= 50 * (time.monotonic() - began) + 2
 
-        factory.submit(queue="other")  # has room, and does not wait for those that have none
+        factory.submit(queue="other")  # has capacity, and does not wait for queues without
         notify_dispatcher(database)
         until(lambda: transport.waiting("other") == 1)
 

@@ -31,7 +31,7 @@ from tests.support.servers import ALL
 from tests.support.until import until
 
 _MODULES = Path(__file__).with_name("modules")
-_PATIENCE = 60.0
+_LONGEST_RUN = 60.0
 
 
 class Bench:
@@ -79,7 +79,7 @@ class Bench:
     def run(self, job_type: str, payload: Any, **options: Any) -> RowMapping:
         """Submit a job, run its first attempt, and return its row."""
         job_id = self.submit(job_type, payload, **options)
-        self.start(job_id).result(_PATIENCE)
+        self.start(job_id).result(_LONGEST_RUN)
         return self.row(job_id)
 
     def record(self, job_id: UUID) -> Record:

@@ -114,7 +114,7 @@ def test_a_handler_that_hangs_is_killed_with_all_that_it_has_started(bench: Benc
 
 
 def test_a_handler_that_does_not_stop_is_killed(bench: Bench, tmp_path: Path) -> None:
-    """At its time limit; and where it may not be ours any more. Then it is handed back, if it still is."""
+    """At its time limit; and after a lost lease, where it is released if it was not fenced out."""
     late = bench.submit("isolated.stubborn", str(tmp_path / "late"), time_limit=0.5, max_retries=0)
     lost = bench.submit("isolated.stubborn", str(tmp_path / "lost"))
     ends = [bench.start(late), bench.start(lost)]

@@ -43,8 +43,10 @@ def storage(tmp_path: Path) -> DirectoryStorage:
 class Bulk:
     """A bulk job that runs, as its handler sees it."""
 
-    def __init__(self, database: Database, storage: DirectoryStorage, factory: Factory, action: Action, **wanted: Any):
-        self.payload = BulkOrder(action, JobFilter(**wanted), ACTOR)
+    def __init__(
+        self, database: Database, storage: DirectoryStorage, factory: Factory, action: Action, **criteria: Any
+    ):
+        self.payload = BulkOrder(action, JobFilter(**criteria), ACTOR)
         self._factory, self._database, self._storage = factory, database, storage
         self.id = factory.submit_all(bulk_job(self.payload, owner="olga"))[0]
         self.start(1)
@@ -62,7 +64,7 @@ class Bulk:
 
 @pytest.fixture
 def started(database: Database, storage: DirectoryStorage, factory: Factory) -> Any:
-    return lambda action, **wanted: Bulk(database, storage, factory, action, **wanted)
+    return lambda action, **criteria: Bulk(database, storage, factory, action, **criteria)
 
 
 def states(database: Database, *job_ids: UUID) -> list[Status | None]:
@@ -113,7 +115,7 @@ def test_a_running_job_is_asked_to_stop(database: Database, factory: Factory, st
 
 
 def test_only_jobs_that_match_are_touched(database: Database, factory: Factory, started: Any) -> None:
-    wanted = factory.submit(type="a", queue="q", owner="ann", tags=b'{"case": "1", "x": "y"}')
+    matching = factory.submit(type="a", queue="q", owner="ann", tags=b'{"case": "1", "x": "y"}')
     others = [
         factory.submit(type="b", queue="q", owner="ann", tags=b'{"case": "1"}'),
         factory.submit(type="a", queue="p", owner="ann", tags=b'{"case": "1"}'),
@@ -121,7 +123,7 @@ def test_only_jobs_that_match_are_touched(database: Database, factory: Factory, 
         factory.submit(type="a", queue="q", owner="ann", tags=b'{"case": "2"}'),
         factory.in_state(Status.SCHEDULED, type="a", queue="q", owner="ann", tags=b'{"case": "1"}'),
     ]
-    made = created_at_of(wanted)
+    made = created_at_of(matching)
     chosen = {
         "type": "a", "queue": "q", "owner": "ann", "tags": {"case": "1"}, "statuses": frozenset({Status.QUEUED}),
     }  # fmt: skip
@@ -129,7 +131,7 @@ def test_only_jobs_that_match_are_touched(database: Database, factory: Factory, 
     assert started(Action.CANCEL, **chosen, created_after=made + timedelta(hours=1)).run().matched == 0
     assert started(Action.CANCEL, **chosen, created_after=made).run().changed == 1
 
-    assert states(database, wanted) == [Status.CANCELLED]
+    assert states(database, matching) == [Status.CANCELLED]
     assert Status.CANCELLED not in states(database, *others)
 
 
