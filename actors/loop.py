@@ -1,4 +1,4 @@
-"""A duty that is done again and again in a thread of its own."""
+"""Periodic duties, each in a thread of its own."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _LONGEST_PAUSE = 5.0
 class Loop:
     """Calls ``duty`` about every ``interval`` seconds, until stopped.
 
-    ``duty`` may return the seconds until it wants to be called next. What it raises is logged and the duty is tried
-    again, with growing pauses: a loop ends only by :meth:`stop`.
+    ``duty`` may return the seconds until its next call. An exception is logged, and the duty is called again after a
+    pause that grows with each failure: a loop ends only by :meth:`stop`.
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class Loop:
     ) -> None:
         """
         Args:
-            jitter: share of the interval by which calls vary, so that many processes do not call at once.
-            longest_pause: seconds to which the pauses grow while calls fail, or the interval where that is longer.
-                They begin far shorter: what a wake-up asked for is still to be done.
-            at_end: what the loop's thread does last, such as giving back what only it uses.
+            jitter: share of the interval by which calls vary. Many processes then do not call at the same time.
+            longest_pause: seconds to which the pauses grow while calls fail, or the interval if that is longer. They
+                begin at 0.1 seconds, as the work of a wake-up is still to be done.
+            at_end: the last call in the loop's thread, such as to close a connection that only it uses.
         """
         self._name = name
         self._duty = duty
@@ -55,11 +55,11 @@ class Loop:
         self._thread.start()
 
     def wake(self) -> None:
-        """Call the duty now rather than at the end of the interval."""
+        """Call the duty now instead of at the end of the interval."""
         self._wakeup.set()
 
     def stop(self, timeout: float = 10.0) -> None:
-        """End the loop and wait up to ``timeout`` seconds for the call that may be under way."""
+        """End the loop, and wait up to ``timeout`` seconds for a call that is under way."""
         self._stopping = True
         self._wakeup.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
@@ -67,13 +67,13 @@ class Loop:
 
     @property
     def alive(self) -> bool:
-        """Whether the thread runs."""
+        """Whether its thread runs."""
         return self._thread.is_alive()
 
     def _work(self) -> None:
         backoff = Backoff(_SHORTEST_PAUSE, max(self._longest_pause, self._interval))
         while not self._stopping:
-            # Cleared before the call: a wake-up during it leads to another call.
+            # Cleared before the call: a wake-up during the call leads to another one.
             self._wakeup.clear()
             try:
                 pause = self._duty()
@@ -81,7 +81,7 @@ class Loop:
             except Unavailable as error:
                 pause = backoff.next()
                 _log.warning("duty_postponed", duty=self._name, reason=str(error))
-            except Exception:  # noqa: BLE001 - a loop outlives whatever its duty raises
+            except Exception:  # noqa: BLE001 - a loop outlives all errors of its duty
                 pause = backoff.next()
                 _log.exception("duty_failed", duty=self._name)
             if pause is None:

@@ -1,7 +1,7 @@
-"""What workers and dispatchers count for Prometheus. Labels are job types, queues and outcomes: never ids or owners.
+"""Prometheus metrics of workers and dispatchers. Labels are job types, queues and outcomes: never ids or owners.
 
-With ``PROMETHEUS_MULTIPROC_DIR`` in a process's environment when it starts, prometheus_client keeps the numbers in
-files there, and a supervisor sums them up over its children; without, they are in memory.
+If ``PROMETHEUS_MULTIPROC_DIR`` is in a process's environment when it starts, prometheus_client keeps the numbers in
+files there, and a supervisor sums them up over its children. Otherwise they are in memory.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-#: All of this process.
+#: All metrics of this process.
 REGISTRY: Final = CollectorRegistry()
 
-#: Seconds, up to those of long jobs.
+#: Buckets in seconds; the last ones are for long jobs.
 _SECONDS: Final = (0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0)
 
 #: From claim to record.

@@ -1,14 +1,13 @@
 """The entry point of ``dramatiq actors.worker``: importing it reads the settings and sets Dramatiq's broker.
 
-``callboard worker`` starts the same thing, under a supervisor that replaces processes that die.
+``callboard worker`` starts the same worker, under a supervisor that replaces processes that die.
 """
 
 from __future__ import annotations
 
 import dramatiq
 
-from callboard.actors.broker.amqp import Rabbitmq
-from callboard.actors.broker.rabbitmq_consumer import RabbitmqBroker
+from callboard.actors.broker.opening import open_broker
 from callboard.actors.types.registry import load_job_types
 from callboard.actors.worker_process.runtime import WorkerRuntime
 from callboard.db.logs import configure_logs
@@ -16,7 +15,7 @@ from callboard.db.settings import load_settings
 
 settings = load_settings()
 configure_logs(settings)
-broker = RabbitmqBroker(Rabbitmq.from_settings(settings))
+broker = open_broker(settings)
 # Before the job modules are imported: their own actors bind to the broker that is set by then.
 dramatiq.set_broker(broker)
 runtime = WorkerRuntime(settings, load_job_types(settings.job_modules, diagnostics=settings.diagnostics))

@@ -1,1 +1,1 @@
-"""Brokers: RabbitMQ and the one in memory, with what consumes from them and publishes to them."""
+"""Brokers: RabbitMQ and memory. Consumers for workers, transports for the dispatcher."""

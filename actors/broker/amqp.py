@@ -1,4 +1,4 @@
-"""What dispatcher and worker must agree on about RabbitMQ: where it is, and how its queues are named and declared."""
+"""RabbitMQ as dispatcher and workers share it: its addresses, and the names and declarations of its queues."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from callboard.db.errors import ConfigurationError
 from callboard.db.settings import Settings
 
 QUEUE_PREFIX: Final = "callboard."
-"""Keeps our queues apart from those that another Dramatiq application declared, with its arguments, in the vhost."""
+"""Separates our queues from those of another Dramatiq application in the vhost, which have other arguments."""
 
 _HEARTBEAT: Final = 30
 _BLOCKED_TIMEOUT: Final = 60.0
@@ -31,19 +31,19 @@ QueueType = Literal["classic", "quorum"]
 
 @dataclass(frozen=True, slots=True)
 class Rabbitmq:
-    """Where RabbitMQ is and which kind of queues it holds. Build it with :meth:`at` or :meth:`from_settings`."""
+    """Addresses of RabbitMQ, and its type of queue. Build it with :meth:`at` or :meth:`from_settings`."""
 
     urls: tuple[str, ...] = field(repr=False)
     queue_type: QueueType
     connect_timeout: float
-    """Longest wait, in seconds, for one address to accept a connection, and again for it to speak AMQP."""
+    """Seconds to wait until one address accepts a connection, and again until the AMQP handshake is done."""
 
     @classmethod
     def at(cls, url: str, *, queue_type: QueueType = "classic", connect_timeout: float = 5.0) -> Rabbitmq:
-        """Take one AMQP URL, or several separated by ``;`` that are tried in turn.
+        """Parse one AMQP URL, or several separated by ``;`` that are tried in turn.
 
         Raises:
-            ConfigurationError: not AMQP URLs. The message does not repeat them, as they hold a password.
+            ConfigurationError: the URL is malformed. The message does not repeat it, as it holds a password.
         """
         rabbitmq = cls(tuple(part.strip() for part in url.split(";") if part.strip()), queue_type, connect_timeout)
         try:
@@ -60,7 +60,7 @@ class Rabbitmq:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Rabbitmq:
-        """Take ``amqp_url``, ``queue_type`` and ``connect_timeout``.
+        """Read ``amqp_url``, ``queue_type`` and ``connect_timeout``.
 
         Raises:
             ConfigurationError: no URL is set, or it is malformed.
@@ -74,9 +74,9 @@ class Rabbitmq:
         )
 
     def parameters(self, purpose: str) -> list[pika.URLParameters]:
-        """Return pika's parameters for every URL. RabbitMQ's own pages show ``purpose`` as the connection's name.
+        """Return pika's parameters for every URL. ``purpose`` is part of the connection's name in RabbitMQ.
 
-        ``heartbeat`` and ``blocked_connection_timeout`` may be set in a URL's query; 30 and 60 seconds if not.
+        ``heartbeat`` and ``blocked_connection_timeout`` may be set in a URL's query; defaults are 30 and 60 seconds.
         """
         return [self._parameters(url, purpose) for url in self.urls]
 
@@ -85,14 +85,14 @@ class Rabbitmq:
         if parts.scheme not in {"amqp", "amqps"} or not parts.hostname or (parts.username and not parts.password):
             raise ValueError("not an AMQP URL")
         parameters = pika.URLParameters(url)
-        asked = parse_qs(parts.query)
-        if "heartbeat" not in asked:
+        query = parse_qs(parts.query)
+        if "heartbeat" not in query:
             parameters.heartbeat = _HEARTBEAT
-        if "blocked_connection_timeout" not in asked:
+        if "blocked_connection_timeout" not in query:
             parameters.blocked_connection_timeout = _BLOCKED_TIMEOUT
         if parameters.ssl_options is not None and parameters.ssl_options.server_hostname is None:
             parameters.ssl_options.server_hostname = parameters.host  # without it, certificates cannot be verified
-        # Retries are ours, with jitter and a bound; pika's would make an attempt take a multiple of the timeout.
+        # Callboard retries itself, with jitter and a bound; pika's retries would multiply the timeout of an attempt.
         parameters.connection_attempts = 1
         parameters.socket_timeout = parameters.stack_timeout = self.connect_timeout
         parameters.client_properties = {"connection_name": f"callboard {purpose} {socket.gethostname()}"}
@@ -101,17 +101,16 @@ class Rabbitmq:
     def declaration(self, queue: str) -> dict[str, Any]:
         """Return the arguments of pika's ``queue_declare`` for a queue.
 
-        Dispatcher and workers all declare exactly this, whoever comes first: RabbitMQ answers 406 to a second
-        declaration that differs.
+        Dispatchers and workers must declare exactly the same: RabbitMQ refuses (406) a second declaration that differs.
         """
-        arguments: dict[str, Any] = {"x-queue-type": self.queue_type}  # said out loud: a vhost may have another default
+        arguments: dict[str, Any] = {"x-queue-type": self.queue_type}  # explicit, as a vhost may have another default
         if self.queue_type == "classic":
             arguments["x-max-priority"] = HIGHEST_PRIORITY  # quorum queues refuse it, and have priorities from 4.3 on
         return {"queue": amqp_name(queue), "durable": True, "arguments": arguments}
 
 
 def amqp_name(queue: str) -> str:
-    """Return the name in RabbitMQ of one of our queues."""
+    """Return the name that a queue has in RabbitMQ."""
     return QUEUE_PREFIX + queue
 
 
@@ -121,7 +120,7 @@ def address_of(parameters: pika.URLParameters) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Say in a few words why pika gave up, without credentials."""
+    """Return in a few words why pika gave up, without credentials."""
     while isinstance(error, AMQPConnectionWorkflowFailed | AMQPConnectorPhaseErrorBase):
         error = error.exceptions[-1] if isinstance(error, AMQPConnectionWorkflowFailed) else error.exception
     if isinstance(error, AMQPConnectorStackTimeout | TimeoutError):

@@ -1,16 +1,16 @@
-"""What our two Dramatiq brokers share: they hand over dispatched jobs, and nothing else."""
+"""The base of both Dramatiq brokers: they deliver dispatched jobs, and nothing else."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
-from dramatiq import Actor, Broker, Message, MessageProxy, Middleware
+from dramatiq import Actor, Broker, Consumer, Message, MessageProxy, Middleware
 from dramatiq.middleware import default_middleware
 
 from callboard.db.errors import ConfigurationError
@@ -18,31 +18,44 @@ from callboard.db.errors import ConfigurationError
 _log = structlog.get_logger(__name__)
 
 FALLBACK_ACTOR: Final = "callboard.unknown"
-"""The actor that gets the jobs of types which have no actor of their own, where it is declared."""
+"""Name of the actor that gets the jobs of types without an actor of their own, if it is declared."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerState:
-    """Whether jobs of a queue reach this process right now."""
+    """Whether this process consumes a queue right now."""
 
     queue: str
     consuming: bool
     since: datetime
-    """When ``consuming`` became what it is (UTC)."""
+    """Time of the last change of ``consuming`` (UTC)."""
     error: str | None = None
-    """Why not, as far as it is known; None while consuming."""
+    """The reason, if it is known; None while consuming."""
 
 
 class JobMessage(MessageProxy):
-    """A message that knows where it came from, so that it is acknowledged there and nowhere else."""
+    """A message with its source, where alone it can be acknowledged."""
 
     def acknowledge(self) -> None:
-        """Have the broker forget this message. Any thread may call it, and again: what comes later has no effect."""
+        """Acknowledge this message, for good. Callable from any thread; further calls have no effect."""
         raise NotImplementedError
 
-    def hand_back(self) -> None:
-        """Have the broker give this message to another worker. Any thread may call it; not after acknowledging."""
+    def requeue(self) -> None:
+        """Have the broker deliver this message again, to any worker. Callable from any thread, unless acknowledged."""
         raise NotImplementedError
+
+
+class JobConsumer(Consumer):
+    """The messages of one queue; each is acknowledged where it came from."""
+
+    def ack(self, message: MessageProxy) -> None:
+        """Acknowledge a message to its source."""
+        assert isinstance(message, JobMessage)  # noqa: S101 (it came from __next__)
+        message.acknowledge()
+
+    def nack(self, message: MessageProxy) -> None:
+        """Acknowledge: there are no dead letters, and a job that should run is dispatched again by its row."""
+        self.ack(message)
 
 
 class JobBroker(Broker):
@@ -56,12 +69,12 @@ class JobBroker(Broker):
         super().__init__(middleware=list(middleware))
         self.queues: set[str] = set()
         self.draining = False
-        """Whether the consumers take no more messages; see :meth:`drain`."""
-        # Options of the middleware that Callboard does without: an actor that names them still imports.
+        """Whether the consumers have stopped taking messages; see :meth:`drain`."""
+        # Options of Dramatiq's default middleware, which Callboard does not use: actors with them can be imported.
         self.actor_options.update(*(kind().actor_options for kind in default_middleware))
         self._states: dict[str, ConsumerState] = {}
-        self._turns: dict[str, float] = {}
-        self._state_changed = threading.Condition()
+        self._polled_at: dict[str, float] = {}
+        self._states_lock = threading.Lock()
 
     def declare_queue(self, queue_name: str) -> None:
         """Have running workers consume a queue. No effect if they do."""
@@ -95,7 +108,7 @@ class JobBroker(Broker):
         return super().get_actor(FALLBACK_ACTOR if use_fallback else actor_name)
 
     def can_run(self, message: Message[Any]) -> bool:
-        """Return whether there is an actor for a message; if not, say so in the log. Called by the consumers."""
+        """Return whether there is an actor for a message; log it if not. Called by the consumers."""
         if message.actor_name in self.actors or FALLBACK_ACTOR in self.actors:
             return True
         _log.error(
@@ -105,41 +118,34 @@ class JobBroker(Broker):
         return False
 
     def consuming(self) -> Mapping[str, ConsumerState]:
-        """Return the state of each queue that a worker of this process consumes or tries to; a snapshot."""
-        with self._state_changed:
+        """Return the state of each queue that a worker of this process consumes or tries to consume; a snapshot."""
+        with self._states_lock:
             return dict(self._states)
 
     def drain(self) -> None:
-        """Have the consumers take no more messages, for good. Those they have can be acknowledged and handed back."""
+        """Stop taking messages, for good. Those already taken can still be acknowledged or requeued."""
         self.draining = True
 
     def stalled(self, seconds: float) -> list[str]:
-        """Return the queues whose consumer has not looked for messages for so long, whatever it is stuck in."""
+        """Return the queues whose consumer has not polled for ``seconds``."""
         before = time.monotonic() - seconds
-        with self._state_changed:
-            return [queue for queue, last in self._turns.items() if last < before]
-
-    def wait_until(self, condition: Callable[[Mapping[str, ConsumerState]], bool], timeout: float) -> bool:
-        """Wait at most ``timeout`` seconds until ``condition`` holds for :meth:`consuming`; return whether it does."""
-        with self._state_changed:
-            return self._state_changed.wait_for(lambda: condition(self._states), timeout)
+        with self._states_lock:
+            return [queue for queue, last in self._polled_at.items() if last < before]
 
     def report(self, queue: str, *, consuming: bool, error: str | None = None) -> None:
-        """Take note of a consumer's state; called by the consumers."""
-        with self._state_changed:
+        """Record the state of a queue's consumer. Called by the consumers."""
+        with self._states_lock:
             before = self._states.get(queue)
             same = before is not None and before.consuming is consuming
             since = before.since if before is not None and same else datetime.now(UTC)
             self._states[queue] = ConsumerState(queue, consuming, since, error)
-            self._state_changed.notify_all()
 
-    def turn(self, queue: str) -> None:
-        """Take note that a consumer looks for messages; called by the consumers."""
-        self._turns[queue] = time.monotonic()
+    def report_poll(self, queue: str) -> None:
+        """Record that a queue's consumer polls for messages. Called by the consumers."""
+        self._polled_at[queue] = time.monotonic()
 
     def forget(self, queue: str) -> None:
-        """Drop the state of a queue whose consumer was closed on purpose; called by the consumers."""
-        with self._state_changed:
+        """Delete the state of a queue whose consumer was closed on purpose. Called by the consumers."""
+        with self._states_lock:
             self._states.pop(queue, None)
-            self._turns.pop(queue, None)
-            self._state_changed.notify_all()
+            self._polled_at.pop(queue, None)

@@ -1,4 +1,4 @@
-"""One AMQP connection without a thread of its own, and the pauses between attempts to open one."""
+"""One AMQP connection without a thread of its own, and the backoff between attempts to open one."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _CLOSE_TIMEOUT = 2.0
 
 
 class AmqpConnection:
-    """An open AMQP connection, driven by the one thread that opened it and calls :meth:`poll`; gone for good once lost.
+    """An open AMQP connection, driven by the thread that opened it and calls :meth:`poll`. It is never reopened.
 
-    It uses pika's event loop directly: ``BlockingConnection`` spends twice the time on a message.
+    It uses pika's event loop directly: ``BlockingConnection`` takes twice the time per message.
     """
 
     def __init__(self, parameters: pika.URLParameters, tick: float) -> None:
@@ -42,7 +42,7 @@ class AmqpConnection:
         """Wait for input, output, a timer or :meth:`call_soon`, at most one tick, and run what is due.
 
         Raises:
-            TransportError: the connection is lost; the text says to which address, and why.
+            TransportError: the connection is lost; the text has the address and the reason.
         """
         try:
             self._loop.poll()
@@ -53,27 +53,27 @@ class AmqpConnection:
             raise self.error(self._lost)
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """Have the driving thread run ``callback`` in its next :meth:`poll`. For all threads; a lost link forgets."""
+        """Have the driving thread run ``callback`` in its next :meth:`poll`. For all threads; no effect once lost."""
         self._loop.add_callback_threadsafe(callback)
 
     def close(self) -> None:
-        """Close the connection, politely if the broker answers within two seconds. The link may be lost already."""
+        """Close the connection; without the closing handshake if the broker takes more than two seconds for it."""
         deadline = time.monotonic() + _CLOSE_TIMEOUT
         try:
             if self.connection.is_open:
                 self.connection.close()
             while not self.connection.is_closed:
                 if time.monotonic() > deadline:
-                    # pika has no public way to leave a peer that does not answer.
+                    # pika has no public way to close a connection whose peer does not answer.
                     self.connection._terminate_stream(StreamLostError("no answer to close"))  # noqa: SLF001
-                with suppress(AMQPError):  # of callbacks that come too late
+                with suppress(AMQPError):  # of late callbacks
                     self._loop.poll()
                     self._loop.process_timeouts()
         finally:
             self._loop.close()
 
     def error(self, cause: BaseException) -> TransportError:
-        """Return an error that says what went wrong with which address."""
+        """Return an error with the address and the cause."""
         return TransportError(f"RabbitMQ at {self.address}: {reason_of(cause)}")
 
     def _connect(self, parameters: pika.URLParameters) -> pika.SelectConnection:
@@ -91,7 +91,7 @@ class AmqpConnection:
             self._lost = reason
 
     def _schedule_tick(self) -> None:
-        # A poll ends with the next timer, so one that is always set bounds it.
+        # A poll ends with the next timer: one that is always set bounds it.
         self._loop.call_later(self._tick, self._schedule_tick)
 
 
@@ -99,11 +99,11 @@ def open_connection(rabbitmq: Rabbitmq, purpose: str, tick: float) -> AmqpConnec
     """Connect to the first address that accepts.
 
     Args:
-        purpose: what RabbitMQ shows the connection as.
+        purpose: part of the connection's name in RabbitMQ.
         tick: longest time, in seconds, that :meth:`AmqpConnection.poll` waits.
 
     Raises:
-        TransportError: none of them accepts; the text says why, for each.
+        TransportError: none accepts; the text has the reason of each.
     """
     failures = []
     for parameters in rabbitmq.parameters(purpose):
@@ -115,8 +115,8 @@ def open_connection(rabbitmq: Rabbitmq, purpose: str, tick: float) -> AmqpConnec
 
 
 def reconnecting() -> Backoff:
-    """Return the pauses before the next try to connect: from 0.1 to 5 seconds, of which a random half is taken off.
+    """Return the backoff between attempts to connect: 0.1 to 5 seconds, of which a random part up to half is taken off.
 
-    A broker that comes back is found within seconds, and a fleet does not reach it all at once.
+    A broker that is back is found within seconds, and the workers of a fleet do not all connect at the same time.
     """
     return Backoff(0.1, 5.0, jitter=0.5)

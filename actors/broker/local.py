@@ -8,25 +8,26 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
-from dramatiq import Consumer, MessageProxy, Middleware
+from dramatiq import MessageProxy, Middleware
 
-from callboard.actors.broker.base import JobBroker, JobMessage
+from callboard.actors.broker.base import JobBroker, JobConsumer, JobMessage
 from callboard.actors.broker.messages import to_message
 from callboard.actors.broker.transport import HIGHEST_PRIORITY, Dispatch
 
 
 class LocalBroker(JobBroker):
-    """A broker in memory: higher priority first, then first in, first out. Memory is that of the waiting messages."""
+    """A broker in memory: higher priority first, then first in, first out. It uses memory for waiting messages only."""
 
     def __init__(self, middleware: Sequence[Middleware] = ()) -> None:
         super().__init__(middleware)
         self._mailboxes: defaultdict[str, _Mailbox] = defaultdict(_Mailbox)
-        self._lock = threading.Lock()
+        self._mailboxes_lock = threading.Lock()
 
     def mailbox(self, queue: str) -> _Mailbox:
-        """Return the waiting messages of a queue, declared here or not."""
-        with self._lock:
+        """Return the waiting messages of a queue, which need not be declared here."""
+        with self._mailboxes_lock:
             return self._mailboxes[queue]
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 30_000) -> LocalConsumer:
@@ -38,20 +39,11 @@ class LocalBroker(JobBroker):
         """
         return LocalConsumer(self, queue_name, prefetch, timeout / 1000)
 
-    def flush(self, queue_name: str) -> None:
-        """Drop the waiting messages of a queue."""
-        self.mailbox(queue_name).clear()
-
-    def flush_all(self) -> None:
-        """Drop all waiting messages."""
-        with self._lock:
-            mailboxes = list(self._mailboxes.values())
-        for mailbox in mailboxes:
-            mailbox.clear()
-
 
 class LocalTransport:
     """A ``Transport`` into a :class:`LocalBroker` of the same process. Everything is confirmed, at once."""
+
+    starts_empty: Final = True
 
     def __init__(self, broker: LocalBroker) -> None:
         self._broker = broker
@@ -73,7 +65,7 @@ class LocalTransport:
         """Do nothing: there is no connection."""
 
 
-class LocalConsumer(Consumer):
+class LocalConsumer(JobConsumer):
     """The messages of one queue, at most ``prefetch`` of them unacknowledged."""
 
     def __init__(self, broker: LocalBroker, queue: str, prefetch: int, timeout: float) -> None:
@@ -86,7 +78,7 @@ class LocalConsumer(Consumer):
 
     def __next__(self) -> JobMessage | None:
         """Return the next message, or None if there is none within the timeout."""
-        self._broker.turn(self._queue)
+        self._broker.report_poll(self._queue)
         with self._mailbox.changed:
             if not self._mailbox.changed.wait_for(self._may_take, self._timeout):
                 return None
@@ -97,27 +89,18 @@ class LocalConsumer(Consumer):
         message.acknowledge()
         return None
 
-    def ack(self, message: MessageProxy) -> None:
-        """Make room for the next message."""
-        assert isinstance(message, JobMessage)  # noqa: S101 (it came from __next__)
-        message.acknowledge()
-
-    def nack(self, message: MessageProxy) -> None:
-        """Acknowledge: there are no dead letters, and a job that should run is dispatched again by its row."""
-        self.ack(message)
-
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        """Put messages that nobody has begun to work on back where they were."""
+        """Put messages that have not been started back to their place in the queue."""
         for message in reversed(list(messages)):
             assert isinstance(message, JobMessage)  # noqa: S101 (it came from __next__)
-            message.hand_back()
+            message.requeue()
 
     def close(self) -> None:
         """Take no more messages."""
         self._broker.forget(self._queue)
 
     def release(self) -> None:
-        """Note that one message less is unacknowledged; called by the message."""
+        """Count one message as acknowledged. Called by the message."""
         with self._mailbox.changed:
             self._free += 1
             self._mailbox.changed.notify_all()
@@ -139,7 +122,7 @@ class _LocalMessage(JobMessage):
         if consumer is not None:
             consumer.release()
 
-    def hand_back(self) -> None:
+    def requeue(self) -> None:
         self._mailbox.put_back(self._dispatch)
         self.acknowledge()
 
@@ -149,7 +132,7 @@ class _Mailbox:
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
-        """Held by who reads or changes the mailbox, and notified when there is more to take."""
+        """Held while the mailbox is read or changed; notified when a message can be taken."""
         self._lanes: tuple[deque[Dispatch], ...] = tuple(deque() for _ in range(HIGHEST_PRIORITY + 1))
         self._length = 0
 
@@ -172,13 +155,6 @@ class _Mailbox:
             self.changed.notify_all()
 
     def take(self) -> Dispatch:
-        """Remove and return the first message; the caller holds ``changed`` and has seen that there is one."""
+        """Remove and return the first message. The caller holds ``changed``, and there is a message."""
         self._length -= 1
         return next(lane for lane in reversed(self._lanes) if lane).popleft()
-
-    def clear(self) -> None:
-        """Remove all messages."""
-        with self.changed:
-            for lane in self._lanes:
-                lane.clear()
-            self._length = 0

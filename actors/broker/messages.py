@@ -27,22 +27,22 @@ _BODY: Final = TypeAdapter(_Body)
 
 
 class MalformedMessage(ValueError):
-    """A message that no dispatcher of ours has published; ``str`` does not repeat it, as it may hold anything."""
+    """A message that no dispatcher has published. ``str`` does not repeat its content, which may be anything."""
 
 
 def message_id(dispatch: Dispatch) -> str:
-    """Return the same id for the same attempt, however often it is published."""
+    """Return the id of a message. Messages of one attempt have the same id."""
     job_id, number = dispatch.attempt_id
     return f"{job_id}:{number}"
 
 
 def to_message(dispatch: Dispatch) -> Message[None]:
-    """Return what Dramatiq hands to the actor of the job's type: ``actor(job_id, attempt)``."""
+    """Return the message by which Dramatiq calls the actor of the job's type: ``actor(job_id, attempt)``."""
     return Message(**_fields(dispatch))
 
 
 def encode(dispatch: Dispatch) -> bytes:
-    """Return the body that Dramatiq's default encoder would make."""
+    """Return the body of the message, as Dramatiq's default encoder makes it."""
     return orjson.dumps(_fields(dispatch))
 
 
@@ -60,13 +60,13 @@ def _fields(dispatch: Dispatch) -> dict[str, Any]:
 
 
 def decode(body: bytes, queue: str) -> Message[None]:
-    """Read a body that came from ``queue``.
+    """Decode the body of a message that came from ``queue``.
 
-    Anything but our own form is refused: Dramatiq's consumer and worker threads die of, or loop on, messages with
-    unfit fields or the name of another queue.
+    Only the exact form of :func:`encode` is accepted: Dramatiq's consumer and worker threads die of, or loop on,
+    messages with other fields or the name of another queue.
 
     Raises:
-        MalformedMessage: it is not a message of ours.
+        MalformedMessage: the body has another form.
     """
     try:
         content = _BODY.validate_json(body)

@@ -1,4 +1,4 @@
-"""What the publisher's thread does on one connection: send messages and collect confirms, declare and count queues."""
+"""One connection of the publisher: sends messages and collects their confirms, declares queues and counts them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import takewhile
+from typing import Any, Generic, TypeVar
 
 import orjson
 import structlog
@@ -19,9 +20,11 @@ from callboard.actors.broker.connection import AmqpConnection
 from callboard.actors.broker.messages import encode, message_id
 from callboard.actors.broker.transport import HIGHEST_PRIORITY, Dispatch, TransportError
 
+Reply = TypeVar("Reply")
+
 _log = structlog.get_logger(__name__)
 
-# Between two chunks the thread reads confirms, so that they do not pile up at either end.
+# Messages. Between two chunks the thread reads confirms, which would pile up at both ends otherwise.
 _CHUNK = 200
 _PERSISTENT = 2
 _PROPERTIES = tuple(
@@ -30,12 +33,16 @@ _PROPERTIES = tuple(
 )
 
 
-class BrokerRequest:
-    """Something the calling thread waits for and the publisher's thread does."""
+class Replies(Generic[Reply]):
+    """What RabbitMQ replies to one request. The session's thread collects it, the requesting thread waits for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, expected: int) -> None:
+        """``expected``: number of replies after which the request is complete."""
+        self.received: list[Reply] = []
+        """The replies so far, refusals left out."""
         self.error: TransportError | None = None
-        """Why it was not completed."""
+        """Why replies are missing; None while they may still come, and when all have come."""
+        self._expected = self._missing = expected
         self._ended = threading.Event()
 
     @property
@@ -43,86 +50,34 @@ class BrokerRequest:
         return self._ended.is_set()
 
     @property
-    def answered(self) -> bool:
-        """Whether the broker has answered any part of it."""
-        raise NotImplementedError
+    def any_came(self) -> bool:
+        """Whether RabbitMQ has replied to any part of the request."""
+        return self._missing < self._expected
 
     def wait(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds for the end, and return whether it came."""
         return self._ended.wait(timeout)
 
+    def add(self, reply: Reply | None) -> None:
+        """Record one reply; None for a refusal."""
+        if reply is not None:
+            self.received.append(reply)
+        self._missing -= 1
+        if not self._missing:
+            self._ended.set()
+
     def fail(self, error: TransportError) -> None:
-        """End without having done all. What was done stays done."""
+        """End the request, unless it has ended. What was received stays."""
         if not self.ended:
             self.error = error
             self._ended.set()
 
-    def begin(self, session: PublisherSession) -> None:
-        """Start, in the publisher's thread."""
-        raise NotImplementedError
-
-
-class Publication(BrokerRequest):
-    """Publish some messages."""
-
-    def __init__(self, dispatches: Sequence[Dispatch]) -> None:
-        super().__init__()
-        self.confirmed: list[Dispatch] = []
-        self._dispatches = dispatches
-        self._sent = 0
-        self._unsettled = len(dispatches)
-
-    @property
-    def answered(self) -> bool:
-        return self._unsettled < len(self._dispatches)
-
-    def begin(self, session: PublisherSession) -> None:
-        """Send the next chunk, and come back for the others."""
-        if self.ended:
-            return
-        chunk = self._dispatches[self._sent : self._sent + _CHUNK]
-        for dispatch in chunk:
-            session.publish(dispatch, self)
-        self._sent += len(chunk)
-        if self._sent < len(self._dispatches):
-            session.call_soon(partial(self.begin, session))
-
-    def settle(self, dispatch: Dispatch, *, confirmed: bool) -> None:
-        """Take note of the broker's word on one message."""
-        if confirmed:
-            self.confirmed.append(dispatch)
-        self._unsettled -= 1
-        if not self._unsettled:
-            self._ended.set()
-
-
-class Depths(BrokerRequest):
-    """Count the messages that wait in some queues."""
-
-    def __init__(self, queues: Sequence[str]) -> None:
-        super().__init__()
-        self.counts: dict[str, int] = {}
-        self._unsettled = set(queues)
-
-    @property
-    def answered(self) -> bool:
-        return bool(self.counts)
-
-    def begin(self, session: PublisherSession) -> None:
-        """Ask for all at once."""
-        for queue in tuple(self._unsettled):
-            session.declare(queue, partial(self._settle, queue))
-
-    def _settle(self, queue: str, count: int | None) -> None:
-        if count is not None:
-            self.counts[queue] = count
-        self._unsettled.discard(queue)
-        if not self._unsettled:
-            self._ended.set()
-
 
 class PublisherSession:
-    """One connection of the publisher. All but :meth:`perform` and :meth:`call_soon` is for its thread alone."""
+    """One connection of the publisher, with one request at a time.
+
+    :meth:`publish`, :meth:`depths` and :meth:`call_soon` are for all threads, the others for the session's own.
+    """
 
     def __init__(self, link: AmqpConnection, rabbitmq: Rabbitmq) -> None:
         self.ready = False
@@ -130,11 +85,11 @@ class PublisherSession:
         self._rabbitmq = rabbitmq
         self._failure: TransportError | None = None
         self._blocked: TransportError | None = None
-        self._request: BrokerRequest | None = None
+        self._fail_request: Callable[[TransportError], None] = lambda _error: None
         self._last_tag = 0
-        self._unconfirmed: dict[int, tuple[Dispatch, Publication]] = {}  # by delivery tag, in order
+        self._unconfirmed: dict[int, tuple[Dispatch, Replies[Dispatch]]] = {}  # by delivery tag, in order
         self._returned: set[str] = set()
-        self._declaring: dict[str, list[Callable[[int | None], None]]] = {}
+        self._declaring: dict[str, list[Replies[tuple[str, int]]]] = {}
         self._queue_channels: dict[str, Channel] = {}
         self._refused: set[str] = set()
         link.connection.add_on_connection_blocked_callback(self._on_blocked)
@@ -152,12 +107,25 @@ class PublisherSession:
             raise self._failure
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        """Have the session's thread run ``callback``; for all threads."""
+        """Have the session's thread run ``callback``."""
         self._link.call_soon(callback)
 
-    def perform(self, request: BrokerRequest) -> None:
-        """Have the session's thread start a request, the one before having ended; for all threads."""
-        self._link.call_soon(partial(self._perform, request))
+    def publish(self, dispatches: Sequence[Dispatch]) -> Replies[Dispatch]:
+        """Publish messages; the replies are those that RabbitMQ confirms. The request before has ended."""
+        replies: Replies[Dispatch] = Replies(len(dispatches))
+        self._begin(replies, partial(self._send_from, 0, dispatches, replies))
+        return replies
+
+    def depths(self, queues: Sequence[str]) -> Replies[tuple[str, int]]:
+        """Declare queues, and count the messages that wait in each. The request before has ended."""
+        replies: Replies[tuple[str, int]] = Replies(len(queues))
+
+        def declare_all() -> None:
+            for queue in queues:
+                self._declare(queue, replies)
+
+        self._begin(replies, declare_all)
+        return replies
 
     def error(self, reason: str) -> TransportError:
         """Return an error that names the address."""
@@ -167,35 +135,46 @@ class PublisherSession:
         """End the session: the next :meth:`poll` raises ``error``."""
         self._failure = error
 
-    def publish(self, dispatch: Dispatch, publication: Publication) -> None:
-        """Send one message; ``publication`` hears what becomes of it."""
-        self._last_tag += 1
-        self._unconfirmed[self._last_tag] = (dispatch, publication)
-        self._channel.basic_publish(
-            "", amqp_name(dispatch.queue), encode(dispatch), _PROPERTIES[dispatch.priority], mandatory=True
-        )
+    def _begin(self, replies: Replies[Any], send: Callable[[], None]) -> None:
+        """Have the session's thread send a request, unless publishing is blocked."""
 
-    def declare(self, queue: str, then: Callable[[int | None], None]) -> None:
-        """Declare a queue, and call ``then`` with the number of messages that wait in it, or None if it is refused.
+        def begin() -> None:
+            self._fail_request = replies.fail
+            if self._blocked is not None:
+                replies.fail(self._blocked)
+            else:
+                send()
+
+        self._link.call_soon(begin)
+
+    def _send_from(self, first: int, dispatches: Sequence[Dispatch], replies: Replies[Dispatch]) -> None:
+        """Send one chunk of messages, and come back for the next."""
+        if replies.ended:
+            return
+        following = first + _CHUNK
+        for dispatch in dispatches[first:following]:
+            self._last_tag += 1
+            self._unconfirmed[self._last_tag] = (dispatch, replies)
+            self._channel.basic_publish(
+                "", amqp_name(dispatch.queue), encode(dispatch), _PROPERTIES[dispatch.priority], mandatory=True
+            )
+        if following < len(dispatches):
+            self.call_soon(partial(self._send_from, following, dispatches, replies))
+
+    def _declare(self, queue: str, *waiting: Replies[tuple[str, int]]) -> None:
+        """Declare a queue; add it, with the number of messages that wait in it, to each of ``waiting``.
 
         Each queue has a channel of its own: pika has one declaration under way per channel, and a refusal closes it.
         """
-        waiting = self._declaring.setdefault(queue, [])
-        waiting.append(then)
-        if len(waiting) > 1:
-            return  # under way; the answer is for all
+        if queue in self._declaring:
+            self._declaring[queue] += waiting  # under way; the reply is for all
+            return
+        self._declaring[queue] = list(waiting)
         channel = self._queue_channels.get(queue)
         if channel is not None:
             self._send_declare(queue, channel)
         else:
             self._link.connection.channel(on_open_callback=partial(self._on_queue_channel_open, queue))
-
-    def _perform(self, request: BrokerRequest) -> None:
-        self._request = request
-        if self._blocked is not None:
-            request.fail(self._blocked)
-        else:
-            request.begin(self)
 
     def _on_open(self, channel: Channel) -> None:
         channel.add_on_close_callback(self._on_channel_close)
@@ -213,8 +192,8 @@ class PublisherSession:
         tags = list(takewhile(lambda tag: tag <= last, self._unconfirmed)) if frame.method.multiple else [last]
         accepted = isinstance(frame.method, Basic.Ack)
         for tag in tags:
-            dispatch, publication = self._unconfirmed.pop(tag)
-            publication.settle(dispatch, confirmed=accepted and not self._was_returned(dispatch))
+            dispatch, replies = self._unconfirmed.pop(tag)
+            replies.add(dispatch if accepted and not self._was_returned(dispatch) else None)
 
     def _was_returned(self, dispatch: Dispatch) -> bool:
         # RabbitMQ "confirms" a message that it could not route, after returning it.
@@ -229,7 +208,7 @@ class PublisherSession:
         queue = message["queue_name"]
         if queue not in self._declaring:
             _log.info("queue_missing", queue=queue, reason=method.reply_text)
-            self.declare(queue, lambda _count: None)
+            self._declare(queue)
 
     def _on_queue_channel_open(self, queue: str, channel: Channel) -> None:
         self._queue_channels[queue] = channel
@@ -241,8 +220,8 @@ class PublisherSession:
 
     def _on_declared(self, queue: str, frame: Method[Queue.DeclareOk]) -> None:
         self._refused.discard(queue)
-        for then in self._declaring.pop(queue):
-            then(frame.method.message_count)
+        for replies in self._declaring.pop(queue):
+            replies.add((queue, frame.method.message_count))
 
     def _on_queue_channel_close(self, queue: str, _channel: Channel, reason: Exception) -> None:
         del self._queue_channels[queue]
@@ -251,14 +230,13 @@ class PublisherSession:
         if queue not in self._refused:
             self._refused.add(queue)
             _log.error("queue_refused", queue=queue, reason=reason_of(reason))
-        for then in self._declaring.pop(queue, ()):
-            then(None)
+        for replies in self._declaring.pop(queue, ()):
+            replies.add(None)
 
     def _on_blocked(self, _connection: object, frame: Method[Connection.Blocked]) -> None:
         self._blocked = self.error(f"publishing is blocked until it has more resources ({frame.method.reason})")
         _log.warning("publishing_blocked", reason=str(self._blocked))
-        if self._request is not None:
-            self._request.fail(self._blocked)
+        self._fail_request(self._blocked)
 
     def _on_unblocked(self, _connection: object, _frame: Method[Connection.Unblocked]) -> None:
         self._blocked = None

@@ -1,4 +1,4 @@
-"""The broker that Dramatiq's worker consumes RabbitMQ through."""
+"""The broker through which Dramatiq's worker consumes RabbitMQ."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 import structlog
-from dramatiq import Consumer, Message, MessageProxy, Middleware
+from dramatiq import Message, MessageProxy, Middleware
 from pika.channel import Channel
 from pika.frame import Method
 from pika.spec import Basic, BasicProperties
 
 from callboard.actors.broker.amqp import Rabbitmq, amqp_name
-from callboard.actors.broker.base import JobBroker, JobMessage
+from callboard.actors.broker.base import JobBroker, JobConsumer, JobMessage
 from callboard.actors.broker.connection import open_connection, reconnecting
 from callboard.actors.broker.messages import MalformedMessage, decode
 from callboard.actors.broker.transport import TransportError
@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 
 class RabbitmqBroker(JobBroker):
-    """Consumes ``callboard.*`` queues, for a ``dramatiq.Worker``: with one thread and one connection a queue.
+    """Consumes ``callboard.*`` queues for a ``dramatiq.Worker``, with one thread and one connection per queue.
 
     Args:
         rabbitmq: where RabbitMQ is.
@@ -35,21 +35,22 @@ class RabbitmqBroker(JobBroker):
         self.rabbitmq = rabbitmq
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 30_000) -> RabbitmqConsumer:
-        """Return the messages of a queue, which is declared if need be. Does not wait for RabbitMQ.
+        """Return a consumer of a queue, which is declared if it does not exist. Does not wait for RabbitMQ.
 
         Args:
-            prefetch: messages taken ahead, those being worked on included; 1 to 65,535.
+            prefetch: most unacknowledged messages, 1 to 65,535.
             timeout: longest time, in milliseconds, that ``next()`` waits.
         """
         return RabbitmqConsumer(self, queue_name, prefetch, timeout / 1000)
 
 
-class RabbitmqConsumer(Consumer):
-    """The messages of one queue, for as long as the worker runs: it connects again by itself when it has to.
+class RabbitmqConsumer(JobConsumer):
+    """The messages of one queue, for as long as the worker runs. It reconnects by itself.
 
-    Dramatiq would pause for three seconds after each failed connection, and lets a job that ends after a reconnect
-    acknowledge the wrong message, as delivery tags start again. Here a message acknowledges to the session that
-    delivered it, which forgets it once lost; RabbitMQ delivers it again, and the job's row makes that harmless.
+    Dramatiq's own consumer pauses for three seconds after each failed connection, and a job that ends after a reconnect
+    acknowledges the wrong message there, as delivery tags start again. Here a message is acknowledged to the session
+    that delivered it. Once that session is lost, RabbitMQ delivers the message again, and the job's row makes that
+    harmless.
     """
 
     def __init__(self, broker: RabbitmqBroker, queue: str, prefetch: int, timeout: float) -> None:
@@ -63,8 +64,8 @@ class RabbitmqConsumer(Consumer):
         broker.report(queue, consuming=False)
 
     def __next__(self) -> JobMessage | None:
-        """Return the next message, or None if there is none within the timeout (or sooner, after other events)."""
-        self._broker.turn(self._queue)
+        """Return the next message. None if there is none within the timeout; after other events even sooner."""
+        self._broker.report_poll(self._queue)
         if self._broker.draining:
             self._drain()
         try:
@@ -75,20 +76,11 @@ class RabbitmqConsumer(Consumer):
             self._lose(str(error))
             return None
 
-    def ack(self, message: MessageProxy) -> None:
-        """Acknowledge a message to where it came from."""
-        assert isinstance(message, JobMessage)  # noqa: S101 (it came from __next__)
-        message.acknowledge()
-
-    def nack(self, message: MessageProxy) -> None:
-        """Acknowledge: there are no dead letters, and a job that should run is dispatched again by its row."""
-        self.ack(message)
-
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        """Do nothing: RabbitMQ requeues what was not acknowledged when :meth:`close` closes the connection."""
+        """Do nothing: RabbitMQ requeues unacknowledged messages when :meth:`close` closes the connection."""
 
     def close(self) -> None:
-        """Acknowledge what is done, close the connection, and hand the rest back to RabbitMQ."""
+        """Acknowledge finished messages and close the connection; RabbitMQ requeues the others."""
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -97,7 +89,7 @@ class RabbitmqConsumer(Consumer):
     def _drain(self) -> None:
         if self._session is not None:
             self._session.take_no_more()
-        self._retry_at = math.inf  # a session that is lost from here on is not missed
+        self._retry_at = math.inf  # a session that is lost from here on is not replaced
         self._broker.report(self._queue, consuming=False, error="this worker takes no more jobs")
 
     def _open_session(self) -> _Session | None:
@@ -135,16 +127,16 @@ class RabbitmqConsumer(Consumer):
             return
         delay = self._backoff.next()
         self._retry_at = time.monotonic() + delay
-        known = self._broker.consuming().get(self._queue)
-        if known is None or known.error != error:  # an outage is one warning, however many attempts it takes
+        state = self._broker.consuming().get(self._queue)
+        if state is None or state.error != error:  # an outage is one warning, whatever the number of attempts
             _log.warning("not_consuming", queue=self._queue, reason=error, retry_in=round(delay, 1))
         self._broker.report(self._queue, consuming=False, error=error)
 
 
 class _Session:
-    """One connection that consumes one queue. Delivery tags mean something within it only.
+    """One connection that consumes one queue. Delivery tags are valid within it only.
 
-    Its thread is the one that calls the methods; :meth:`finish` and :meth:`hand_back` are for all.
+    :meth:`finish` and :meth:`requeue` are for all threads, the others for the session's own.
     """
 
     def __init__(
@@ -157,7 +149,7 @@ class _Session:
         self._deliveries: deque[tuple[int, bytes]] = deque()
         self._unacknowledged: dict[int, None] = {}  # in order of delivery, which is the order of tags
         self._finished: deque[int] = deque()
-        self._handed_back: deque[int] = deque()
+        self._requeued: deque[int] = deque()
         self._consumer_tag: str | None = None
         self._taking = True
         self._waiting = False
@@ -167,20 +159,20 @@ class _Session:
         self._channel: Channel = self._link.connection.channel(on_open_callback=self._on_open)
 
     def next(self) -> tuple[int, bytes] | None:
-        """Return tag and body of the next message; None if nothing came within a tick, or something else happened.
+        """Return tag and body of the next message; None if there is none within a tick, or after another event.
 
         Raises:
             TransportError: the session is over.
         """
         if not self._deliveries:
-            self._waiting = True  # before the look at what is finished, so that finish() cannot slip in between
+            self._waiting = True  # before _finished is read: a finish() from here on wakes this thread
             self._acknowledge()
             self._link.poll()
             self._waiting = False
             if self._failure is not None:
                 raise self._failure
             if self._start_by is not None and time.monotonic() > self._start_by:
-                # A quorum queue without a leader takes the request and never answers.
+                # A quorum queue without a leader accepts the request and never replies.
                 raise self._link.error(TimeoutError())
         return self._deliveries.popleft() if self._deliveries else None
 
@@ -189,23 +181,25 @@ class _Session:
         self._finished.append(tag)
         self._wake()
 
-    def hand_back(self, tag: int) -> None:
+    def requeue(self, tag: int) -> None:
         """Have RabbitMQ deliver a message to another consumer soon."""
-        self._handed_back.append(tag)
+        self._requeued.append(tag)
         self._wake()
 
     def take_no_more(self) -> None:
-        """Consume no more, and hand back what nobody has taken over; the session goes on for acknowledgements."""
+        """Stop consuming, and requeue the messages that were not taken from here. Acknowledging goes on."""
         if not self._taking:
             return
         self._taking = False
         if self._consumer_tag is not None and self._channel.is_open:
-            self._channel.basic_cancel(self._consumer_tag)  # pika hands back what comes before RabbitMQ has heard of it
+            self._channel.basic_cancel(
+                self._consumer_tag
+            )  # pika rejects what RabbitMQ delivers until it has the cancel
         while self._deliveries:
-            self._handed_back.append(self._deliveries.popleft()[0])
+            self._requeued.append(self._deliveries.popleft()[0])
 
     def close(self) -> None:
-        """Acknowledge what is finished and close the connection; unacknowledged messages go back to their queue."""
+        """Acknowledge finished messages and close the connection; RabbitMQ requeues the others."""
         self._waiting = False
         self._acknowledge()
         self._link.close()
@@ -220,10 +214,10 @@ class _Session:
         finished = set()
         while self._finished:
             finished.add(self._finished.popleft())
-        finished &= self._unacknowledged.keys()  # a message may be finished twice, RabbitMQ takes only one ack
+        finished &= self._unacknowledged.keys()  # a message may be finished twice; RabbitMQ accepts one ack
         if not finished or not self._channel.is_open:
             return
-        # Messages mostly finish in order: one ack covers all up to the first that is still being worked on.
+        # Messages mostly finish in order: one ack covers all before the first that still runs.
         last = 0
         for tag in self._unacknowledged:
             if tag not in finished:
@@ -237,8 +231,8 @@ class _Session:
                 self._channel.basic_ack(tag)
 
     def _reject(self) -> None:
-        while self._handed_back:
-            tag = self._handed_back.popleft()
+        while self._requeued:
+            tag = self._requeued.popleft()
             if tag in self._unacknowledged and self._channel.is_open:
                 del self._unacknowledged[tag]
                 self._channel.basic_reject(tag, requeue=True)
@@ -279,5 +273,5 @@ class _RabbitmqMessage(JobMessage):
     def acknowledge(self) -> None:
         self._session.finish(self._tag)
 
-    def hand_back(self) -> None:
-        self._session.hand_back(self._tag)
+    def requeue(self) -> None:
+        self._session.requeue(self._tag)

@@ -1,4 +1,4 @@
-"""How dispatched jobs reach workers: RabbitMQ, or memory when dispatcher and worker share a process."""
+"""The interface through which the dispatcher publishes: RabbitMQ, or memory if it shares a process with the worker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HIGHEST_PRIORITY: Final = 9
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """One message: start this attempt. It means nothing alone, the job's row decides."""
+    """One message: start this attempt. The job's row decides whether the worker does."""
 
     attempt_id: AttemptId
     type: str
@@ -23,13 +23,18 @@ class Dispatch:
 
 
 class Transport(Protocol):
-    """Publishes messages. Used by one thread at a time; every call returns within a bound."""
+    """Publishes messages. For one thread at a time; every call returns within a bounded time."""
+
+    @property
+    def starts_empty(self) -> bool:
+        """Whether it begins without the messages of earlier processes; those are lost, and their jobs still wait."""
+        ...
 
     def depths(self, queues: Sequence[str]) -> Mapping[str, int]:
-        """Return the number of messages that wait in each queue, not counting those a worker has already taken.
+        """Return the number of messages that wait in each queue, without those that a worker has taken.
 
-        A queue that does not exist is declared and has 0. One that the broker refuses to declare, because it exists
-        with other arguments, is logged and left out: nobody could consume what is published to it.
+        A queue that does not exist is declared, and has 0. A queue that the broker refuses to declare, because it
+        exists with other arguments, is logged and left out, as no worker can consume it.
 
         Raises:
             TransportError: the broker cannot be reached.
@@ -39,17 +44,17 @@ class Transport(Protocol):
     def publish(self, dispatches: Sequence[Dispatch]) -> Sequence[Dispatch]:
         """Publish all, and return those that the broker has confirmed (persisted and routed to a queue).
 
-        Those left out may or may not arrive; publishing them again is harmless.
+        The others may have arrived or not. Publishing them again does no harm.
 
         Raises:
-            TransportError: the broker cannot be reached, and none is known to be confirmed.
+            TransportError: the broker cannot be reached, and no message was confirmed.
         """
         ...
 
     def close(self) -> None:
-        """Close connections. The transport is not used after it."""
+        """Close the connection. The transport cannot be used afterwards."""
         ...
 
 
 class TransportError(Exception):
-    """The broker cannot be reached or does not answer; ``str`` says which address and why, without the password."""
+    """The broker cannot be reached, or does not answer. ``str`` has the address and the reason, and no password."""

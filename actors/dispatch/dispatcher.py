@@ -1,4 +1,4 @@
-"""The dispatcher: publishes what is due, in priority order, and keeps only a short window in the broker."""
+"""The dispatcher: publishes due jobs in priority order, and keeps only a short window of them in the broker."""
 
 from __future__ import annotations
 
@@ -25,42 +25,40 @@ from callboard.db.transitions import AttemptId, mark_dispatched, promote, undisp
 
 _log = structlog.get_logger(__name__)
 
-_PROMOTE_AT_ONCE = 1000
-# So many jobs of a queue are looked up together with the queues that have any.
-_HEADS = 50
-# Least seconds from one look to that which a hint asks for, while jobs are left over: hints come all the time then.
-_BETWEEN_LOOKS = 0.02
+_PROMOTE_BATCH = 1000
+# First jobs of each queue that are read in the same round trip as the queues.
+_FIRST_JOBS = 50
+# Least seconds between two rounds while windows are full: notifications arrive all the time then.
+_LEAST_PAUSE = 0.02
 _READY_FOR = 30.0
 _FIRST_BROKER_PAUSE = 0.5
 _LONGEST_BROKER_PAUSE = 5.0
 
 
 class Dispatcher:
-    """One dispatcher. Several may run: each queue has one at a time, whoever takes it first."""
+    """One dispatcher. Several may run: an advisory lock gives each queue to one of them at a time."""
 
-    def __init__(self, settings: Settings, database: Database, transport: Transport, *, owns_transport: bool) -> None:
-        """``owns_transport``: nobody else publishes there and it begins empty, so whatever the database believes to
-        be in it is lost (memory, after a restart).
-        """
+    def __init__(self, settings: Settings, database: Database, transport: Transport) -> None:
         self._settings = settings
         self._database = database
         self._connection = database.pinned(transactional=True)
         self._transport = transport
         self._next_due = 0.0
-        self._heard = False
+        self._notified = False
         self._next_reconcile = 0.0
         self._broker_backoff = Backoff(_FIRST_BROKER_PAUSE, _LONGEST_BROKER_PAUSE)
         self._last_round = -math.inf
-        self._lost_all = owns_transport
-        self._windows = Pacing()
-        self._crowded = True
+        # Jobs that are marked as dispatched are not in a transport that starts empty, and are dispatched again at once.
+        self._lost_all = transport.starts_empty
+        self._pacing = Pacing()
+        self._congested = True
         self._not_before = 0.0
-        # Messages that may wait in each queue of the broker, as far as this dispatcher knows.
-        self._at_most: dict[str, int] = {}
+        # An upper bound of the messages that wait in each queue of the broker, unless other dispatchers publish, too.
+        self._most_waiting: dict[str, int] = {}
         self._loop = Loop(
             "dispatcher", self._step, interval=settings.dispatch_poll_interval, at_end=self._connection.close
         )
-        self._listener = Listener(settings, self._hear)
+        self._listener = Listener(settings, self._on_notification)
 
     @property
     def alive(self) -> bool:
@@ -69,7 +67,7 @@ class Dispatcher:
 
     @property
     def ready(self) -> bool:
-        """Whether database and broker let it do a round of its work in the last half minute."""
+        """Whether a round of dispatch succeeded in the last 30 seconds."""
         return time.monotonic() - self._last_round < _READY_FOR
 
     def start(self) -> None:
@@ -77,13 +75,13 @@ class Dispatcher:
         self._loop.start()
 
     def stop(self) -> None:
-        """Finish the step under way, then stop."""
+        """Finish the current step, then stop."""
         self._listener.stop()
         self._loop.stop(timeout=self._settings.confirm_timeout + 5)
         self._transport.close()
 
-    def _hear(self) -> None:
-        self._heard = True
+    def _on_notification(self) -> None:
+        self._notified = True
         self._loop.wake()
 
     def _step(self) -> float | None:
@@ -96,92 +94,98 @@ class Dispatcher:
             if now >= self._next_reconcile:
                 self._reconcile()
                 self._next_reconcile = now + self._settings.reconcile_after / 3
-            backlog = self._dispatch()
-            self._crowded = backlog is not None
+            pause = self._dispatch()
+            self._congested = pause is not None
         except TransportError as error:
             return self._broker_away(error)
         self._broker_backoff.reset()
         self._last_round = time.monotonic()
-        if self._heard:
-            # After the dispatch, which must not wait for it: what became known may be due before what was known.
-            self._look_ahead()
-        if backlog is not None:
-            self._not_before = self._last_round + min(backlog, _BETWEEN_LOOKS)
-            return backlog
+        if self._notified:
+            # After the dispatch, which must not wait for it: a new job may be due before those known so far.
+            self._read_next_due()
+        if pause is not None:
+            self._not_before = self._last_round + min(pause, _LEAST_PAUSE)
+            return pause
         return max(0.0, min(self._next_due - time.monotonic(), self._settings.dispatch_poll_interval))
 
     def _promote(self) -> None:
         with self._database.autocommit() as connection:
-            promote(connection, limit=_PROMOTE_AT_ONCE)
-        self._look_ahead()
+            promote(connection, limit=_PROMOTE_BATCH)
+        self._read_next_due()
 
-    def _look_ahead(self) -> None:
-        self._heard = False
-        self._next_due = 0.0  # where this fails: the next step looks again
+    def _read_next_due(self) -> None:
+        self._notified = False
+        self._next_due = 0.0  # if the statement fails, the next step executes it again
         with self._connection.use() as connection:
             until_due = seconds_until_due(connection, commit=True)
         longest = self._settings.dispatch_poll_interval
         self._next_due = time.monotonic() + (longest if until_due is None else min(until_due, longest))
 
     def _dispatch(self) -> float | None:
-        """Publish what fits into the windows; return when to go on if jobs are left that did not fit, else None."""
+        """Fill the windows; return the seconds until the next round if jobs are left that did not fit, else None."""
         begun = time.monotonic()
         with self._connection.use() as connection:
             taken = take_queues(
                 connection,
                 default_window=self._settings.dispatch_window,
-                first_jobs=0 if self._crowded else _HEADS,
+                first_jobs=0 if self._congested else _FIRST_JOBS,
             )
             limits = taken.limits
             if not limits:
                 return None
-            if not self._crowded and self._all_fit(limits, Counter(row["queue"] for row in taken.first_jobs)):
+            if not self._congested and self._all_fit(limits, Counter(row["queue"] for row in taken.first_jobs)):
                 waiting = _dispatches(taken.first_jobs)
                 if len(self._publish(connection, waiting)) == len(waiting):
                     DISPATCH_ROUND.observe(time.monotonic() - begun)
                     return None
-                self._at_most.clear()
+                self._most_waiting.clear()
                 return 0.0
             depths = self._transport.depths(sorted(limits))
-            self._at_most |= depths
-            # Nothing goes to a queue that the broker refuses: it is left out of the depths.
-            rooms = {queue: room for queue, depth in depths.items() if (room := limits[queue].capacity(depth)) > 0}
-            if not rooms:
-                return self._windows.pause(begun, limits, depths, {}) if depths else None
-            waiting = _dispatches(next_jobs(connection, rooms))
+            self._most_waiting |= depths
+            # A queue that the broker refuses is not in the depths, and gets nothing.
+            capacities = {
+                queue: capacity for queue, depth in depths.items() if (capacity := limits[queue].capacity(depth)) > 0
+            }
+            if not capacities:
+                return self._pacing.pause(begun, limits, depths, {}) if depths else None
+            waiting = _dispatches(next_jobs(connection, capacities))
             confirmed = self._publish(connection, _within_rates(connection, limits, waiting))
         DISPATCH_ROUND.observe(time.monotonic() - begun)
-        if len(confirmed) == len(waiting) and len(rooms) == len(depths) and not _filled(waiting, rooms):
+        if len(confirmed) == len(waiting) and len(capacities) == len(depths) and not _any_filled(waiting, capacities):
             return None
-        return self._windows.pause(begun, limits, depths, Counter(each.queue for each in confirmed))
+        return self._pacing.pause(begun, limits, depths, Counter(each.queue for each in confirmed))
 
-    def _all_fit(self, limits: Mapping[str, QueueLimits], heads: Mapping[str, int]) -> bool:
-        """Whether the first jobs of these queues are all that wait, and have room however few have left the broker.
+    def _all_fit(self, limits: Mapping[str, QueueLimits], first_jobs: Mapping[str, int]) -> bool:
+        """Return whether the first jobs of these queues are all that wait, and fit into their windows in any case.
 
-        That spares an idle system the question to the broker. Other dispatchers may have published, too: a queue then
-        has a window for each dispatcher, at most, before one asks.
+        An idle system then need not ask the broker for depths. Other dispatchers may have published, too: at most, a
+        queue has one window per dispatcher in the broker before one of them asks.
+
+        Args:
+            limits: by queue.
+            first_jobs: number of first jobs that were read, by queue.
         """
         return all(
-            heads[queue] < _HEADS
+            first_jobs[queue] < _FIRST_JOBS
             and limit.rate is None
-            and queue in self._at_most
-            and heads[queue] <= limit.capacity(self._at_most[queue])
+            and queue in self._most_waiting
+            and first_jobs[queue] <= limit.capacity(self._most_waiting[queue])
             for queue, limit in limits.items()
         )
 
     def _publish(self, connection: Connection, due: Sequence[Dispatch]) -> Sequence[Dispatch]:
-        """Publish jobs, and commit that those which are returned have arrived."""
+        """Publish jobs; mark those that the broker has confirmed, commit, and return them."""
         confirmed = self._transport.publish(due)
         published = Counter(each.queue for each in confirmed)
         for queue, count in published.items():
             PUBLISHED.labels(queue).inc(count)
-            self._at_most[queue] += count
+            self._most_waiting[queue] += count
         if confirmed:
             mark_dispatched(connection, [each.attempt_id for each in confirmed], commit=True)
         return confirmed
 
     def _reconcile(self) -> None:
-        """Take back what was published but is in the broker no more, and nobody has claimed."""
+        """Have jobs dispatched again that were dispatched, and are neither claimed nor in the broker."""
         with self._database.begin() as connection:
             queues = queues_in_flight(connection)
         if not queues:
@@ -191,14 +195,14 @@ class Dispatcher:
         older_than = 0.0 if self._lost_all else self._settings.reconcile_after
         with self._database.begin() as connection:
             for queue in queues:
-                # A queue that is not empty still has their messages, as far as anybody can tell.
+                # A queue that is not empty may still have their messages.
                 if depths.get(queue) == 0 and (count := undispatch(connection, queue, older_than=older_than)):
                     _log.info("redispatching", queue=queue, jobs=count)
         self._lost_all = False
 
     def _broker_away(self, error: TransportError) -> float:
         pause = self._broker_backoff.next()
-        self._at_most.clear()
+        self._most_waiting.clear()
         BROKER_FAILURES.inc()
         _log.warning("broker_away", reason=str(error), retry_in=pause)
         return pause
@@ -211,7 +215,7 @@ def _dispatches(rows: Iterable[RowDict]) -> list[Dispatch]:
 def _within_rates(
     connection: Connection, limits: Mapping[str, QueueLimits], due: Sequence[Dispatch]
 ) -> Sequence[Dispatch]:
-    """Return those jobs, the first of each queue, that the rates of their queues let start now."""
+    """Return the first jobs of each queue, as many as its rate lets start now."""
     if all(limits[queue].rate is None for queue in {each.queue for each in due}):
         return due
     left = Counter(each.queue for each in due)
@@ -226,7 +230,7 @@ def _within_rates(
     return granted
 
 
-def _filled(due: list[Dispatch], rooms: Mapping[str, int]) -> bool:
-    """Whether some queue had at least as many jobs as room."""
+def _any_filled(due: Sequence[Dispatch], capacities: Mapping[str, int]) -> bool:
+    """Return whether some queue had at least as many jobs as capacity."""
     counts = Counter(each.queue for each in due)
-    return any(counts[queue] >= room for queue, room in rooms.items())
+    return any(counts[queue] >= capacity for queue, capacity in capacities.items())

@@ -1,4 +1,4 @@
-"""LISTEN: hears of new jobs at once. Only a hint; whoever uses it polls as well."""
+"""LISTEN: wakes the dispatcher when there are new jobs. A notification may be lost, so the dispatcher polls, too."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _RECONNECT_PAUSE = 2.0
 
 
 class Listener:
-    """Calls ``heard`` after each notice, from a thread with a connection of its own (no pooler in between)."""
+    """Calls ``on_notification`` in a thread with a connection of its own, which bypasses a pooler."""
 
-    def __init__(self, settings: Settings, heard: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, on_notification: Callable[[], None]) -> None:
         self._settings = settings
-        self._heard = heard
+        self._on_notification = on_notification
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="listener", daemon=True)
 
@@ -55,8 +55,8 @@ class Listener:
             keepalives_count=3,
         ) as connection:
             connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(DISPATCH_CHANNEL)))
-            # What was sent while nobody listened.
-            self._heard()
+            # For notifications that were sent before the LISTEN.
+            self._on_notification()
             while not self._stopping.is_set():
                 for _ in connection.notifies(timeout=_CHECK_STOP_EVERY, stop_after=1):
-                    self._heard()
+                    self._on_notification()

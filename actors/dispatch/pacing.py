@@ -1,4 +1,4 @@
-"""When to look again at queues that have more jobs than their windows in the broker take. Pure."""
+"""The pause until the next round while queues have more jobs than fit into their windows. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LONGEST: Final = 0.1
 
 
 class Pacing:
-    """How fast the windows empty. A look costs about the same whatever it finds, so it waits for half a window."""
+    """Measures how fast the windows empty. A round costs the same for any number of jobs: wait for half a window."""
 
     def __init__(self) -> None:
         self._left: dict[str, tuple[float, int]] = {}
@@ -24,13 +24,13 @@ class Pacing:
         depths: Mapping[str, int],
         published: Mapping[str, int],
     ) -> float:
-        """Return the seconds, 0.01 to 0.1, until the first of these queues is worth a look.
+        """Return the seconds, 0.01 to 0.1, until the first of these windows is half empty.
 
         Args:
-            now: seconds, by a clock that does not jump.
-            limits: of each queue.
-            depths: messages that waited in the broker, by queue, before this look.
-            published: messages that this look has added, by queue; none where a queue is missing.
+            now: seconds, by a monotonic clock.
+            limits: by queue.
+            depths: messages that waited in the broker before this round, by queue.
+            published: messages that this round has added, by queue; 0 for a queue that is missing.
         """
         before, self._left = self._left, {}
         pause = _LONGEST
@@ -41,7 +41,8 @@ class Pacing:
             if limit.rate is not None:
                 pause = min(pause, 1 / limit.rate.per_second)
             if limit.startable is not None or queue not in before:
-                # A job may start as soon as another one ends, of which the depth tells nothing; or nothing is known.
+                # With a concurrency limit, a job may start as soon as another ends, which does not show in the depth.
+                # Of a new queue nothing is known.
                 pause = _SHORTEST
                 continue
             then, left = before[queue]

@@ -1,1 +1,1 @@
-"""One attempt of one job: claim, handler, outcome, record; and what interrupts it."""
+"""One attempt of one job: claim, handler, outcome, record; and its interruption."""

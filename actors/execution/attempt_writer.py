@@ -1,4 +1,4 @@
-"""The starts and ends of this process's attempts: those of all threads in one transaction and one round trip."""
+"""Group commit of the claims and ends of attempts: those of all threads in one transaction and one round trip."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class _End:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of the end of an attempt."""
+    """Whether the end of an attempt was recorded."""
 
     ours: bool
-    """It is durable; False: the attempt had been fenced out, or there was an error."""
+    """Whether it is durable. False: the attempt had been fenced out, or there was an error."""
     error: BaseException | None = None
-    """Why it was not written: ``Unavailable`` if the process shut down while the database was away."""
+    """Why it was not written, such as ``Unavailable`` if the process shut down while the database was away."""
 
 
 class _Callback:
-    """Calls back when the end is durable, or will never be."""
+    """Calls back once the end is durable, or can never be."""
 
     __slots__ = ("_then",)
 
@@ -50,36 +50,39 @@ class _Callback:
 
 
 class AttemptWriter:
-    """Claims and records attempts. Safe to use from any thread.
+    """Claims and records attempts. Callable from any thread.
 
-    While the database is away, claims wait, without end: their messages stay unacknowledged meanwhile. Ends wait in
-    memory, at most one a thread, as each thread then waits for its next claim.
+    While the database is away, claims wait without a limit, with their messages unacknowledged. Ends wait in memory, at
+    most one per thread, as each thread then waits for its next claim.
     """
 
     def __init__(self, database: Database, identity: Callable[[], tuple[UUID, str]]) -> None:
-        """``identity``: the id and name that this worker process claims under now."""
+        """``identity``: returns the id and name under which this worker process claims now."""
         self._database = database
         self._connection = database.pinned()
         self._identity = identity
-        # One for both, as half as many batches of twice the size cost half as much.
+        # One for both: half as many batches of twice the size cost half as much.
         self._entries: Batcher[AttemptId | _End, ClaimedJob | bool | None] = Batcher(
             "attempt-writer", self._write, size_of=_size_of, retry_for=None, at_end=self._connection.close
         )
 
     def start(self, attempt_id: AttemptId) -> ClaimedJob | None:
-        """AttemptId an attempt, durably; None: its job does not wait for it (any more).
+        """Claim an attempt, durably. None: its job does not wait for it, or not any more.
 
         Raises:
             Unavailable: the process is shutting down and the database is away.
         """
         started = self._entries.write(attempt_id)
-        assert not isinstance(started, bool)  # noqa: S101 (that is the answer to an end)
+        assert not isinstance(started, bool)  # noqa: S101 (that is the result of an end)
         return started
 
     def end(self, ending: Ending, last_report: ProgressReport | None, then: Callable[[Recorded], None]) -> None:
-        """Have it recorded how an attempt ended, after its last progress report, and go on meanwhile.
+        """Record the end of an attempt, after its last progress report. Does not wait.
 
-        ``then`` is called when that is durable or will never be, in the writer's thread, and raises nothing.
+        Args:
+            ending: the attempt, and its outcome.
+            last_report: its last progress report, if that has not been written.
+            then: called in the writer's thread once the end is durable, or can never be. Raises nothing.
         """
         try:
             self._entries.submit_for(_Callback(then), _End(ending, last_report))
@@ -92,7 +95,7 @@ class AttemptWriter:
         return self._entries.alive
 
     def close(self) -> None:
-        """Write what is pending, and take no more."""
+        """Write pending entries, and accept no more."""
         self._entries.close()
 
     def _write(self, entries: Sequence[AttemptId | _End]) -> Sequence[ClaimedJob | bool | None]:
@@ -100,14 +103,14 @@ class AttemptWriter:
         ends = [entry for entry in entries if isinstance(entry, _End)]
         endings = [end.ending for end in ends]
         worker_id, worker = self._identity()
-        # A report and the ends of different attempts need not be one transaction; the report only has to come first.
+        # Reports and ends need not be one transaction; a report only has to be written before the end of its attempt.
         with self._connection.use() as connection:
             report_progress(connection, [end.last_report for end in ends if end.last_report is not None])
             written = record_and_claim(connection, endings, starts, worker_id=worker_id, worker=worker)
         if any(ending.outcome.status in {Status.RETRYING, Status.QUEUED} for ending in endings):
             notify_dispatcher(self._database)
         return [
-            # Of two messages with one attempt, one runs it.
+            # Of two messages for one attempt, one gets the claim.
             written.started.pop(entry, None)
             if isinstance(entry, AttemptId)
             else entry.ending.attempt_id in written.ended

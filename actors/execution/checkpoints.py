@@ -1,4 +1,4 @@
-"""What a handler leaves for later attempts of its job: its checkpoint, and steps that are done once."""
+"""Checkpoints, and steps that are done once: data of a handler for later attempts of its job."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from pydantic_core import PydanticSerializationError
 from callboard.db.errors import InvalidInput, TooLarge
 
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
-#: Of a checkpoint, and of the result of a step, as JSON.
+#: Largest JSON of a checkpoint, and of the result of a step.
 _MAX_BYTES: Final = 2**20
 _MAX_KEY_LENGTH: Final = 200
 
 
 class CheckpointStore(Protocol):
-    """Where the memos of one job are, for one of its attempts; data is JSON.
+    """Stores the checkpoint and the steps of one job, for one of its attempts. Data is JSON.
 
-    Each call blocks, and what it has stored is durable on return. While the database is away it waits, until the
-    attempt is to stop: then it raises ``Unavailable``. In an attempt that is not ours any more it raises
-    ``JobInterrupted``.
+    Each call blocks, and what it stores is durable on return. While the database is away it waits, and raises
+    ``Unavailable`` once the attempt is to stop. In an attempt that was fenced out it raises ``JobInterrupted``.
     """
 
     def read_checkpoint(self) -> bytes | None: ...
@@ -35,26 +34,26 @@ class CheckpointStore(Protocol):
 class Checkpoints:
     """The part of a :class:`Run` that outlives the attempt; see there."""
 
-    def __init__(self, job_id: UUID, kept: CheckpointStore, check: Callable[[], None]) -> None:
-        """``check``: raises when the attempt is to stop."""
+    def __init__(self, job_id: UUID, store: CheckpointStore, check: Callable[[], None]) -> None:
+        """``check``: raises if the attempt is to stop."""
         self._job_id = job_id
-        self._kept = kept
+        self._store = store
         self._check = check
         self._restored: Any = None
-        self._asked = False
+        self._was_read = False
 
     @property
     def restored(self) -> Any:
-        if not self._asked:
-            data = self._kept.read_checkpoint()
+        if not self._was_read:
+            data = self._store.read_checkpoint()
             self._restored = None if data is None else orjson.loads(data)
-            self._asked = True
+            self._was_read = True
         return self._restored
 
     def checkpoint(self, data: Any) -> None:
         json = _to_json("The checkpoint", data)
-        _ = self.restored  # which is the last one of an earlier attempt, and about to be replaced
-        self._kept.save_checkpoint(json)
+        _ = self.restored  # reads that of an earlier attempt, before it is replaced
+        self._store.save_checkpoint(json)
 
     def once(self, key: str, function: Callable[[], Any]) -> Any:
         if not 1 <= len(key) <= _MAX_KEY_LENGTH or "\0" in key:
@@ -62,9 +61,9 @@ class Checkpoints:
                 f"The key of a step has 1 to {_MAX_KEY_LENGTH} characters and no NUL, but {key[:50]!r} is not so."
             )
         self._check()
-        result = self._kept.read_step(key)
+        result = self._store.read_step(key)
         if result is None:
-            result = self._kept.save_step(key, _to_json(f"The result of step {key!r}", function()))
+            result = self._store.save_step(key, _to_json(f"The result of step {key!r}", function()))
         return orjson.loads(result)
 
     def token(self, key: str) -> UUID:

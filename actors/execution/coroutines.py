@@ -1,4 +1,4 @@
-"""``async def`` handlers: one event loop in a thread, shared by all attempts of the process."""
+"""``async def`` handlers: one event loop in a thread, for all attempts of the process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from callboard.actors.execution.interrupts import Interrupter, JobInterrupted
 
 
 class CoroutineRunner:
-    """Runs coroutines to their end for threads that wait. The loop starts with the first one."""
+    """Runs coroutines for threads that wait for them. The loop starts with the first one.
+
+    A task is cancelled once, as asyncio does it, and may await in its ``finally``. anyio's blocking portal would cancel
+    each of these awaits, too.
+    """
 
     def __init__(self) -> None:
         self._starting = threading.Lock()
@@ -20,7 +24,7 @@ class CoroutineRunner:
         self._thread: threading.Thread | None = None
 
     def run(self, coroutine: Coroutine[Any, Any, Any], interrupter: Interrupter) -> Any:
-        """Return the coroutine's value; an interruption cancels its task.
+        """Return the coroutine's value. An interruption cancels its task.
 
         Raises:
             JobInterrupted: the task was cancelled by the interrupter.

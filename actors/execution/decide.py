@@ -1,4 +1,4 @@
-"""From how a handler ended to the :class:`Outcome` of its attempt. Decides, writes nothing."""
+"""Decides the :class:`Outcome` of an attempt from the end of its handler. Writes nothing."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from callboard.db.rules.text import has_nul, shortened
 
 _LONGEST_MESSAGE = 4_000
 _LONGEST_TRACEBACK = 32_000
-#: A job of unknown type is tried again, as the worker that knows it may be on its way in a rolling deployment.
+#: Seconds. A job of unknown type is retried: in a rolling deployment, a worker that knows the type may start soon.
 _UNKNOWN_TYPE_BACKOFF = (15.0, 300.0)
 
 
 def after_return(job_type: JobType, job: ClaimedJob, value: Any, *, max_result_bytes: int) -> Outcome:
-    """Decide after the handler returned ``value``: it succeeded, if that can be stored."""
+    """Decide after the handler returned ``value``: success, if the value can be stored."""
     try:
         result = model_dump(job_type, value)
     except Exception as error:  # noqa: BLE001 - whatever a user's serializer raises
@@ -40,7 +40,7 @@ def after_return(job_type: JobType, job: ClaimedJob, value: Any, *, max_result_b
 
 
 def _unstorable(job: ClaimedJob, message: str) -> Outcome:
-    # Trying again would produce the same result, so this is final.
+    # A retry would produce the same result.
     return Outcome.fail(
         JobError(Reason.EXCEPTION, "UnstorableResult", shortened(message, _LONGEST_MESSAGE), job.attempt)
     )
@@ -49,9 +49,10 @@ def _unstorable(job: ClaimedJob, message: str) -> Outcome:
 def after_exception(
     job_type: JobType, job: ClaimedJob, error: BaseException, *, uniform: Callable[[], float] = random.random
 ) -> Outcome:
-    """Decide after the handler raised: retry later or fail.
+    """Decide after the handler raised: retry later, or fail.
 
-    ``dramatiq.errors.Retry`` names its own delay; ``throws`` fails at once; ``retry_when`` replaces the count.
+    ``dramatiq.errors.Retry`` has its own delay; an exception of ``throws`` fails the job at once; ``retry_when``
+    replaces ``max_retries``.
     """
     failure = JobError(
         Reason.EXCEPTION,
@@ -62,13 +63,14 @@ def after_exception(
     )
     if job_type.throws and isinstance(error, job_type.throws):
         return Outcome.fail(failure)
-    policy = RetryPolicy(job.max_retries, job_type.min_backoff, job_type.max_backoff)
-    asked = error.delay / 1000 if isinstance(error, Retry) and error.delay is not None else None
+    delay = error.delay / 1000 if isinstance(error, Retry) and error.delay is not None else None
+    max_retries = job.max_retries
     if job_type.retry_when is not None:
         if not job_type.retry_when(job.retries, error):
             return Outcome.fail(failure)
-        policy = RetryPolicy(job.retries + 1, policy.min_backoff, policy.max_backoff)
-    return _retry_or_fail(failure, decide_retry(policy, job.retries, random=uniform, asked=asked))
+        max_retries = job.retries + 1
+    policy = job_type.retry_policy(max_retries)
+    return _retry_or_fail(failure, decide_retry(policy, job.retries, random=uniform, asked=delay))
 
 
 def after_interruption(
@@ -79,14 +81,19 @@ def after_interruption(
     where: str | None = None,
     uniform: Callable[[], float] = random.random,
 ) -> Outcome:
-    """Decide after the handler was stopped.
+    """Decide after the handler was interrupted.
 
-    ``where``: the handler's stack as it was stopped, if it is known.
+    Args:
+        job_type: of the job.
+        job: as it was claimed.
+        why: the reason of the interruption.
+        where: the handler's stack when it was stopped, if known.
+        uniform: random numbers from 0 to 1, for the backoff.
     """
     stack = None if where is None else shortened(where, _LONGEST_TRACEBACK)
     match why:
         case Interruption.SHUTDOWN | Interruption.LEASE_LOST:
-            # Others that have taken it over fence this out.
+            # If another worker has the job by now, this is fenced out.
             return Outcome.release()
         case Interruption.CANCELLED:
             error = JobError(Reason.CANCELLED, "Cancelled", "Cancelled while it ran.", job.attempt, stack)
@@ -99,12 +106,12 @@ def after_interruption(
                 job.attempt,
                 stack,
             )
-            policy = RetryPolicy(job.max_retries, job_type.min_backoff, job_type.max_backoff)
+            policy = job_type.retry_policy(job.max_retries)
             return _retry_or_fail(error, decide_retry(policy, job.retries, random=uniform))
 
 
 def invalid_payload(job: ClaimedJob, error: ValidationError) -> Outcome:
-    """Decide when the stored payload does not fit the handler (its model has changed since the job was submitted)."""
+    """Decide if the stored payload does not fit the handler: its model has changed since the job was submitted."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     where = "/".join(str(part) for part in first["loc"]) or "payload"
     message = f"The payload does not fit this version of {job.type!r}: {where}: {first['msg']}."
@@ -114,7 +121,7 @@ def invalid_payload(job: ClaimedJob, error: ValidationError) -> Outcome:
 
 
 def unknown_type(job: ClaimedJob, *, uniform: Callable[[], float] = random.random) -> Outcome:
-    """Decide when this worker has no handler for the job's type."""
+    """Decide if this worker has no handler for the job's type."""
     error = JobError(
         Reason.UNKNOWN_TYPE,
         "UnknownJobType",
@@ -126,7 +133,7 @@ def unknown_type(job: ClaimedJob, *, uniform: Callable[[], float] = random.rando
 
 
 def worker_lost(*, attempt: int, retries: int, max_retries: int, worker: str, cancel_requested: bool) -> Outcome:
-    """Decide for an attempt whose worker died: run it again at once, as the wait for its lease was long enough."""
+    """Decide for an attempt of a lost worker: retry without backoff, as the job has waited for the lease to end."""
     if cancel_requested:
         return Outcome.cancel(JobError(Reason.CANCELLED, "Cancelled", "Cancelled while it ran.", attempt))
     error = JobError(Reason.WORKER_LOST, "WorkerLost", f"Its worker {worker!r} died or lost the database.", attempt)

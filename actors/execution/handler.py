@@ -1,6 +1,4 @@
-"""One handler, from its payload to the :class:`Outcome` of its attempt; the same in a thread of the worker
-and in a process of its own.
-"""
+"""Calls a handler: from the payload to the :class:`Outcome`. The same in a worker's thread and in a process."""
 
 from __future__ import annotations
 
@@ -9,6 +7,7 @@ from pydantic import ValidationError
 
 from callboard.actors.execution import decide
 from callboard.actors.execution.coroutines import CoroutineRunner
+from callboard.actors.execution.handler_run import log_fields
 from callboard.actors.execution.interrupts import Interrupter, JobInterrupted
 from callboard.actors.types.registry import JobType
 from callboard.actors.types.run import Run
@@ -27,10 +26,7 @@ def run_handler(
     *,
     max_result_bytes: int,
 ) -> Outcome:
-    """Run the handler in this thread and return its outcome.
-
-    Raises nothing that the handler raises: whatever that is, it has an outcome.
-    """
+    """Run the handler in this thread and return its outcome. Every exception of the handler becomes an outcome."""
     try:
         payload = job_type.payload.validate_json(job.payload)
     except ValidationError as error:
@@ -48,13 +44,12 @@ def run_handler(
 
 
 def _after_error(job_type: JobType, job: ClaimedJob, interrupter: Interrupter, error: BaseException) -> Outcome:
-    context = {"job_id": str(job.id), "job_type": job.type, "attempt": job.attempt}
     if interrupter.reason is not None:
-        _log.info("attempt_interrupted", reason=str(interrupter.reason), **context)
+        _log.info("attempt_interrupted", reason=str(interrupter.reason), **log_fields(job))
         return decide.after_interruption(job_type, job, interrupter.reason)
     if isinstance(error, JobInterrupted):
-        # Raised by the handler itself; it means "stop me", and only a failure can say that.
+        # Raised by the handler itself. Nobody has interrupted it, so this is a failure.
         error = RuntimeError("The handler raised JobInterrupted, though nobody had asked it to stop.")
     outcome = decide.after_exception(job_type, job, error)
-    _log.warning("attempt_failed", outcome=str(outcome.status), error=type(error).__name__, **context)
+    _log.warning("attempt_failed", outcome=str(outcome.status), error=type(error).__name__, **log_fields(job))
     return outcome

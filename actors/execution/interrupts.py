@@ -1,8 +1,8 @@
-"""Stopping a handler: one mechanism for cancel, time limit, shutdown and a lost lease.
+"""Interrupts a handler: one mechanism for cancel, time limit, shutdown and a lost lease.
 
-First a flag that ``run.progress()`` and ``run.check()`` look at; a handler that does not look gets the exception
-raised in its thread. That happens only while the handler itself runs, never in the bookkeeping around it, where it
-would tear a claim or a record in two (Dramatiq's own TimeLimit does, its issue 445).
+First a flag is set, which ``run.progress()`` and ``run.check()`` read. If the handler does not read it, the exception
+is raised in its thread. That happens only while the handler itself runs, never in the code around it, where it could
+interrupt a claim or a record halfway (Dramatiq's TimeLimit does, its issue 445).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import Final, TypeVar
 
 Returned = TypeVar("Returned")
 
-#: Seconds that a handler has to see the flag before the exception is raised in its thread.
+#: Seconds for a handler to read the flag before the exception is raised in its thread.
 COOPERATIVE_GRACE: Final = 0.25
-#: Seconds from the flag until a handler must have ended, what it does in ``except`` and ``finally`` included.
+#: Seconds for a handler to end after the flag is set, its ``except`` and ``finally`` included.
 CLEANUP_GRACE: Final = 3.0
 
 
 class Interruption(StrEnum):
-    """Why a handler is stopped."""
+    """Why a handler is interrupted."""
 
     CANCELLED = "cancelled"
     TIME_LIMIT = "time_limit"
@@ -34,18 +34,18 @@ class Interruption(StrEnum):
 
 
 class JobInterrupted(BaseException):
-    """Raised in a handler that must stop. Clean up and let it pass.
+    """Raised in a handler that must stop. Clean up and let it propagate.
 
     Not an ``Exception``, so that ``except Exception`` in a handler does not catch it by accident.
     """
 
 
 class StopRequest:
-    """The flag: whether an attempt is to stop, since when and why. Safe to use from any thread."""
+    """The flag: whether an attempt is to stop, since when, and why. For any thread."""
 
     def __init__(self) -> None:
         self._reason: Interruption | None = None
-        self._asked_at = 0.0
+        self._requested_at = 0.0
 
     @property
     def reason(self) -> Interruption | None:
@@ -55,53 +55,53 @@ class StopRequest:
     @property
     def overdue(self) -> bool:
         """Whether the handler should have ended by now."""
-        return self._reason is not None and time.monotonic() - self._asked_at > CLEANUP_GRACE
+        return self._reason is not None and time.monotonic() - self._requested_at > CLEANUP_GRACE
 
     def interrupt(self, reason: Interruption) -> None:
         """Set the flag; the first reason stays."""
         if self._reason is None:
-            self._asked_at = time.monotonic()
+            self._requested_at = time.monotonic()
             self._reason = reason
 
     def check(self) -> None:
         """Return at once, unless the flag is set.
 
         Raises:
-            JobInterrupted: it is.
+            JobInterrupted: the flag is set.
         """
         if self._reason is not None:
             raise JobInterrupted
 
     def enforce(self) -> None:
-        """Do more than ask, once a handler has not looked at the flag for a while. Called again and again."""
+        """Stop a handler that has not read the flag for a while. Called repeatedly."""
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Keep a block of ours inside a handler (a statement, a file) from being torn by the exception."""
+        """Protect a block of Callboard's own code in a handler (a statement, a file) from the exception."""
         yield
 
 
 class Interrupter(StopRequest):
-    """Stops a handler in a thread. Made in the thread that will run it; other threads call :meth:`interrupt`."""
+    """Interrupts a handler in a thread. Constructed in that thread; other threads call :meth:`interrupt`."""
 
     def __init__(self) -> None:
         super().__init__()
         self._thread_id = threading.get_ident()
-        # Whoever takes the one ticket decides: an enforcer that it raises the exception, the handler's thread that
-        # nobody will. No lock: a thread can be interrupted between getting a lock and the block that would release it.
+        # There is one ticket. The enforcer takes it to raise the exception, the handler's thread takes it to prevent
+        # that. No lock: a thread can be interrupted between acquiring a lock and the block that would release it.
         self._ticket: deque[None] = deque([None])
         self._raised = False
-        # Only the handler's thread looks at these two: whether it has the ticket, and whether it keeps it.
+        # For the handler's thread alone: whether it has the ticket, and whether it keeps it.
         self._mine = False
         self._seen = False
         self._enforce: Callable[[], None] = self._raise_in_thread
         self._in_handler: Callable[[], bool] = lambda: threading.get_ident() == self._thread_id
 
     def check(self) -> None:
-        """Return at once, unless the flag is set. A handler that has seen it once cleans up undisturbed.
+        """Return at once, unless the flag is set. A handler that has read it can clean up undisturbed.
 
         Raises:
-            JobInterrupted: it is.
+            JobInterrupted: the flag is set.
         """
         if self._reason is None:
             return
@@ -111,7 +111,7 @@ class Interrupter(StopRequest):
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Keep a block of ours inside a handler (a statement, a file) from being torn by the exception."""
+        """Protect a block of Callboard's own code in a handler (a statement, a file) from the exception."""
         if self._mine or threading.get_ident() != self._thread_id:
             yield
             return
@@ -124,16 +124,18 @@ class Interrupter(StopRequest):
                 self._ticket.append(None)
 
     def enforce_by(self, enforce: Callable[[], None], *, in_handler: Callable[[], bool]) -> None:
-        """Stop the handler by this call, not by an exception in the thread (for coroutines).
+        """Replace the exception in the thread by another way to stop the handler (for coroutines).
 
-        ``in_handler``: whether the caller is the handler itself, rather than something that it has started.
+        Args:
+            enforce: stops it.
+            in_handler: returns whether the caller is the handler itself, not a thread or task that it has started.
         """
         self._enforce = enforce
         self._in_handler = in_handler
 
     def enforce(self) -> None:
-        """Stop a handler that has not looked at the flag for a while; does nothing before that, or a second time."""
-        if self._reason is None or time.monotonic() - self._asked_at < COOPERATIVE_GRACE:
+        """Raise the exception if the handler has not read the flag for 0.25 seconds; only once."""
+        if self._reason is None or time.monotonic() - self._requested_at < COOPERATIVE_GRACE:
             return
         try:
             self._ticket.popleft()
@@ -145,31 +147,29 @@ class Interrupter(StopRequest):
             self._raised = True
 
     def run(self, call: Callable[[], Returned]) -> Returned:
-        """Return ``call()``; while it runs, and only then, the exception may be raised in this thread."""
+        """Return ``call()``. Only while it runs, the exception may be raised in this thread."""
         try:
             return call()
         finally:
             try:
                 self._close()
             except JobInterrupted:
-                # The exception arrived in _close itself. There is only one, so this time nothing gets in between.
+                # The exception was raised in _close itself. There is only one, so this time it runs to its end.
                 self._close()
 
     def _close(self) -> None:
-        # If an enforcer was first (or this is the second call), take back its exception if it has not arrived yet.
+        # If the enforcer was first (or this is the second call), withdraw its exception unless that has been raised.
         if not self._seen and not self._take_ticket() and self._raised:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread_id), None)
 
     def _take_ticket(self) -> bool:
-        """Return whether nothing will be raised from now on. Otherwise something has been: it arrives here or did so
-        before.
-        """
+        """Return True with the ticket: nothing will be raised. False: the exception is raised here, or was before."""
         try:
             self._ticket.popleft()
         except IndexError:
             while self._reason is not None and not self._raised:
                 time.sleep(0.0005)
-            # Python delivers an exception from elsewhere after a call, if not earlier.
+            # Python raises a pending exception at the latest after a call.
             time.sleep(0)
             return False
         return True

@@ -21,10 +21,10 @@ class Progress:
         self._latest: tuple[float, float | None, str | None, str | None] | None = None
 
     def report(self, current: float, total: float | None, step: str | None, message: str | None) -> None:
-        """Remember a report; one that has not been written yet is replaced.
+        """Store a report. One that has not been written yet is replaced.
 
-        A total that is no positive number counts as unknown, a report whose ``current`` is no number is dropped:
-        progress is for people, and no reason to fail a job.
+        A total that is not a positive finite number counts as unknown. A report whose ``current`` is not finite is
+        dropped: a wrong number is no reason to fail a job.
         """
         current = float(current)
         if not math.isfinite(current):
@@ -39,7 +39,7 @@ class Progress:
             )
 
     def take(self) -> ProgressReport | None:
-        """Return the report that is to be written, or None when there is nothing new."""
+        """Return the report to write, or None if there is no new one."""
         with self._lock:
             if self._latest is None:
                 return None

@@ -13,7 +13,7 @@ from callboard.db.sql.engine import Database
 
 
 class ProgressWriter:
-    """Writes what is new, for all attempts of the process in one statement."""
+    """Writes new reports, those of all attempts of the process in one statement."""
 
     def __init__(self, database: Database, *, interval: float) -> None:
         """``interval``: seconds between two writes."""
@@ -34,13 +34,13 @@ class ProgressWriter:
         self._loop.stop()
 
     def add(self, progress: Progress) -> None:
-        """Watch an attempt that begins."""
+        """Add an attempt that begins."""
         self._attempts[progress] = None
 
     def last_report(self, progress: Progress) -> ProgressReport | None:
-        """Stop watching an attempt; return its last report if it has not been written.
+        """Remove an attempt; return its last report if that has not been written.
 
-        A write under way is awaited, so that a report is stored before the end of its attempt, or handed out here.
+        Waits for a write that is under way: every report is either written by then, or returned here.
         """
         del self._attempts[progress]
         with self._writing:

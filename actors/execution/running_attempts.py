@@ -1,4 +1,4 @@
-"""The attempts that run in this process, and the watch that stops those that must end."""
+"""The attempts of this process, and the watch that interrupts them."""
 
 from __future__ import annotations
 
@@ -22,28 +22,25 @@ _INTERRUPTION = {
 
 @dataclass(frozen=True, slots=True)
 class RunningAttempt:
-    """A handler that runs now."""
+    """An attempt whose handler runs."""
 
     interrupter: StopRequest
     time_limit: float
     give_up: Callable[[], None]
-    """Called, again and again, while it should have ended and has not: end the attempt without its help."""
+    """Called repeatedly while the handler is overdue: ends the attempt without it."""
     started: float = field(default_factory=time.monotonic)
     thread: int = field(default_factory=threading.get_ident)
-    """Of the worker: the one that made this."""
+    """Identifier of the worker's thread: the one that constructed this."""
 
 
 class RunningAttempts:
-    """The attempts that this process holds, from claim to record, by job id and attempt number.
-
-    Safe to use from any thread.
-    """
+    """The attempts that this process holds, from claim to record. For any thread."""
 
     def __init__(self) -> None:
         self._held: dict[AttemptId, RunningAttempt | None] = {}
         self._given_up: set[AttemptId] = set()
         self._lost_threads: set[int] = set()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._replacement: str | None = None
 
     @property
@@ -52,9 +49,7 @@ class RunningAttempts:
         return self._replacement
 
     def replace_process(self, reason: str) -> None:
-        """Have this process take no more jobs, end when those it holds are done, and be replaced; the first reason
-        stays.
-        """
+        """Have this process drain, end and be replaced. The first reason is kept."""
         if self._replacement is None:
             self._replacement = reason
 
@@ -62,26 +57,26 @@ class RunningAttempts:
         return len(self._held)
 
     def hold(self, key: AttemptId) -> None:
-        """Note an attempt that has been claimed."""
-        with self._changed:
+        """Add an attempt that has been claimed."""
+        with self._lock:
             self._held[key] = None
 
     def handler_starts(self, key: AttemptId, attempt: RunningAttempt) -> None:
-        """From here on the attempt can be interrupted."""
-        with self._changed:
+        """Record that the handler runs: from here on the attempt can be interrupted."""
+        with self._lock:
             self._held[key] = attempt
 
     def handler_ended(self, key: AttemptId) -> bool:
-        """From here on the attempt only waits for its record; False: it has been given up, so others see to that."""
-        with self._changed:
+        """Record that the handler has ended; return whether the caller records the attempt. False: it was given up."""
+        with self._lock:
             if key in self._given_up:
                 return False
             self._held[key] = None
             return True
 
     def give_up(self, key: AttemptId) -> bool:
-        """From here on the handler's end changes nothing, and the caller records the attempt; False: it has ended."""
-        with self._changed:
+        """Give up an attempt whose handler hangs; return whether the caller records it. False: the handler ended."""
+        with self._lock:
             attempt = self._held.get(key)
             if attempt is None:
                 return False
@@ -92,39 +87,33 @@ class RunningAttempts:
 
     @property
     def lost_threads(self) -> set[int]:
-        """The worker's threads, by identifier, that hang in handlers which have been given up."""
-        with self._changed:
+        """Identifiers of the worker's threads that hang in handlers which were given up."""
+        with self._lock:
             return set(self._lost_threads)
 
     def drop(self, key: AttemptId) -> None:
-        """Note that an attempt has been recorded, or is not ours any more."""
-        with self._changed:
+        """Remove an attempt that has been recorded or fenced out."""
+        with self._lock:
             self._held.pop(key, None)
-            self._changed.notify_all()
 
     def held(self) -> list[AttemptId]:
         """Return all attempts of this process."""
-        with self._changed:
+        with self._lock:
             return list(self._held)
 
     def handlers(self) -> dict[AttemptId, RunningAttempt]:
-        """Return those whose handler runs now."""
-        with self._changed:
+        """Return the attempts whose handler runs."""
+        with self._lock:
             return {key: attempt for key, attempt in self._held.items() if attempt is not None}
 
     def interrupt_all(self, reason: Interruption) -> None:
-        """Ask every handler that runs now to stop."""
+        """Set the flag of every handler that runs."""
         for attempt in self.handlers().values():
             attempt.interrupter.interrupt(reason)
 
-    def wait_until_none(self, timeout: float) -> bool:
-        """Wait until nothing is held; False when something still is after ``timeout`` seconds."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._held, timeout)
-
 
 class Watch:
-    """Stops attempts: over their time limit, cancelled, or not ours any more."""
+    """Interrupts attempts that exceed their time limit, were cancelled, or were fenced out."""
 
     def __init__(
         self,
@@ -136,8 +125,10 @@ class Watch:
     ) -> None:
         """
         Args:
-            check_interval: seconds between two looks into the database for cancel requests.
-            lease_over: whether the attempts of this process may run elsewhere by now, whatever the database says.
+            running: the attempts of this process.
+            database: of the worker.
+            check_interval: seconds between two polls of the database for requests to stop.
+            lease_over: returns whether other workers may run the attempts of this process by now.
         """
         self._running = running
         self._lease_over = lease_over
@@ -145,7 +136,7 @@ class Watch:
         self._check_interval = check_interval
         self._deadlines = Loop("watch-deadlines", self._enforce, interval=_TICK, jitter=0)
         # A loop of its own: a slow database must not delay time limits.
-        self._requests = Loop("watch-requests", self._look_for_requests, interval=check_interval)
+        self._requests = Loop("watch-requests", self._poll_requests, interval=check_interval)
 
     @property
     def alive(self) -> bool:
@@ -171,8 +162,8 @@ class Watch:
             if attempt.interrupter.overdue:
                 attempt.give_up()
 
-    def _look_for_requests(self) -> None:
-        # An attempt younger than this cannot have been cancelled long ago; short jobs are never asked about.
+    def _poll_requests(self) -> None:
+        # A younger attempt cannot have been cancelled long ago. Short jobs thus cost no query.
         settled = time.monotonic() - self._check_interval / 2
         held = {key: attempt for key, attempt in self._running.handlers().items() if attempt.started < settled}
         if not held:

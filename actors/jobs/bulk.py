@@ -1,4 +1,4 @@
-"""The job type ``callboard.bulk``: one action on all jobs that a filter chooses. ``POST /v1/jobs/bulk`` submits it."""
+"""The job type ``callboard.bulk``: one action on all jobs that match a filter. ``POST /v1/jobs/bulk`` submits it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from callboard.actors.execution.attempt_run import AttemptRun
+from callboard.actors.execution.handler_run import HandlerRun
+from callboard.actors.execution.worker_services import WorkerServices
 from callboard.actors.types.registry import job
 from callboard.actors.types.run import Run
 from callboard.db.bulk import (
@@ -30,7 +31,7 @@ _BATCH: Final = 500
 
 
 class BulkResult(BaseModel):
-    """What was done. ``skipped``: jobs that were left as they were, by reason."""
+    """Number of jobs. ``skipped``: those that were not changed, by reason."""
 
     action: Action
     matched: int
@@ -50,31 +51,32 @@ class BulkResult(BaseModel):
 )
 def act_on_jobs(payload: BulkOrder, run: Run) -> BulkResult:
     """Cancel, queue again or delete all jobs that a filter chooses and that are older than this one."""
-    if not isinstance(run, AttemptRun):
+    services = run.services if isinstance(run, HandlerRun) else None
+    if not isinstance(services, WorkerServices):
         raise TypeError(f"{JOB_TYPE} runs in a worker, where it has a database.")
-    return act(payload, run, batch=_BATCH)
+    return act(payload, run, services, batch=_BATCH)
 
 
-def act(payload: BulkOrder, run: AttemptRun, *, batch: int) -> BulkResult:
-    """Do the work of :func:`act_on_jobs`, so many jobs in one transaction."""
+def act(payload: BulkOrder, run: Run, services: WorkerServices, *, batch: int) -> BulkResult:
+    """Do the work of :func:`act_on_jobs`, ``batch`` jobs in one transaction."""
     bulk = BulkAction(run.job_id, payload.action, payload.filter, payload.actor)
-    with run.database.begin() as connection:
+    with services.database.begin() as connection:
         position = begin(connection, bulk)
     while True:
         done = position.counts.matched
         run.progress(done, position.total, f"{done:,} jobs, {position.counts.changed:,} changed", step=bulk.action)
-        with run.database.begin() as connection:
-            found = find_batch(connection, bulk, position, size=batch)
-        if not found:
+        with services.database.begin() as connection:
+            matches = find_batch(connection, bulk, position, size=batch)
+        if not matches:
             break
-        with run.database.begin() as connection:
-            applied = apply_batch(connection, bulk, found, position, attempt=run.attempt)
+        with services.database.begin() as connection:
+            applied = apply_batch(connection, bulk, matches, position, attempt=run.attempt)
         if applied is None:
-            run.stop_fenced_out()
+            services.stop_fenced_out()
         position, files = applied
-        delete_bytes(run.storage, files)
+        delete_bytes(services.storage, files)
         if bulk.action is Action.RETRY:
-            notify_dispatcher(run.database)
+            notify_dispatcher(services.database)
     counts = position.counts
     run.progress(counts.matched, counts.matched)
     return BulkResult(action=bulk.action, matched=counts.matched, changed=counts.changed, skipped=dict(counts.skipped))

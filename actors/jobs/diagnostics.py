@@ -14,7 +14,7 @@ from callboard.actors.types.registry import job
 from callboard.actors.types.run import Run
 
 QUEUE = "diagnostics"
-# Long enough to be seen, short enough to wait for.
+# Seconds: long enough to be seen, short enough to wait for.
 MIN_BACKOFF = 1.0
 MAX_BACKOFF = 30.0
 

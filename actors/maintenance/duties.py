@@ -1,4 +1,4 @@
-"""Upkeep: rescue, expiry, partitions, rollups, retention, and rows that nobody needs any more."""
+"""Maintenance: rescue, expiry, partitions, rollups, retention, and deleting rows that are not needed any more."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ from callboard.db.transitions import AttemptId, Ending, expire, record
 _log = structlog.get_logger(__name__)
 
 _PARTITIONS_EVERY = 3600.0
-_FORGET_EVERY = 600.0
+_DELETE_EVERY = 600.0
 _RETENTION_EVERY = 600.0
-_AT_ONCE = 1000
+_BATCH = 1000
 
 
 class Maintenance:
-    """The duties of upkeep. Every dispatcher has them; each is done by one process at a time."""
+    """The duties of maintenance. Every dispatcher has them; each is done by one process at a time."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self._database = database
-        # When rescue found the database again after an outage, by the monotonic clock; None while it is away.
-        self._seeing_since: float | None = -math.inf
+        # Since when rescue reaches the database, by the monotonic clock; None during an outage.
+        self._connected_since: float | None = -math.inf
         retention = Retention(database)
         self._loops = [
             Loop("rescue", self._rescue, interval=settings.maintenance_interval),
             Loop("expire", self._led("expire", _expire), interval=min(1.0, settings.maintenance_interval)),
             Loop("partitions", self._led("partitions", self._partitions), interval=_PARTITIONS_EVERY),
-            Loop("forget", self._led("forget", _forget), interval=_FORGET_EVERY),
-            Loop("forget memos", self._delete_checkpoints, interval=_FORGET_EVERY),
+            Loop("delete expired", self._led("delete expired", _delete_expired), interval=_DELETE_EVERY),
+            Loop("delete checkpoints", self._delete_checkpoints, interval=_DELETE_EVERY),
             Loop("rollups", Rollups(settings, database).follow, interval=settings.maintenance_interval),
             Loop("retention drop", retention.drop, interval=_RETENTION_EVERY),
             Loop("retention sweep", retention.sweep, interval=_RETENTION_EVERY),
@@ -63,7 +63,7 @@ class Maintenance:
             loop.stop()
 
     def _led(self, name: str, duty: Callable[[Connection], None]) -> Callable[[], None]:
-        """Return the duty in a transaction that holds its leader lock; it is skipped while another process has it."""
+        """Return the duty in a transaction that holds its leader lock. It does nothing if another process has that."""
 
         def duty_of_leader() -> None:
             with self._database.begin() as connection:
@@ -77,16 +77,16 @@ class Maintenance:
             with self._database.begin() as connection:
                 rescued = self._rescue_led(connection) if leads(connection, "rescue") else 0
         except Unavailable:
-            self._seeing_since = None
+            self._connected_since = None
             raise
-        if self._seeing_since is None:
-            self._seeing_since = time.monotonic()
+        if self._connected_since is None:
+            self._connected_since = time.monotonic()
         if rescued:
             notify_dispatcher(self._database)
 
     def _rescue_led(self, connection: Connection) -> int:
-        # A database that was away was so for workers too: they get a whole lease to be seen again.
-        if self._seeing_since is not None and time.monotonic() - self._seeing_since > self._settings.lease_ttl:
+        # During an outage workers could not send heartbeats either: after it they get a whole lease for the next one.
+        if self._connected_since is not None and time.monotonic() - self._connected_since > self._settings.lease_ttl:
             for worker_id, name in declare_lost(connection, lease_ttl=self._settings.lease_ttl):
                 _log.warning("worker_lost", worker=name, worker_id=str(worker_id))
         return rescue(connection)
@@ -96,7 +96,9 @@ class Maintenance:
         while position is not None:
             with self._database.begin() as connection:
                 position = (
-                    delete_settled_checkpoints(connection, position) if leads(connection, "forget memos") else None
+                    delete_settled_checkpoints(connection, position)
+                    if leads(connection, "delete checkpoints")
+                    else None
                 )
 
     def _partitions(self, connection: Connection) -> None:
@@ -105,9 +107,9 @@ class Maintenance:
 
 
 def rescue(connection: Connection) -> int:
-    """End the attempts whose worker is gone, and retry or fail their jobs; return how many.
+    """End the attempts of lost workers, and retry or fail their jobs; return how many.
 
-    What is decided from the rows read first is fenced when written: a job that has moved on meanwhile is left alone.
+    The writes are fenced: a job that has changed since it was read is left alone.
     """
     endings = [
         Ending(
@@ -120,7 +122,7 @@ def rescue(connection: Connection) -> int:
                 cancel_requested=row["cancel_requested_at"] is not None,
             ),
         )
-        for row in abandoned_attempts(connection, limit=_AT_ONCE)
+        for row in abandoned_attempts(connection, limit=_BATCH)
     ]
     rescued = record(connection, endings)
     for job_id, attempt in rescued:
@@ -129,11 +131,11 @@ def rescue(connection: Connection) -> int:
 
 
 def _expire(connection: Connection) -> None:
-    if count := expire(connection, limit=_AT_ONCE):
+    if count := expire(connection, limit=_BATCH):
         _log.info("jobs_expired", jobs=count)
 
 
-def _forget(connection: Connection) -> None:
+def _delete_expired(connection: Connection) -> None:
     delete_expired_keys(connection)
     delete_old_workers(connection)
     delete_full_buckets(connection)

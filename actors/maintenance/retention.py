@@ -1,4 +1,4 @@
-"""The upkeep of history: months and jobs that the retention rules let go."""
+"""The duties that delete history, by the retention rules."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from callboard.db.sql.engine import Database
 
 _log = structlog.get_logger(__name__)
 
-#: Seconds. A month that is in use is tried again soon, as reports end; erasing goes on at a pace that nobody notices.
+#: Seconds. A month that is in use by a query is tried again soon; erasing is slow enough not to disturb others.
 _RETRY_AFTER = 10.0
 _GO_ON_AFTER = 0.5
 
 
 class Retention:
-    """Drops months, and sweeps the others. Each call is one short transaction and returns when it wants the next.
+    """Drops months, and erases single jobs in the others.
 
-    None stands for the ordinary interval. Where a sweep is, is not stored: another process begins anew, and passes over
-    what has been erased.
+    Each call is one short transaction, and returns the seconds until the next call; None for the duty's interval. The
+    position of a sweep is not stored: another process begins anew, and passes over jobs that have been erased.
     """
 
     def __init__(self, database: Database) -> None:
@@ -28,7 +28,7 @@ class Retention:
         self._position = START
 
     def drop(self) -> float | None:
-        """Drop a month if one may go; one that is in use is tried again."""
+        """Drop a month whose jobs may all be deleted. One that is in use is tried again after 10 seconds."""
         try:
             with self._database.begin() as connection:
                 more = leads(connection, "retention drop") and drop_month(connection)
@@ -38,7 +38,7 @@ class Retention:
         return _GO_ON_AFTER if more else None
 
     def sweep(self) -> float | None:
-        """Look at the next jobs, and erase those that may go.
+        """Check the next jobs, and erase those that may be deleted.
 
         Raises:
             Unavailable: the database cannot be reached.

@@ -1,4 +1,4 @@
-"""The upkeep of the rollups: following the history, and counting what may have changed."""
+"""The duty that updates the rollups: it follows the history and counts the hours that may have changed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.db.sql.pipeline import NOT_DURABLE, execute_together
 
-#: A transaction that ends jobs has at most so many statements before the first one that writes.
+#: Most statements of a transaction that ends jobs, before its first one that writes.
 _STATEMENTS: Final = 3
-#: Seconds of counting in a row, when there is much to count.
-_AT_ONCE: Final = 2.0
-#: The database spends at most this share of its time on the rollups, unless they have to catch up.
+#: Seconds of counting in one call, if there is much to count.
+_LONGEST: Final = 2.0
+#: Most of its time that the database spends on the rollups, as a share, unless they have to catch up.
 _SHARE: Final = 0.1
 
 
 class Rollups:
-    """Follows the history. Each call returns the seconds after which it wants to be called again."""
+    """Follows the history."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._database = database
@@ -28,7 +28,10 @@ class Rollups:
         self._late = _STATEMENTS * settings.statement_timeout
 
     def follow(self) -> float:
-        """Count what has changed since the last call, or a part of it if that is much.
+        """Count the hours that have changed since the last call, or some of them if they are many.
+
+        Returns:
+            Seconds until the next call.
 
         Raises:
             Unavailable: the database cannot be reached.
@@ -39,9 +42,9 @@ class Rollups:
             if not leads(connection, "rollups"):
                 return self._interval
             follow(connection, late=self._late)
-        # The latest hour has changed each time, so whoever catches up counts an older one, too.
+        # The latest hour has always changed, so catching up takes at least a second one per call.
         more = self._recount() and self._recount()
-        while more and time.monotonic() - began < _AT_ONCE:
+        while more and time.monotonic() - began < _LONGEST:
             more = self._recount()
         spent = time.monotonic() - began
         return 0.0 if more else max(self._interval, spent / _SHARE)

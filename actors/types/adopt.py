@@ -1,4 +1,4 @@
-"""Existing Dramatiq actors as job types, without touching them."""
+"""Existing Dramatiq actors as job types, without changing them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from callboard.actors.types.sizes import bytes_of
 
 
 class DramatiqActor(Protocol):
-    """What is used of a ``dramatiq.Actor``. A protocol, so that the api needs no Dramatiq to know its job types."""
+    """The part of ``dramatiq.Actor`` that is used. A protocol, as the api describes job types without Dramatiq."""
 
     fn: Any
     actor_name: str
@@ -51,7 +51,7 @@ def adopt(
 
     Clients submit ``{"args": [...], "kwargs": {...}}``. The actor's options carry over: ``max_retries``,
     ``min_backoff``, ``max_backoff`` and ``time_limit`` (milliseconds there, seconds here), ``throws`` and
-    ``retry_when``. Dramatiq's ``priority`` orders actors inside a worker and is another thing than a job's: left out.
+    ``retry_when``. Dramatiq's ``priority`` orders actors inside a worker, unlike a job's, and is ignored.
     ``isolation`` and ``memory_limit`` are as for :func:`job`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The parameters of a function as one payload: an object with a key for each of them."""
+"""The parameters of a function as one payload: a JSON object with a key for each parameter."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _SPREAD: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWOR
 
 @dataclass(frozen=True, slots=True)
 class _Argument:
-    """One parameter, as its annotation and its default together describe it."""
+    """One parameter, as its annotation and its default describe it."""
 
     annotation: Any
     is_required: bool
     defaults: dict[str, Any] = field(default_factory=dict)
-    """What to call the function with instead of its own default, which only describes one (``Query(10)``)."""
+    """By name: the real default, where the function's own only describes one (``Query(10)``)."""
 
 
 class Arguments:
-    """What a function is called with, by name. Constraints are kept; aliases are not: keys are the parameters' names.
+    """A function's arguments by name. Constraints are kept; aliases are not: keys are the parameters' names.
 
-    Descriptions of parameters (``Field``, and FastAPI's ``Query``, ``Body`` and the like) are understood both in an
-    ``Annotated`` and as a default.
+    Descriptions of parameters (``Field``, and FastAPI's ``Query``, ``Body`` and the like) are read in an ``Annotated``
+    and as a default.
     """
 
     def __init__(self, owner: str, parameters: Iterable[inspect.Parameter]) -> None:
         """
         Args:
-            owner: names the function in errors, such as ``Job type 'a.b' at file:line``.
+            owner: name of the function in errors, such as ``Job type 'a.b' at file:line``.
             parameters: with their annotations evaluated.
 
         Raises:
@@ -59,40 +59,40 @@ class Arguments:
             )
         make: Any = typing_extensions.TypedDict
         self.adapter: TypeAdapter[Any] = TypeAdapter(with_config(ConfigDict(extra="forbid"))(make("Arguments", fields)))
-        """Validates a payload to the arguments that it holds."""
+        """Validates a payload to its arguments."""
 
     def of(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what to call the function with, for a payload that :attr:`adapter` has validated."""
+        """Return the function's arguments for a payload that :attr:`adapter` has validated."""
         return {**self._defaults, **payload}
 
     def payload(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the payload, as plain JSON values, from which a worker gets these same arguments.
+        """Return the payload, as plain JSON values, from which a worker gets the same arguments.
 
         Raises:
-            TypeError: a value does not survive the way through JSON (a ``SecretStr``, a validator that is not
-                idempotent); the message names the parameter, and never the value.
+            TypeError: a value changes on the way through JSON (a ``SecretStr``, a validator that is not idempotent);
+                the message has the parameter's name, and never the value.
         """
-        carried = {}
+        payload = {}
         for name, value in arguments.items():
             try:
-                carried[name] = self._carried(name, value)
+                payload[name] = self._to_json(name, value)
             except TypeError:
-                # As in ``limit: int = None``; left out, it is the same in the worker.
+                # As in ``limit: int = None``: left out, the worker uses the same default.
                 if value is not self._own_defaults[name]:
                     raise
-        return carried
+        return payload
 
-    def _carried(self, name: str, value: Any) -> Any:
+    def _to_json(self, name: str, value: Any) -> Any:
         adapter = self._adapters[name]
-        # First without what was not set, which a model remembers; then with what its default_factory made up.
+        # First without a model's unset fields; then with them, as a default_factory may make another value each time.
         for exclude_unset in (True, False):
             try:
-                carried = adapter.dump_python(
+                dumped = adapter.dump_python(
                     value, mode="json", by_alias=True, round_trip=True, warnings="error", exclude_unset=exclude_unset
                 )
-                # What is no number in JSON becomes null, so that it is found out here.
-                if adapter.validate_json(to_json(carried, inf_nan_mode="null")) == value:
-                    return carried
+                # NaN and infinity become null, and so differ from the value.
+                if adapter.validate_json(to_json(dumped, inf_nan_mode="null")) == value:
+                    return dumped
             except ValueError:  # Pydantic's own errors, and those of encodings
                 continue
         raise TypeError(
@@ -130,7 +130,7 @@ class Arguments:
         return adapter
 
     def refuse(self, parameter: str, why: str) -> NoReturn:
-        """Raise the error that a parameter cannot be had in a job.
+        """Raise the error of a parameter that no job can have.
 
         Raises:
             ConfigurationError: always.
@@ -139,7 +139,7 @@ class Arguments:
 
 
 def _plain(annotation: Any, described: FieldInfo | None = None) -> Any:
-    """Return the annotation with what matters of its descriptions: constraints, but no alias and no origin."""
+    """Return the annotation with the constraints of its descriptions, and without alias and origin (query, body…)."""
     base, *extras = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
     if described is not None:
         extras.append(described)

@@ -1,4 +1,4 @@
-"""Errors that functions written for HTTP raise, in a job that has no client to answer."""
+"""HTTP errors of functions that were written for HTTP, and run in a job."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
 
-#: Of 400 to 499, those that say: later.
+#: The statuses from 400 to 499 after which a retry may succeed.
 _MAY_PASS: Final = frozenset(
     {
         HTTPStatus.REQUEST_TIMEOUT,
@@ -21,16 +21,16 @@ _MAY_PASS: Final = frozenset(
 
 
 class HTTPClientError(Exception):
-    """The function found fault with what it was called with. Another attempt would find it again."""
+    """The function refused its arguments. Another attempt would fail the same way."""
 
 
 @contextmanager
 def client_errors_are_final() -> Iterator[None]:
-    """Raise an ``HTTPException`` that blames the request as :class:`HTTPClientError`, which jobs do not retry."""
+    """Raise an ``HTTPException`` that blames the request as :class:`HTTPClientError`, which is not retried."""
     try:
         yield
     except Exception as error:
-        # Where it has not been imported nobody can have raised it.
+        # If Starlette is not imported, nothing can have raised it.
         starlette = sys.modules.get("starlette.exceptions")
         if starlette is None or not isinstance(error, starlette.HTTPException):
             raise
@@ -39,10 +39,10 @@ def client_errors_are_final() -> Iterator[None]:
 
 
 def raise_if_final(status: int, detail: object) -> None:
-    """Return if a later attempt may fare better than the one that ended with this status.
+    """Return if a retry may succeed after this status.
 
     Raises:
-        HTTPClientError: it would end the same way.
+        HTTPClientError: a retry would fail the same way.
     """
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _MAY_PASS:
         raise HTTPClientError(f"{status}: {detail}")

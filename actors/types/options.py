@@ -1,4 +1,4 @@
-"""The options of a job type, for those who make one of a function that was written for something else."""
+"""The options of job types that are made from existing functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from callboard.actors.types.sizes import bytes_of
 
 
 class JobOptions(TypedDict, total=False):
-    """As :func:`job` takes them. What is left out has the same default as there."""
+    """The options of :func:`job`, with the same defaults."""
 
     queue: str
     priority: int
@@ -30,7 +30,7 @@ class JobOptions(TypedDict, total=False):
 
 
 def fields_of(options: JobOptions) -> dict[str, Any]:
-    """Return the fields of a :class:`JobType` that the options say something about."""
+    """Return the fields of a :class:`JobType` that the options set."""
     fields: dict[str, Any] = {**options, "throws": (HTTPClientError, *options.get("throws", ()))}
     if "memory_limit" in options:
         fields["memory_limit"] = bytes_of(options["memory_limit"])

@@ -1,4 +1,4 @@
-"""Plain functions and existing handlers as job types, by name, without touching them."""
+"""Plain functions and existing handlers as job types, by name, without changing them."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def register(
 
     Args:
         name: what clients submit as ``type``.
-        handler: the function, or where to find it: ``"package.module:function"``.
-        into: where to.
+        handler: the function, or its path: ``"package.module:function"``.
+        into: the registry that gets the job type.
         options: as for :func:`job`.
 
     Raises:
@@ -66,7 +66,7 @@ def register(
 
 
 def _caller() -> str:
-    """Return the place that called the function that asks."""
+    """Return the place that called the caller of this function."""
     frame = inspect.currentframe()
     frame = frame and frame.f_back and frame.f_back.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "an unknown place"
@@ -77,7 +77,7 @@ def _load(path: str, where: str) -> Callable[..., Any]:
     if not (module_name and colon and attributes):
         raise ConfigurationError(f"{where}: a handler is named like 'package.module:function'.")
     try:
-        found: Any = importlib.import_module(module_name)
+        target: Any = importlib.import_module(module_name)
     except ConfigurationError:
         raise
     except Exception as error:
@@ -87,12 +87,12 @@ def _load(path: str, where: str) -> Callable[..., Any]:
         ) from error
     for attribute in attributes.split("."):
         try:
-            found = getattr(found, attribute)
+            target = getattr(target, attribute)
         except AttributeError as error:
             raise ConfigurationError(f"{where}: {module_name!r} has no {attributes!r}.") from error
-    if not callable(found) or isinstance(found, type):
-        raise ConfigurationError(f"{where}: this is a {type(found).__name__}, not a function.")
-    handler: Callable[..., Any] = found
+    if not callable(target) or isinstance(target, type):
+        raise ConfigurationError(f"{where}: this is a {type(target).__name__}, not a function.")
+    handler: Callable[..., Any] = target
     return handler
 
 

@@ -1,4 +1,4 @@
-"""Job types: what can be run, with which payload, on which queue, within which bounds.
+"""Job types: handler, payload, queue, and the bounds of their jobs.
 
 Imports no Dramatiq, so the api can describe and validate jobs without it.
 """
@@ -48,7 +48,7 @@ _QUEUE_NAME = re.compile(r"(?!.*\.[DX]Q$)[A-Za-z_][A-Za-z0-9_.-]{0,99}")
 
 @dataclass(frozen=True, slots=True)
 class JobType:
-    """One kind of job. Times are seconds."""
+    """A job type. Times are in seconds."""
 
     name: str
     function: Callable[..., Any]
@@ -59,13 +59,13 @@ class JobType:
     max_backoff: float = DEFAULT_MAX_BACKOFF
     time_limit: float = DEFAULT_TIME_LIMIT
     highest_max_retries: int = MOST_RETRIES
-    """A submission may ask for at most so many retries."""
+    """Most retries that a submission may ask for."""
     highest_time_limit: float = LONGEST_TIME_LIMIT
-    """A submission may ask for at most so long a time limit."""
+    """Longest time limit that a submission may ask for."""
     retry_when: Callable[[int, BaseException], bool] | None = None
-    """Given the retries spent and the exception: try again? As in Dramatiq, it replaces the count."""
+    """Called with the retries spent and the exception: whether to retry. As in Dramatiq, it replaces the count."""
     throws: tuple[type[BaseException], ...] = ()
-    """Exceptions that end the job at once: expected, not worth a retry."""
+    """Exceptions that fail the job at once."""
     payload: TypeAdapter[Any] = _ANYTHING
     result: TypeAdapter[Any] = _ANYTHING
     description: str = ""
@@ -74,19 +74,19 @@ class JobType:
     """Whether the function takes the :class:`Run` as its second argument."""
     is_async: bool = False
     spreads_payload: bool = False
-    """The payload is ``{"args": [...], "kwargs": {...}}`` and is spread over the call: an adopted Dramatiq actor."""
+    """Whether the payload is ``{"args": [...], "kwargs": {...}}``, as for an adopted Dramatiq actor."""
     isolation: Isolation = "thread"
     """Where the handler runs: in a thread of the worker, or in a process of its own that can be killed."""
     memory_limit: int | None = None
-    """Bytes that this process and its children may have; None: any number."""
+    """Most bytes of memory of this process and its descendants; None for no limit."""
     internal: bool = False
-    """Only Callboard itself submits it: clients can neither submit nor see the type."""
+    """Whether only Callboard itself submits it: clients can neither submit nor see the type."""
     source: str = ""
     """Where it was defined, as ``file:line``."""
 
-    @property
-    def retry_policy(self) -> RetryPolicy:
-        return RetryPolicy(self.max_retries, self.min_backoff, self.max_backoff)
+    def retry_policy(self, max_retries: int) -> RetryPolicy:
+        """Return the policy of a job of this type with ``max_retries``."""
+        return RetryPolicy(max_retries, self.min_backoff, self.max_backoff)
 
     def call(self, payload: Any, run: Run) -> Any:
         """Call the function with a validated payload; for an ``async def``, return its coroutine."""
@@ -98,7 +98,7 @@ class JobType:
         """Return the payload as the handler's own type.
 
         Raises:
-            InvalidInput: it does not fit; each error's pointer starts with ``/payload``.
+            InvalidInput: the payload does not fit; each error's pointer starts with ``/payload``.
         """
         try:
             return self.payload.validate_python(payload)
@@ -136,7 +136,7 @@ class Registry:
         """Return the job type of that name.
 
         Raises:
-            UnknownJobType: there is none; the message lists near names.
+            UnknownJobType: there is none; the message lists similar names.
         """
         job_type = self._types.get(name)
         if job_type is None:
@@ -168,11 +168,11 @@ class Registry:
         """Names of all queues that job types use, sorted."""
         return sorted({job_type.queue for job_type in self._types.values()})
 
-    def select(self, wanted: Callable[[JobType], bool]) -> Registry:
-        """Return a registry of the job types that are wanted."""
-        chosen = Registry()
-        chosen._types = {name: job_type for name, job_type in self._types.items() if wanted(job_type)}
-        return chosen
+    def select(self, predicate: Callable[[JobType], bool]) -> Registry:
+        """Return a registry of the job types that fulfil the predicate."""
+        selected = Registry()
+        selected._types = {name: job_type for name, job_type in self._types.items() if predicate(job_type)}
+        return selected
 
 
 def _refuse(job_type: JobType, what: str, value: object, allowed: str) -> typing.NoReturn:
@@ -219,7 +219,7 @@ def _check_isolation(job_type: JobType) -> None:
             refuse("memory_limit", job_type.memory_limit, "64 MiB or more")
 
 
-#: What ``@job`` adds to. A process that serves loads it once, with :func:`load_job_types`.
+#: The registry of ``@job``. A process fills it once, with :func:`load_job_types`.
 registry = Registry()
 
 
@@ -243,21 +243,21 @@ def job(
     internal: bool = False,
     into: Registry = registry,
 ) -> Callable[[F], F]:
-    """Make a function a job type. The function itself stays as it is and can still be called.
+    """Make a function a job type. The function itself is not changed, and can still be called.
 
-    It is called with the payload (validated to the type of its first parameter: a Pydantic model, or any plain JSON
-    type) and, if it takes a second parameter, with the :class:`Run`. ``def`` and ``async def`` both
-    work. What it returns is stored as the result, through its return annotation.
+    Its arguments are the payload (validated to the type of its first parameter: a Pydantic model, or any plain JSON
+    type) and, if it has a second parameter, the :class:`Run`. It may be ``def`` or ``async def``. Its return value is
+    stored as the result, through its return annotation.
 
     Args:
-        name: what clients submit, such as ``"table.analyze"``.
+        name: the ``type`` that clients submit, such as ``"table.analyze"``.
         queue: the queue its jobs wait in.
         priority: 0 to 9, higher first; a submission may set another.
         max_retries: attempts after the first.
         min_backoff, max_backoff: bounds of the wait before a retry, in seconds.
         time_limit: seconds that one attempt may take.
         highest_max_retries, highest_time_limit: the most that a submission may ask for.
-        retry_when: given retries spent and the exception, says whether to try again; replaces ``max_retries``.
+        retry_when: called with the retries spent and the exception, returns whether to retry; replaces ``max_retries``.
         throws: exceptions that fail the job at once.
         isolation: ``"process"``: the handler runs in a process of its own, which is killed when it does not stop.
         memory_limit: the most memory of that process and its children, in bytes or as ``"512MiB"``; from 64 MiB.
@@ -266,7 +266,7 @@ def job(
         internal: only Callboard itself submits it, not clients.
 
     Raises:
-        ConfigurationError: the function or an option does not fit; the message names the place.
+        ConfigurationError: the function or an option is not valid; the message has the place.
     """
 
     def register(function: F) -> F:
@@ -310,9 +310,9 @@ def load_job_types(
     diagnostics: bool,
     built_in: Sequence[str] = ("callboard.actors.jobs.bulk", "callboard.actors.jobs.table.analyze"),
 ) -> Registry:
-    """Import all modules that define job types and return what they registered.
+    """Import all modules that define job types, and return the job types.
 
-    These are the ``built_in`` ones, the named ``modules``, and the entry points of group ``callboard.jobs`` of all
+    The modules are the ``built_in`` ones, ``modules``, and the entry points of group ``callboard.jobs`` of all
     installed distributions.
 
     Raises:

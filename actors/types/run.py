@@ -1,4 +1,4 @@
-"""What a handler gets beside its payload: the :class:`Run` of this attempt."""
+"""The :class:`Run`, which a handler gets beside its payload."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 
 
 class Run(Protocol):
-    """One attempt of one job, as its handler sees it. Safe to use from the handler's own threads."""
+    """One attempt of one job, as its handler sees it. For all threads of the handler."""
 
     @property
     def job_id(self) -> UUID:
@@ -24,21 +24,21 @@ class Run(Protocol):
 
     @property
     def deadline(self) -> datetime | None:
-        """When the time limit ends this attempt (UTC), or None without a limit."""
+        """Time at which the time limit ends this attempt (UTC), or None without a limit."""
         ...
 
     def progress(
         self, current: float, total: float | None = None, message: str | None = None, *, step: str | None = None
     ) -> None:
-        """Report how far the work is. Cheap: reports are coalesced to a few a second, the last one is always kept.
+        """Report how far the work is. Cheap: a few reports a second are stored, and the last one always is.
 
-        Also a place to stop: see :meth:`check`.
+        Also checks whether to stop, as :meth:`check`.
 
         Args:
             current: work done so far, in any unit, 0 or more.
-            total: all the work in the same unit; None when it is not known.
-            message: what is being done, for people.
-            step: name of the present step.
+            total: all work, in the same unit; None if unknown.
+            message: a description of the current work, for people.
+            step: name of the current step.
         """
         ...
 
@@ -46,87 +46,85 @@ class Run(Protocol):
         """Return at once, unless the attempt is to stop.
 
         Raises:
-            JobInterrupted: cancelled, out of time, shutting down, or no longer ours. Let it pass.
+            JobInterrupted: cancelled, over its time limit, shutting down, or fenced out. Let it propagate.
         """
         ...
 
     def log(self, message: str, **fields: object) -> None:
-        """Write one line to the worker's log, with the job's id, type and attempt beside it."""
+        """Write one line to the worker's log, with the job's id, type and attempt."""
         ...
 
     def file(self, file_id: UUID | str) -> Path:
-        """Return a local path with the content of an uploaded file; read it, do not change it.
+        """Return the path of a local copy of an uploaded file. Do not change it.
 
         The path is valid until the attempt ends.
 
         Raises:
-            NotFound: there is no such file, or it belongs to someone else than the job's owner.
+            NotFound: there is no such file, or it belongs to another owner than the job.
         """
         ...
 
     def attach(
         self, content: Path | bytes | Iterable[bytes], *, name: str | None = None, media_type: str | None = None
     ) -> UUID:
-        """Store a file as an output of the job; return its id. It is durable on return.
+        """Store a file as an output of the job, durable on return; return its id.
 
         It belongs to the job's owner, who finds it at ``GET /v1/jobs/{id}/files``. A job shows the outputs of its
-        latest attempt. This call blocks: in an ``async def``, give it to a thread.
+        latest attempt. This call blocks: in an ``async def``, use ``asyncio.to_thread``.
 
         Args:
-            content: the path of a file, its bytes, or blocks of them that are stored as they come.
-            name: for whoever downloads it; the path's own, or ``file``, if None.
-            media_type: guessed from the name if None.
+            content: the path of a file, bytes, or an iterable of blocks, which are stored as they come.
+            name: of the download; None for that of the path, or ``file``.
+            media_type: None to guess it from the name.
 
         Raises:
-            JobInterrupted: as :meth:`check`. Nothing is stored for an attempt that is not ours any
-                more.
-            TooLarge: it has more bytes than ``CALLBOARD_MAX_FILE_BYTES``.
-            StorageFull: there is no room for it.
+            JobInterrupted: as :meth:`check`. Nothing is stored for an attempt that was fenced out.
+            TooLarge: the content has more bytes than ``CALLBOARD_MAX_FILE_BYTES``.
+            StorageFull: the storage is full.
             Unavailable: storage or database cannot be reached.
             OSError: the path cannot be read.
         """
         ...
 
     def checkpoint(self, data: Any) -> None:
-        """Store where the work stands, for the attempt that may have to go on from here; it is durable on return.
+        """Store the state of the work for a later attempt, durable on return.
 
-        It replaces the one before. Not a place to stop: a handler that was told to may still call it. This call is a
-        transaction and blocks: call it at the ends of parts, not of rows; in an ``async def``, give it to a thread.
+        It replaces the last checkpoint. It can be called after an interruption, too. Each call is a transaction and
+        blocks: call it after parts of the work, not after each row; in an ``async def``, use ``asyncio.to_thread``.
 
         Args:
-            data: what has a JSON form, at most 1 MiB of it.
+            data: any value with a JSON form of at most 1 MiB.
 
         Raises:
-            JobInterrupted: the attempt is not ours any more. Nothing is stored.
+            JobInterrupted: the attempt was fenced out. Nothing is stored.
             InvalidInput: the data has no JSON form.
-            TooLarge: it has more than 1 MiB.
-            Unavailable: the attempt is to stop, and the database cannot be reached. Without the first, the
-                call waits for the second.
+            TooLarge: its JSON has more than 1 MiB.
+            Unavailable: the attempt is to stop, and the database cannot be reached. Before the attempt is to stop, the
+                call waits for the database.
         """
         ...
 
     @property
     def restored(self) -> Any:
-        """Data of the last checkpoint of an earlier attempt, as plain JSON types, or None. Blocks when first read."""
+        """Data of the last checkpoint of an earlier attempt, as plain JSON types, or None. The first read blocks."""
         ...
 
     def once(self, key: str, function: Callable[[], Any]) -> Any:
-        """Return what ``function()`` returned in the attempt that completed it; call it if none has.
+        """Return the result of a step: stored by an earlier attempt, or else that of ``function()``, which is stored.
 
-        Its result is durable on return, for as long as the job may run again. A process that dies inside leaves
-        nothing, so the next attempt calls the function again: hand :meth:`token` to a service that can tell. Blocks,
-        as :meth:`checkpoint`.
+        The result is durable on return, for as long as the job may run again. If the process dies during the function,
+        the next attempt calls it again: send :meth:`token` to services that accept an idempotency key. Blocks, as
+        :meth:`checkpoint`.
 
         Args:
-            key: which part of the job this is, 1 to 200 characters; not to be used by two threads at a time.
-            function: does it and returns what has a JSON form, at most 1 MiB of it.
+            key: name of the step in this job, 1 to 200 characters; not for two threads at a time.
+            function: does the step, and returns a value with a JSON form of at most 1 MiB.
 
         Returns:
-            The result as plain JSON types, the first time too.
+            The result as plain JSON types, also the first time.
 
         Raises:
-            JobInterrupted: as :meth:`check`, before the function is called; and when the attempt is
-                not ours any more.
+            JobInterrupted: as :meth:`check`, before the function is called; and if the attempt was fenced out.
             InvalidInput: the key is too long, or the result has no JSON form.
             TooLarge: the result has more than 1 MiB.
             Unavailable: as :meth:`checkpoint`.
@@ -134,5 +132,5 @@ class Run(Protocol):
         ...
 
     def token(self, key: str) -> UUID:
-        """Return an id that is the same in all attempts of this job: an idempotency key for an outside service."""
+        """Return an id that is the same in all attempts of this job: an idempotency key for another service."""
         ...

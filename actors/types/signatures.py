@@ -1,4 +1,4 @@
-"""What a function says of itself: where it is, what it takes and returns, what it is for."""
+"""The place, signature and description of a function."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def signature_of(
     """Return the parameters of a handler, (payload) or (payload, run), and its annotations.
 
     Raises:
-        ConfigurationError: it takes others, or its annotations cannot be read.
+        ConfigurationError: it has other parameters, or its annotations cannot be read.
     """
     if not callable(function):
         raise ConfigurationError(f"Job type {name!r}: @job expects a function, not {function!r}.")
@@ -49,12 +49,12 @@ def signature_of(
 
 
 def json_adapter(annotation: Any, what: str, name: str, source: str) -> TypeAdapter[Any]:
-    """Return what validates or serializes, and describes, values of that type.
+    """Return the adapter that validates or serializes values of a type, and has its JSON schema.
 
     Args:
         annotation: the type.
         what: ``"payload"`` or ``"result"``.
-        name, source: the job type and its place, for errors.
+        name, source: of the job type, for errors.
 
     Raises:
         ConfigurationError: the type has no JSON form.

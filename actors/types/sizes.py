@@ -1,4 +1,4 @@
-"""Numbers of bytes as people write them."""
+"""Sizes in bytes, as people write them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def bytes_of(size: int | str) -> int:
     """Return ``size`` in bytes: a number of them, or text such as ``"512MiB"``, ``"1.5 GB"``.
 
     Raises:
-        ConfigurationError: it is neither.
+        ConfigurationError: the text is not a size.
     """
     if isinstance(size, int):
         return size

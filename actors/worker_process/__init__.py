@@ -1,1 +1,1 @@
-"""A worker process: Dramatiq middleware that runs jobs, its heartbeat, and whether it is healthy."""
+"""A worker process: the Dramatiq middleware that runs jobs, its heartbeat and its health checks."""

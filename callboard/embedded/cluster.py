@@ -1,4 +1,4 @@
-"""The files of an embedded PostgreSQL: made once, in full or not at all."""
+"""The files of an embedded PostgreSQL, created completely or not at all."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ full_page_writes = off
 class Cluster:
     """The cluster in ``home/cluster``, with its password in ``home/password``.
 
-    ``home`` and what lies directly in it may be closed to the server's user; only the cluster is that user's.
+    The server's user owns only the cluster, and may be unable to read ``home``.
     """
 
     def __init__(self, home: Path, *, durable: bool) -> None:
@@ -93,16 +93,16 @@ class Cluster:
             ) from None
 
     def prepare(self, binaries: Binaries, account: Account) -> None:
-        """Make the cluster where there is none, and write its settings; durable on return.
+        """Create the cluster if there is none, and write its settings. Durable on return.
 
-        Call with the directory's lock held.
+        The caller holds the directory's lock.
 
         Raises:
-            ConfigurationError: it cannot be made, or is of another major version of PostgreSQL.
+            ConfigurationError: it cannot be created, or is of another major version of PostgreSQL.
             OSError: the directory cannot be written.
         """
         for leftover in self.home.glob(f"{_SCRATCH}*"):
-            # What a crash left. A process of it may live a moment longer and write; then the next start clears it.
+            # Left by a crash. A process of it may still write for a while; then the next start removes it.
             shutil.rmtree(leftover, ignore_errors=True)
         if not self.path.exists():
             self._initialise(binaries, account)
@@ -115,7 +115,7 @@ class Cluster:
         self._write_settings(self.path)
 
     def _initialise(self, binaries: Binaries, account: Account) -> None:
-        """Run initdb in a directory beside the final one, which takes the final name once all of it is on disk."""
+        """Run initdb in a directory beside the final one, and rename that once all of it is on disk."""
         write_private(self._password_file, secrets.token_urlsafe(32) + "\n")
         scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=self.home))
         try:
@@ -145,7 +145,7 @@ class Cluster:
                 shutil.rmtree(scratch)
 
     def _run_initdb(self, cluster: Path, binaries: Binaries, account: Account) -> None:
-        # The same order and the same letters on every system, whatever its C library knows.
+        # The same sort order and character classes on every system, with any C library.
         builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         run_program(
             [

@@ -1,4 +1,4 @@
-"""Files of the data directory: private, and safe to write as root below a directory that is another user's."""
+"""Private files of the data directory, safe to write as root in a directory of another user."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def open_private(path: Path, flags: int) -> int:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace ``path`` in one step by a file of mode 0600; on disk when this returns."""
+    """Replace ``path`` atomically by a file of mode 0600, which is on disk on return."""
     scratch = path.with_name(f"{path.name}.new")
     with suppress(FileNotFoundError):
         scratch.unlink()
@@ -39,7 +39,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Bring the names in a directory to disk: what was created or renamed in it stays so."""
+    """Sync a directory: files that were created or renamed in it stay so after a crash."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""Start a PostgreSQL program so that it dies with its parent, and as an unprivileged user where the parent is root.
+"""Starts a PostgreSQL program that ends with its parent, as an unprivileged user if the parent is root.
 
-Run as a script, as ``launcher.py PARENT_PID UID GID PROGRAM [ARGUMENT…]``; the program takes this process over, under
-the same pid. A fresh interpreter does what ``preexec_fn`` would do, which may deadlock in a parent with threads.
+A script: ``launcher.py PARENT_PID UID GID PROGRAM [ARGUMENT…]``. The program replaces this process, with the same pid.
+A fresh interpreter is used instead of ``preexec_fn``, which may deadlock in a parent with threads.
 """
 
 import ctypes
@@ -11,7 +11,7 @@ import sys
 
 _PR_SET_PDEATHSIG = 1
 
-# Nothing of the parent's environment goes on: it may hold secrets, and PG* variables would change what runs.
+# None of the parent's environment is passed: it may hold secrets, and PG* variables would change the server.
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": os.defpath, "TZ": "UTC"}
 
 
@@ -21,12 +21,12 @@ def main(parent: int, uid: int, gid: int, command: list[str]) -> None:
         os.setgroups([])
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
-    # After the change of user, which clears it. SIGINT is PostgreSQL's fast shutdown: it ends with a checkpoint.
+    # After the change of user, which clears this setting. SIGINT is PostgreSQL's fast shutdown, with a checkpoint.
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:
         sys.exit("the parent ended before the server began")
-    os.execve(command[0], command, _ENVIRONMENT)  # noqa: S606 - the point is that no shell stands in between
+    os.execve(command[0], command, _ENVIRONMENT)  # noqa: S606 - no shell on purpose
 
 
 if __name__ == "__main__":

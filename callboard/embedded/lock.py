@@ -11,9 +11,9 @@ from callboard.embedded.files import open_private
 
 
 class DirectoryLock:
-    """A lock on ``directory/lock`` that the kernel drops when the holder dies, so none is ever stale.
+    """A lock on ``directory/lock``, which the kernel releases when the holder dies: it is never stale.
 
-    The file holds the pid of whoever locked it last and stays: removing it would let two processes lock two files.
+    The file has the pid of the last holder, and is never removed: two processes could lock two files otherwise.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -25,10 +25,10 @@ class DirectoryLock:
         return self._descriptor is not None
 
     def acquire(self) -> None:
-        """Take the lock, or fail at once.
+        """Acquire the lock, or fail at once.
 
         Raises:
-            ConfigurationError: another process has it; the message names the directory and the pid.
+            ConfigurationError: another process has it; the message has the directory and the pid.
             OSError: the file cannot be opened.
         """
         descriptor = open_private(self._directory / "lock", os.O_RDWR)
@@ -46,7 +46,7 @@ class DirectoryLock:
         os.write(descriptor, f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
-        """Give the lock back; harmless where it is not held."""
+        """Release the lock; no effect if it is not held."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -16,7 +16,7 @@ _TAIL_BYTES = 16 * 2**10
 
 
 class ServerLog:
-    """``path`` and, when that has grown over ``most_bytes``, one older part beside it, ``path.1``."""
+    """The log in ``path`` and, once that exceeds ``most_bytes``, an older part in ``path.1``."""
 
     def __init__(self, path: Path, *, most_bytes: int = _MOST_BYTES) -> None:
         self.path = path
@@ -24,7 +24,7 @@ class ServerLog:
 
     @contextmanager
     def open(self) -> Iterator[int]:
-        """Yield a descriptor that appends: what a server writes after :meth:`trim` goes to the new end."""
+        """Yield a descriptor that appends, also after :meth:`trim`."""
         descriptor = open_private(self.path, os.O_WRONLY | os.O_APPEND)
         try:
             yield descriptor
@@ -32,11 +32,11 @@ class ServerLog:
             os.close(descriptor)
 
     def size(self) -> int:
-        """Return its bytes, 0 where there is no log yet."""
+        """Return its size in bytes; 0 if there is no log yet."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     def trim(self) -> None:
-        """Move the log aside once it is too long. The server keeps its descriptor, so the text moves, not the file."""
+        """Move the content to ``path.1`` if it is too long. The server keeps its descriptor, so the file stays."""
         if self.size() <= self._most_bytes:
             return
         older = self.path.with_name(f"{self.path.name}.1")
@@ -46,7 +46,7 @@ class ServerLog:
         os.truncate(self.path, 0)
 
     def text_from(self, offset: int) -> str:
-        """Return what was written after the byte ``offset``, the end of it where that is long."""
+        """Return the text after the byte ``offset``, at most its last 16 KiB."""
         with self.path.open("rb") as file:
             file.seek(max(offset, self.size() - _TAIL_BYTES))
             return file.read().decode(errors="replace")

@@ -1,6 +1,6 @@
-"""End servers that outlived their supervisor, or backends that outlived their postmaster.
+"""Ends servers that outlived their supervisor, and backends that outlived their postmaster.
 
-Either would keep the shared memory of the data directory, and the next postmaster would refuse to start.
+Both keep the shared memory of the data directory, and the next postmaster would refuse to start.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _POLL = 0.02
 
 
 def cluster_name(cluster: Path) -> str:
-    """Return the ``cluster_name`` that marks every process of a cluster in ``ps``, the same by whatever path."""
+    """Return the ``cluster_name`` that marks every process of a cluster in ``ps``, the same for every path to it."""
     status = cluster.stat()
     return f"callboard-{status.st_dev:x}-{status.st_ino:x}"
 
 
 def end_orphans(cluster: Path, account: Account, *, grace: float = 20.0) -> None:
-    """End all processes of ``cluster``, by their pids; call with the directory's lock held.
+    """End all processes of ``cluster``, by their pids. The caller holds the directory's lock.
 
-    A live postmaster gets ``grace`` seconds for a fast shutdown. What is left after it, or has no postmaster, is ended
-    at once: PostgreSQL recovers from its log at the next start, so nothing committed is lost.
+    A live postmaster gets ``grace`` seconds for a fast shutdown. Processes that are left, or have no postmaster, are
+    ended at once: PostgreSQL recovers from its log at the next start, and no commit is lost.
 
     Raises:
-        Unavailable: a process does not end even so (stuck in the kernel, say, on a disk that is gone).
+        Unavailable: a process cannot be ended (it hangs in the kernel, such as on a lost disk).
     """
     if not cluster.exists():
         return
@@ -50,7 +50,7 @@ def end_orphans(cluster: Path, account: Account, *, grace: float = 20.0) -> None
 
 
 def read_postmaster_pid(cluster: Path) -> int:
-    """Return the pid in ``postmaster.pid``, 0 where there is none."""
+    """Return the pid in ``postmaster.pid``; 0 if there is none."""
     try:
         return int((cluster / "postmaster.pid").read_text().partition("\n")[0])
     except (FileNotFoundError, ValueError):
@@ -60,20 +60,20 @@ def read_postmaster_pid(cluster: Path) -> int:
 def cluster_processes(cluster: Path, account: Account) -> list[int]:
     """Return the pids of a cluster's server processes.
 
-    They are known by what ``ps`` shows, as their working directories are hidden from root in most containers: the
+    They are found by their command lines, as working directories are hidden from root in most containers: the
     postmaster has the cluster's name among its arguments, every other process in its title.
     """
     name = cluster_name(cluster)
     argument, title = f"cluster_name={name}\0".encode(), f"postgres: {name}: ".encode()
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
-        with suppress(OSError):  # it has just ended, or is hidden from us and so not ours
+        with suppress(OSError):  # it has just ended, or belongs to another user
             command = (entry / "cmdline").read_bytes()
             if (argument in command or command.startswith(title)) and entry.stat().st_uid == account.uid:
-                found.append(int(entry.name))
-    return found
+                pids.append(int(entry.name))
+    return pids
 
 
 def _signal(pids: Iterable[int], number: int) -> None:

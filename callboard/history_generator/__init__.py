@@ -1,4 +1,4 @@
-"""A history like that of a real installation, made up: for trying queries, and for tests."""
+"""Generates a history like that of a real installation: to try queries, and for tests."""
 
 from callboard.history_generator.generate import Progress, generate_history
 

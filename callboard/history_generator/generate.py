@@ -1,4 +1,4 @@
-"""Fills a database with a made-up history."""
+"""Fills a database with a generated history."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from callboard.history_generator.profile import incidents, load_at
 from callboard.history_generator.rows import Jobs, Lines
 
 Progress = Callable[[int], None]
-"""Called with the number of jobs that are stored so far."""
+"""Called with the number of jobs stored so far."""
 
-#: Jobs of one transaction, about: large enough that its commit does not count.
-_AT_ONCE: Final = 20_000
+#: Jobs per transaction, about: many enough to make commits cheap.
+_BATCH: Final = 20_000
 
 
 def generate_history(
@@ -31,16 +31,16 @@ def generate_history(
 ) -> int:
     """Store about ``job_count`` finished jobs of the last ``days`` days, with their attempts; return how many.
 
-    Jobs that would not be finished yet are left out. The same seed makes the same jobs on the same day. All of them
-    have the tag ``generated``. The rollups are told to count them: see ``callboard.db.history.rollups.counting``.
+    Jobs that would not be finished yet are left out. The same seed generates the same jobs on the same day. All of them
+    have the tag ``generated``. The rollups count them soon: see ``callboard.db.history.rollups.counting``.
 
     Args:
-        database: whose schema is there.
+        database: with the schema.
         job_count: 1 or more.
         days: 1 or more.
-        seed: any.
-        add: do it although the database has jobs.
-        progress: told after each transaction.
+        seed: of the random numbers.
+        add: whether the database may have jobs already.
+        progress: called after each transaction.
 
     Raises:
         Conflict: the database has jobs, and ``add`` is not set. Nothing was changed.
@@ -59,7 +59,7 @@ def generate_history(
     loads = [load_at(hour) * random.uniform(0.85, 1.15) for hour in hours]
     share = job_count / sum(loads)
     wrong = incidents(hours, random)
-    made = Jobs(random)
+    generated = Jobs(random)
     with database.begin() as connection:
         ensure_months(connection, first, end)
     with _Store(database, progress) as store:
@@ -69,14 +69,14 @@ def generate_history(
             count = int(owed)
             owed -= count
             now = [incident for incident in wrong if incident.first <= hour <= incident.last]
-            store.add(made.of_hour(hour, count, now, load=min(load, 1.0), now=end.timestamp()))
+            store.add(generated.of_hour(hour, count, now, load=min(load, 1.0), now=end.timestamp()))
     with database.begin() as connection:
         count_anew(connection, first, end)
     return store.stored
 
 
 class _Store:
-    """Stores lines while the next ones are made. Leaving it stores the rest."""
+    """Stores lines while the next ones are generated. Leaving it stores the rest."""
 
     def __init__(self, database: Database, progress: Progress) -> None:
         self.stored = 0
@@ -97,7 +97,7 @@ class _Store:
 
     def add(self, lines: Lines) -> None:
         self._lines.append(lines)
-        if sum(part.jobs for part in self._lines) >= _AT_ONCE:
+        if sum(part.jobs for part in self._lines) >= _BATCH:
             self._store()
 
     def _store(self) -> None:

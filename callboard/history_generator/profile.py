@@ -1,4 +1,4 @@
-"""What a made-up installation does: its job types, its clients, its day, and its bad hours."""
+"""The profile of a generated installation: its job types, its clients, its daily load, and its incidents."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Kind:
     hopeless: float
     """Probability that a job fails in every attempt."""
     errors: tuple[tuple[str, str], ...]
-    """Type and message of what it fails with, most frequent first."""
+    """Type and message of its errors, most frequent first."""
     max_retries: int = 3
     priority: int = 5
 
@@ -67,7 +67,7 @@ OWNER_WEIGHTS: Final = tuple(1 / rank for rank in range(1, len(OWNERS) + 1))
 
 
 def load_at(hour: datetime) -> float:
-    """Return how busy an hour (UTC) is: about 1 at noon of a working day, a tenth at night, less on weekends."""
+    """Return the load of an hour (UTC): about 1 at noon of a working day, a tenth at night, less on weekends."""
     day = math.exp(-(((hour.hour + 0.5 - 13) / 4.2) ** 2))
     weekend = 0.35 if hour.weekday() >= 5 else 1.0
     return 0.1 + 0.9 * day * weekend
@@ -75,7 +75,7 @@ def load_at(hour: datetime) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Some hours in which a job type fails much and its queue is behind."""
+    """Hours in which a job type fails often and its queue is behind."""
 
     kind: Kind
     first: datetime
@@ -83,16 +83,16 @@ class Incident:
     fails: float
     """Probability that an attempt fails."""
     delay: float
-    """Median seconds that jobs of the queue wait on top."""
+    """Median of the additional wait of the queue's jobs, in seconds."""
 
 
 def incidents(hours: list[datetime], random: Random) -> list[Incident]:
-    """Make up what went wrong: about one incident every four days."""
-    found = []
+    """Return random incidents, about one every four days."""
+    chosen = []
     for _ in range(math.ceil(len(hours) / 96)):
         start = random.randrange(len(hours))
         end = min(start + random.randint(1, 5), len(hours) - 1)
-        found.append(
+        chosen.append(
             Incident(
                 random.choice(KINDS),
                 hours[start],
@@ -101,4 +101,4 @@ def incidents(hours: list[datetime], random: Random) -> list[Incident]:
                 delay=random.choice([0.0, 30.0, 240.0]),
             )
         )
-    return found
+    return chosen

@@ -1,4 +1,4 @@
-"""Made-up jobs as lines for COPY. Written for speed: one function call a job, no objects."""
+"""Generated jobs as lines for COPY. Written for speed: one function call per job, no objects."""
 
 from __future__ import annotations
 
@@ -27,15 +27,21 @@ class Lines:
 
 
 class Jobs:
-    """Makes jobs up. The same seed makes the same jobs."""
+    """Generates jobs. The same seed generates the same jobs."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
         self._workers = [(UUID(int=random.getrandbits(128), version=4).hex, f"host-{n}.1") for n in range(_WORKERS)]
 
     def of_hour(self, hour: datetime, count: int, incidents: Sequence[Incident], *, load: float, now: float) -> Lines:
-        """Make up to ``count`` jobs submitted in the hour, at a ``load`` of 0 to 1; those not finished by ``now`` (in
-        seconds since 1970) are left out.
+        """Return at most ``count`` jobs submitted in an hour; those not finished by ``now`` are left out.
+
+        Args:
+            hour: its start (UTC).
+            count: number of jobs submitted.
+            incidents: those of the hour.
+            load: of the installation, 0 to 1.
+            now: seconds since 1970.
         """
         random = self._random
         start = (hour - _EPOCH).total_seconds()
@@ -139,5 +145,5 @@ def _line(job_id: str, created: str, kind: Kind, owner: str, values: tuple[str, 
     )
 
 
-def _text(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat()
+def _text(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

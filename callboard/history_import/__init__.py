@@ -1,4 +1,4 @@
-"""Finished jobs of an existing status table, brought into the history."""
+"""Imports finished jobs of another system's status table into the history."""
 
 from callboard.history_import.mapping import COLUMNS, InvalidRow, Mapping
 from callboard.history_import.sources import has_password, numbered, reading_file, reading_query

@@ -1,4 +1,4 @@
-"""What a row of another status table is in the history. Pure."""
+"""Maps rows of another system's status table to rows of the history. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from callboard.db.rules.ids import first_id
 from callboard.db.rules.states import TERMINAL, Status
 from callboard.db.rules.text import has_nul, storable
 
-#: What a job has that can be imported. Those of ``REQUIRED`` must be there.
+#: Columns that can be imported. Those of ``REQUIRED`` must be present.
 COLUMNS: Final = (
     "id", "type", "queue", "status", "owner", "priority", "created_at", "scheduled_at", "started_at", "finished_at",
     "attempts", "worker", "payload", "result", "error_type", "error",
@@ -26,7 +26,7 @@ COLUMNS: Final = (
 REQUIRED: Final = ("id", "type", "status", "created_at", "finished_at")
 
 SKIP: Final = "skip"
-"""Stands for the status of rows that are left out, as their jobs are not finished."""
+"""Status of rows that are skipped, as their jobs are not finished."""
 
 _TIME_LIMIT: Final = 3600.0
 _LONGEST_NAME: Final = 255
@@ -35,32 +35,32 @@ _TAIL: Final = (1 << 74) - 1
 
 
 class InvalidRow(ValueError):
-    """A row cannot be a finished job; the message names the column, the value and the way out."""
+    """A row cannot be a finished job; the message has the column, the value and a solution."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
     """How rows are read.
 
-    Ids are made from ``source``, the row's id and its ``created_at``: the same row is the same job each time.
+    A job's id is computed from ``source``, the row's id and its ``created_at``: a row always becomes the same job.
     """
 
     source: str
-    """Name of the table it comes from; the value of the tag ``imported``."""
+    """Name of the source table; the value of the tag ``imported``."""
     columns: Dictionary[str, str]
-    """Column of the history to column of the row; what is not named has the same name in both."""
+    """Column of the history to column of the row; other columns have the same name in both."""
     constants: Dictionary[str, str]
-    """Column of the history to a value that all rows have."""
+    """Column of the history to the value of all rows."""
     statuses: Dictionary[str, str]
     """Status of the row to one of a finished job, or ``SKIP``."""
     zone: tzinfo = UTC
-    """Of times that do not say theirs."""
+    """Time zone of times without one."""
 
     def require_columns(self, present: Iterable[str]) -> None:
-        """Refuse a table that lacks a column.
+        """Check that all mapped and all required columns are present.
 
         Raises:
-            ConfigurationError: a column that was named, or one that every job has, is not among ``present``.
+            ConfigurationError: a column is missing.
         """
         there = list(present)
         for name in COLUMNS:
@@ -76,7 +76,7 @@ class Mapping:
                 )
 
     def values(self, row: Dictionary[str, str]) -> dict[str, Any] | None:
-        """Return the values of a history row by column, None for a row that is to be left out.
+        """Return the values of a history row by column; None for a row to skip.
 
         Raises:
             InvalidRow: the row cannot be a finished job.
@@ -84,7 +84,7 @@ class Mapping:
         status = self._status(row)
         if status is None:
             return None
-        # To the millisecond, as the id says it: a job is looked for in the month, and at the time, of its id.
+        # To the millisecond, as in the id: a job is searched in the month, and at the time, of its id.
         created_at = _whole_milliseconds(self._required_time(row, "created_at"))
         finished_at = self._required_time(row, "finished_at")
         if finished_at < created_at:
@@ -110,7 +110,7 @@ class Mapping:
             "revision": 1,
             "scheduled_at": self._time(row, "scheduled_at"),
             "started_at": started_at,
-            # Of the last attempt; where there were more, when it started is not known.
+            # Of the last attempt; with more than one, its start is not known.
             "attempt_started_at": started_at if attempts == 1 else None,
             "worker_id": None,
             "worker": storable(self._text(row, "worker")) or None,
@@ -126,13 +126,13 @@ class Mapping:
 
     def _status(self, row: Dictionary[str, str]) -> Status | None:
         text = self._text(row, "status")
-        meant = self.statuses.get(text, text)
-        if meant == SKIP:
+        mapped = self.statuses.get(text, text)
+        if mapped == SKIP:
             return None
-        if meant not in TERMINAL:
+        if mapped not in TERMINAL:
             names = ", ".join(sorted(TERMINAL))
             raise InvalidRow(f"status is {text!r}; say what it is: --status {text}=ONE of {names}, or {SKIP}")
-        return Status(meant)
+        return Status(mapped)
 
     def _id(self, row: Dictionary[str, str], created_at: datetime) -> UUID:
         text = self._text(row, "id")
@@ -162,10 +162,10 @@ class Mapping:
         return max(number, least)
 
     def _required_time(self, row: Dictionary[str, str], column: str) -> datetime:
-        moment = self._time(row, column)
-        if moment is None:
+        time = self._time(row, column)
+        if time is None:
             raise InvalidRow(f"{column} is empty; every finished job has one")
-        return moment
+        return time
 
     def _time(self, row: Dictionary[str, str], column: str) -> datetime | None:
         text = self._text(row, column)
@@ -174,8 +174,8 @@ class Mapping:
         try:
             if text.replace(".", "", 1).isdecimal():
                 return datetime.fromtimestamp(float(text), UTC)
-            moment = datetime.fromisoformat(text)
-            return (moment.replace(tzinfo=self.zone) if moment.tzinfo is None else moment).astimezone(UTC)
+            time = datetime.fromisoformat(text)
+            return (time.replace(tzinfo=self.zone) if time.tzinfo is None else time).astimezone(UTC)
         except (ValueError, OverflowError, OSError):
             raise InvalidRow(
                 f"{column} is {text[:80]!r}; it must be a time like 2026-11-22T07:15:00Z, or seconds since 1970"
@@ -203,8 +203,8 @@ class Mapping:
         )
 
 
-def _whole_milliseconds(moment: datetime) -> datetime:
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+def _whole_milliseconds(time: datetime) -> datetime:
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
 def _no_number(name: str) -> Any:

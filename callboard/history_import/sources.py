@@ -1,4 +1,4 @@
-"""Where imported rows come from: a file, or a query of another PostgreSQL. Both are CSV, read row by row."""
+"""Sources of imported rows: a file, or a query of another PostgreSQL. Both are CSV, read row by row."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from callboard.db.errors import ConfigurationError, Unavailable
 from callboard.db.sql.engine import reason_of
 from callboard.history_import.store import Row
 
-#: A payload is a field of its row.
+#: Bytes. A payload is one field of its row.
 _LONGEST_FIELD: Final = 2**27
 _SECRETS: Final = frozenset({"password", "sslpassword"})
 
@@ -41,23 +41,23 @@ def reading_file(file: Path, *, delimiter: str) -> Iterator[csv.DictReader[str]]
 
 @contextmanager
 def reading_query(address: str, query: str) -> Iterator[csv.DictReader[str]]:
-    """Yield the rows of a query, in a read-only transaction of the other server, as its COPY sends them.
+    """Yield the rows of a query, from a COPY in a read-only transaction of the other server.
 
-    However many they are, only those that are being read are in memory.
+    Only the rows that are being read are in memory.
 
     Args:
         address: URL or connection string of the server.
         query: one SELECT.
 
     Raises:
-        ConfigurationError: the server does not take the query.
-        Unavailable: the server cannot be reached, or breaks off.
+        ConfigurationError: the server refuses the query.
+        Unavailable: the server cannot be reached, or the connection is lost.
     """
     csv.field_size_limit(_LONGEST_FIELD)
-    # On lines of its own: what ends the query may be a comment.
+    # On lines of its own: the query may end with a comment.
     statement = f"COPY (\n{query.strip().rstrip(';')}\n) TO STDOUT (FORMAT csv, HEADER)".encode()
     with ExitStack() as stack:
-        with _told():
+        with _translated_errors():
             connection = stack.enter_context(psycopg.connect(address, client_encoding="UTF8"))
             connection.execute("SET TRANSACTION READ ONLY")
             connection.execute("SET LOCAL datestyle TO ISO")
@@ -67,13 +67,13 @@ def reading_query(address: str, query: str) -> Iterator[csv.DictReader[str]]:
 
 
 def _texts(rows: psycopg.Copy) -> Iterator[str]:
-    with _told():
+    with _translated_errors():
         for row in rows:
             yield str(row, "utf-8")
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     try:
         yield
     except psycopg.OperationalError as error:
@@ -83,28 +83,28 @@ def _told() -> Iterator[None]:
 
 
 def has_password(address: str) -> bool:
-    """Whether a URL or connection string of a PostgreSQL holds a password.
+    """Return whether a URL or connection string of a PostgreSQL has a password.
 
     Raises:
-        ConfigurationError: it is neither.
+        ConfigurationError: the text is neither.
     """
     try:
         return not _SECRETS.isdisjoint(conninfo_to_dict(address))
-    except psycopg.Error:  # whose words may hold the password
+    except psycopg.Error:  # its text may have the password
         raise ConfigurationError(
             "--from-url is neither the URL of a PostgreSQL nor a connection string such as service=old."
         ) from None
 
 
 def numbered(lines: csv.DictReader[str]) -> Iterator[Row]:
-    """Yield each row with the line on which it ends; rows of a query are lines too, the first of them is line 2.
+    """Yield each row with the number of its last line. The first row of a query is on line 2, after the header.
 
     Raises:
-        ConfigurationError: it is not CSV in UTF-8.
+        ConfigurationError: the text is not CSV in UTF-8.
     """
     try:
         for row in lines:
-            # DictReader puts what goes beyond the header under None, and None where a row is too short.
+            # DictReader has fields beyond the header under the key None, and the value None for missing fields.
             if None in row or None in row.values():
                 raise ConfigurationError(
                     f"Line {lines.line_num:,} has not as many fields as the header. Is --delimiter right?"

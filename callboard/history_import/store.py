@@ -1,4 +1,4 @@
-"""Storing imported jobs, some thousands in a transaction."""
+"""Stores imported jobs, some thousands per transaction."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from callboard.db.transitions import load_missing
 from callboard.history_import.mapping import InvalidRow, Mapping
 
 Row = tuple[int, Dictionary[str, str]]
-"""Where it stands in its file (lines from 1), and its values by column."""
+"""Its line in the file, from 1, and its values by column."""
 
-#: Jobs of a transaction: large enough that its commit does not count, small enough for memory.
-_AT_ONCE: Final = 10_000
+#: Jobs per transaction: many enough to make commits cheap, few enough for memory.
+_BATCH: Final = 10_000
 _MOST_SHOWN: Final = 20
 _HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(slots=True)
 class Imported:
-    """What came of an import."""
+    """Counts of an import."""
 
     rows: int = 0
     stored: int = 0
-    """Jobs that are new."""
+    """New jobs."""
     known: int = 0
-    """Those that were there already."""
+    """Jobs that were there already."""
     skipped: int = 0
-    """Rows that were left out for their status."""
+    """Rows that were skipped because of their status."""
 
 
 def check_rows(mapping: Mapping, rows: Iterable[Row]) -> tuple[Imported, list[str]]:
-    """Read all rows and store nothing; return how many would be stored at most, and what is wrong with the others."""
-    found, problems = Imported(), []
+    """Read all rows and store nothing; return the counts, with as many stored as possible, and the problems."""
+    counts, problems = Imported(), []
     for batch in _batches(rows):
-        good, bad = _read(mapping, batch, found)
-        found.stored += len(good)
+        good, bad = _read(mapping, batch, counts)
+        counts.stored += len(good)
         problems += bad
-    return found, problems
+    return counts, problems
 
 
 def import_rows(database: Database, mapping: Mapping, rows: Iterable[Row]) -> Imported:
-    """Store the jobs of these rows that the database does not have yet, and note that their hours are to be counted.
+    """Store the jobs that the database does not have yet, and have the rollups count their hours.
 
-    What was stored before an error stays. Doing all of it again stores nothing twice, also where jobs have been queued
+    Batches before an error stay stored. An import can be repeated: no job is stored twice, not even one that was queued
     again since.
 
     Raises:
@@ -74,17 +74,17 @@ def import_rows(database: Database, mapping: Mapping, rows: Iterable[Row]) -> Im
     return done
 
 
-def _read(mapping: Mapping, batch: list[Row], counted: Imported) -> tuple[list[dict[str, Any]], list[str]]:
+def _read(mapping: Mapping, batch: list[Row], counts: Imported) -> tuple[list[dict[str, Any]], list[str]]:
     jobs, problems = [], []
     for line, row in batch:
-        counted.rows += 1
+        counts.rows += 1
         try:
             values = mapping.values(row)
         except InvalidRow as error:
             problems.append(f"Line {line:,}: {error}.")
             continue
         if values is None:
-            counted.skipped += 1
+            counts.skipped += 1
         else:
             jobs.append(values)
     return jobs, problems
@@ -102,5 +102,5 @@ def _store(database: Database, jobs: list[dict[str, Any]]) -> int:
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
     remaining = iter(rows)
-    while batch := list(islice(remaining, _AT_ONCE)):
+    while batch := list(islice(remaining, _BATCH)):
         yield batch

@@ -18,7 +18,7 @@ from callboard.db.errors import ConfigurationError, Unavailable
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 
-# Requests that wait for a job end by themselves when the server stops; this bounds the others.
+# Seconds for requests to end when the server stops. Those that wait for a job end at once.
 _GRACE = 10
 
 
@@ -52,10 +52,10 @@ def run_api(settings: Settings, *, host: str, port: int) -> int:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether ``host`` reaches this machine alone.
+    """Return whether ``host`` is reachable from this machine only.
 
     Raises:
-        ConfigurationError: it cannot be resolved.
+        ConfigurationError: the host cannot be resolved.
     """
     try:
         addresses = {info[4][0] for info in socket.getaddrinfo(host, None)}
@@ -65,10 +65,10 @@ def is_loopback(host: str) -> bool:
 
 
 def require_authentication(settings: Settings, host: str) -> None:
-    """Return if somebody could authenticate: with an API key, or at an identity provider.
+    """Return if clients can authenticate: with an API key, or at an identity provider.
 
     Raises:
-        ConfigurationError: nobody could, so serving on ``host`` makes no sense; or the database cannot tell.
+        ConfigurationError: they cannot, so serving on ``host`` makes no sense; or the database cannot be reached.
     """
     if Tokens.from_settings(settings) is not None:
         return

@@ -1,4 +1,4 @@
-"""``python -m callboard.processes.child ROLE PARENT PULSE OPTIONS``: a process that a supervisor keeps."""
+"""``python -m callboard.processes.child ROLE PARENT WATCHDOG OPTIONS``: a process under a supervisor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from callboard.processes.watchdog import feeding_watchdog
 
 
 def _run(role: str, settings: Settings, options: dict[str, Any]) -> int:
-    # Each role imports what it needs, and only that.
+    # Each role imports only the modules that it needs.
     match role:
         case "api":
             from callboard.processes.api import run_api
@@ -43,7 +43,7 @@ def _run(role: str, settings: Settings, options: dict[str, Any]) -> int:
 def main() -> int:
     role, parent, watchdog, options = sys.argv[1:]
     stop_with_parent(int(parent))
-    # Asked by the supervisor where it hangs, it answers even from the middle of a C call.
+    # For the supervisor: dumps the stacks of a process that hangs, even during a C call.
     faulthandler.register(signal.SIGUSR1)
     try:
         with feeding_watchdog(int(watchdog)):

@@ -1,11 +1,10 @@
-"""A dispatcher process: dispatch and upkeep, until it is told to stop."""
+"""A dispatcher process: dispatch and maintenance, until SIGTERM."""
 
 from __future__ import annotations
 
 import structlog
 
-from callboard.actors.broker.amqp import Rabbitmq
-from callboard.actors.broker.publisher import RabbitmqTransport
+from callboard.actors.broker.opening import open_transport
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.maintenance.duties import Maintenance
 from callboard.actors.metrics import REGISTRY
@@ -20,17 +19,16 @@ _log = structlog.get_logger(__name__)
 
 
 def run_dispatcher(settings: Settings, *, metrics: MetricsAddress | None = None) -> int:
-    """Dispatch to RabbitMQ until SIGTERM; return the exit code. Any number may run side by side.
+    """Dispatch until SIGTERM; return the exit code. Any number may run side by side.
 
-    ``metrics``: where to serve them.
+    ``metrics``: address to serve metrics and probes on.
 
     Raises:
         ConfigurationError: a setting is wrong, or the address of the metrics cannot be bound.
     """
     stop = StopSignal()
     database = Database(settings, role="dispatcher")
-    transport = RabbitmqTransport(Rabbitmq.from_settings(settings), confirm_timeout=settings.confirm_timeout)
-    dispatcher = Dispatcher(settings, database, transport, owns_transport=False)
+    dispatcher = Dispatcher(settings, database, open_transport(settings))
     maintenance = Maintenance(settings, database)
     dispatcher.start()
     maintenance.start()

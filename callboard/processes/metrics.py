@@ -22,7 +22,7 @@ from callboard.processes.probes import Probe, worker_probes
 
 @dataclass(frozen=True, slots=True)
 class MetricsAddress:
-    """Where metrics and probes are served; whoever reaches it may read them."""
+    """Address of metrics and probes, which need no authentication."""
 
     host: str
     port: int
@@ -41,12 +41,12 @@ class _Ipv6Server(ThreadingWSGIServer):
 def serving_metrics(
     address: MetricsAddress | None, registry: CollectorRegistry, probes: Mapping[str, Probe]
 ) -> Iterator[None]:
-    """Serve until the end of the block; nothing where ``address`` is None.
+    """Serve metrics and probes until the end of the block; nothing if ``address`` is None.
 
     Args:
-        address: where.
-        registry: what ``/metrics`` tells.
-        probes: by path; 200 or 503, with the reason.
+        address: to listen on.
+        registry: the metrics of ``/metrics``.
+        probes: by path. The response is 200, or 503 with the reason.
 
     Raises:
         ConfigurationError: the address cannot be bound.
@@ -74,7 +74,7 @@ def serving_metrics(
 def _application(registry: CollectorRegistry, probes: Mapping[str, Probe]) -> WSGIApplication:
     metrics: WSGIApplication = make_wsgi_app(registry)
 
-    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+    def respond(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         probe = probes.get(environ["PATH_INFO"])
         if probe is None:
             return list(metrics(environ, start_response))
@@ -83,11 +83,11 @@ def _application(registry: CollectorRegistry, probes: Mapping[str, Probe]) -> WS
         start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
         return [f"{problem or 'ok'}\n".encode()]
 
-    return answer
+    return respond
 
 
 class ChildMetrics:
-    """The metrics of all children of a supervisor, as one: each writes its own into files, which are summed up."""
+    """The metrics of all children of a supervisor: each writes its own into files, which are summed up."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -96,11 +96,11 @@ class ChildMetrics:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What children need to know."""
+        """Variables for the children."""
         return {"PROMETHEUS_MULTIPROC_DIR": str(self._folder)}
 
     def died(self, pid: int) -> None:
-        """Forget what a child was doing when it died; what it had done counts on."""
+        """Drop the gauges of a child that has died; its counters still count."""
         mark_process_dead(pid, str(self._folder))  # type: ignore[no-untyped-call]
 
 
@@ -108,9 +108,12 @@ class ChildMetrics:
 def metrics_of_children(
     address: MetricsAddress | None, *, workers: int, hang_after: float
 ) -> Iterator[ChildMetrics | None]:
-    """Serve metrics and probes of so many workers until the end of the block; None, and nothing, without an address.
+    """Serve metrics and probes of worker processes until the end of the block; nothing, and None, without an address.
 
-    ``hang_after``: seconds after which the supervisor kills a worker that hangs.
+    Args:
+        address: to listen on.
+        workers: number of processes.
+        hang_after: seconds after which the supervisor kills a worker that hangs.
 
     Raises:
         ConfigurationError: the address cannot be bound.

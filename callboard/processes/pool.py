@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from callboard.actors.broker.amqp import Rabbitmq
+from callboard.actors.broker.opening import open_broker
 from callboard.actors.types.registry import load_job_types
 from callboard.db.errors import CallboardError
 from callboard.db.fleet.workers import declare_dead
@@ -24,24 +24,26 @@ _log = structlog.get_logger(__name__)
 def run_workers(
     settings: Settings, workers: Sequence[Mapping[str, Any]], stop: StopSignal, *, metrics: MetricsAddress | None = None
 ) -> int:
-    """Keep one process for each of ``workers`` (options of ``WorkerOptions``) until told to stop.
+    """Keep worker processes running until ``stop``, or in burst mode until no job is due; return the exit code.
 
-    ``metrics``: where to serve those of all of them together.
-
-    Returns the exit code. In burst mode it ends when all have found nothing due.
+    Args:
+        settings: of this process; the workers load their own.
+        workers: options (of ``WorkerOptions``) of each process.
+        stop: ends them.
+        metrics: address to serve the metrics of all of them on.
 
     Raises:
-        ConfigurationError: a setting or job type is wrong; found here rather than in children that die again and again.
+        ConfigurationError: a setting or job type is wrong. Found here, and not by children that die again and again.
     """
     load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
-    Rabbitmq.from_settings(settings)
+    open_broker(settings)  # checks its settings, and connects to nothing
     database = Database(settings, role="supervisor", pool_size=1)
     try:
-        with metrics_of_children(metrics, workers=len(workers), hang_after=settings.hang_after) as of_children:
+        with metrics_of_children(metrics, workers=len(workers), hang_after=settings.hang_after) as child_metrics:
 
             def died(_: ChildSpec, pid: int) -> None:
-                if of_children is not None:
-                    of_children.died(pid)
+                if child_metrics is not None:
+                    child_metrics.died(pid)
                 report_death(database, pid)
 
             supervisor = Supervisor(
@@ -49,7 +51,7 @@ def run_workers(
                     ChildSpec(options["name"] or f"worker {number}", "worker", options)
                     for number, options in enumerate(workers, 1)
                 ],
-                environment=of_children.environment if of_children is not None else None,
+                environment=child_metrics.environment if child_metrics is not None else None,
                 grace=settings.shutdown_grace + 10,
                 hang_after=settings.hang_after,
                 died=died,
@@ -61,7 +63,7 @@ def run_workers(
 
 
 def report_death(database: Database, pid: int) -> None:
-    """Declare the worker lost whose process has just ended, so that its jobs need not wait for its lease."""
+    """Declare the worker of a process that has ended lost. Its jobs then need not wait for the end of its lease."""
     try:
         with database.begin() as connection:
             declare_dead(connection, host=platform.node(), pid=pid)

@@ -1,4 +1,4 @@
-"""What ``/livez`` and ``/readyz`` of worker and dispatcher processes answer."""
+"""The probes ``/livez`` and ``/readyz`` of worker and dispatcher processes."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from prometheus_client import CollectorRegistry
 from callboard.actors.dispatch.dispatcher import Dispatcher
 
 Probe = Callable[[], str | None]
-"""Returns what is wrong, or None."""
+"""Returns the problem, or None."""
 
 LIVE: Final = "/livez"
 READY: Final = "/readyz"
 
-#: Seconds that the supervisor has to replace a process that hangs. Who cannot be killed hangs in the kernel.
+#: Seconds for the supervisor to replace a process that hangs. One that cannot be killed hangs in the kernel.
 _TIME_TO_REPLACE: Final = 30.0
 
 
 def worker_probes(registry: CollectorRegistry, processes: int, *, hang_after: float) -> Mapping[str, Probe]:
-    """Return the probes of a supervisor of worker ``processes``, from what they tell in their metrics.
+    """Return the probes of a supervisor of worker ``processes``, computed from their metrics.
 
-    Live: each process that runs looks at itself, which is due twice a second. One that finds something wrong there
-    ends and is replaced, one that has not looked for ``hang_after`` seconds is killed and replaced: only where
-    that fails does the supervisor need help. Ready: all are registered in the database and consume all their queues.
+    Live: each running process checks its health, which is due twice a second. A process with a defect ends and is
+    replaced; one without a check for ``hang_after`` seconds is killed and replaced. Not live: that has failed. Ready:
+    all are registered in the database and consume all their queues.
     """
 
     def live() -> str | None:

@@ -1,4 +1,4 @@
-"""How a process is told to stop."""
+"""Signals that stop a process."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 class StopSignal:
-    """Set by SIGTERM or SIGINT; a second one means: hurry. Made in the main thread, before anything that takes time.
+    """Set by SIGTERM or SIGINT; a second one means: hurry. Constructed first, in the main thread.
 
-    It wakes the main thread through a pipe: a handler that sets a ``threading.Event`` hangs on that event's own lock
-    when it interrupts the main thread while that takes the lock to wait.
+    It wakes the main thread through a pipe. A handler that sets a ``threading.Event`` would hang on the event's lock if
+    it interrupts the main thread while that acquires the lock to wait.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class StopSignal:
 
     @property
     def hurried(self) -> bool:
-        """Whether the process was told to stop more than once."""
+        """Whether there was more than one signal."""
         return self._count > 1
 
     def wait(self, timeout: float) -> bool:
@@ -39,7 +39,7 @@ class StopSignal:
         return self.is_set
 
     def close(self) -> None:
-        """Close the pipe; signals must not reach this object any more."""
+        """Close the pipe. No signal may come afterwards."""
         os.close(self._readable)
         os.close(self._writable)
 
@@ -50,10 +50,10 @@ class StopSignal:
 
 
 def stop_with_parent(parent: int) -> None:
-    """Have this process get SIGTERM when its parent dies, ``kill -9`` included (Linux; elsewhere this does nothing).
+    """Have this process get SIGTERM when its parent dies in any way (Linux; elsewhere this does nothing).
 
     Args:
-        parent: pid of the parent, as the parent itself passed it on; if it is gone already, so is this process.
+        parent: pid of the parent, as it passed it on. If it is gone already, this process ends.
     """
     try:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -20,23 +20,23 @@ from callboard.processes.watchdog import Watchdog
 
 _log = structlog.get_logger(__name__)
 
-#: The exit code of a child that asks to be replaced by a new one, as it has grown old; nothing is wrong.
+#: The exit code of a child without a defect that is to be replaced, as it has reached a limit of jobs or memory.
 EXIT_REPLACE: Final = 75  # EX_TEMPFAIL of sysexits.h
-#: The exit code of a child that found something wrong with itself.
+#: The exit code of a child with a defect.
 EXIT_DEFECT: Final = 70  # EX_SOFTWARE
 
-_LOOK_EVERY = 0.1
+_POLL_INTERVAL = 0.1
 _FIRST_PAUSE = 0.4
 _LONGEST_PAUSE = 30.0
-# A child that lived so long is healthy: what ends it next is a new story.
+# A child that has lived so long is healthy: its next death is unrelated to those before.
 _HEALTHY_AFTER = 10.0
-# What a process that hangs gets to write down where.
-_LAST_WORDS = 1.0
+# Seconds for a process that hangs to dump its stacks.
+_DUMP_TIME = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """A process to keep: a role of ``callboard.processes.child`` and its options."""
+    """A process to keep running: a role of ``callboard.processes.child``, and its options."""
 
     name: str
     role: str
@@ -44,7 +44,7 @@ class ChildSpec:
 
 
 class Child:
-    """One kept process."""
+    """A process that is started again when it ends."""
 
     def __init__(self, spec: ChildSpec, environment: Mapping[str, str]) -> None:
         self.spec = spec
@@ -52,7 +52,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: Watchdog
         """Of the process, if there is one."""
-        self._asked = False
+        self._dump_requested = False
         self._started = 0.0
         self._backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
         self._start_at = 0.0
@@ -65,35 +65,35 @@ class Child:
         if self._process is None and now >= self._start_at:
             options = orjson.dumps(dict(self.spec.options)).decode()
             self._watchdog = Watchdog()
-            self._asked = False
+            self._dump_requested = False
             arguments = [self.spec.role, str(os.getpid()), str(self._watchdog.descriptor), options]
-            # In a session of its own, so that a Ctrl-C in the terminal reaches the supervisor alone and the order of
-            # stopping is the supervisor's.
+            # In a session of its own: a Ctrl-C in the terminal reaches only the supervisor, which stops its children in
+            # order.
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-m", "callboard.processes.child", *arguments],
                 env={**os.environ, **self._environment},
                 pass_fds=[self._watchdog.descriptor],
                 start_new_session=True,
             )
-            self._watchdog.hand_over()
+            self._watchdog.close_descriptor()
             self._started = now
 
     def kill_if_hung(self, hang_after: float) -> None:
-        """Kill the process if its watchdog has been silent for ``hang_after`` seconds; first have it log its stacks."""
+        """Kill the process if its watchdog has been silent for ``hang_after`` seconds; first it dumps its stacks."""
         if self._process is None:
             return
         silence = self._watchdog.silence()
         if silence < hang_after:
-            self._asked = False
-        elif not self._asked:
-            self._asked = True
+            self._dump_requested = False
+        elif not self._dump_requested:
+            self._dump_requested = True
             _log.error("process_hangs", process=self.spec.name, pid=self._process.pid, seconds=round(silence))
             self.stop(signal.SIGUSR1)
-        elif silence > hang_after + _LAST_WORDS:
+        elif silence > hang_after + _DUMP_TIME:
             self.stop(signal.SIGKILL)
 
     def ended(self) -> tuple[int, int] | None:
-        """Return (pid, exit code) once after the process has ended; then its pause begins. None while it runs."""
+        """Return (pid, exit code) once after the process has ended, when its pause begins; None otherwise."""
         if self._process is None or (code := self._process.poll()) is None:
             return None
         pid, lived = self._process.pid, time.monotonic() - self._started
@@ -118,7 +118,7 @@ class Child:
 
 
 class Supervisor:
-    """Starts children, replaces those that die, and stops them all when told to."""
+    """Starts children, replaces those that die, and stops them all in the end."""
 
     def __init__(
         self,
@@ -128,24 +128,25 @@ class Supervisor:
         grace: float,
         hang_after: float,
         died: Callable[[ChildSpec, int], None] = lambda _spec, _pid: None,
-        look: Callable[[], None] = lambda: None,
+        on_poll: Callable[[], None] = lambda: None,
         until_done: bool = False,
     ) -> None:
-        """Name the children; nothing starts before :meth:`run`.
+        """Set the children. Nothing starts before :meth:`run`.
 
         Args:
-            environment: variables that the children get beside those of this process.
-            grace: seconds that children get to end after SIGTERM.
-            hang_after: seconds without a sign of life after which a child is killed, and replaced.
-            died: called with a child's spec and former pid after it died unasked.
-            look: called about ten times a second.
-            until_done: a child that exits with 0 has done its work and is not started again; end with the last one.
+            specs: the processes to keep running.
+            environment: variables for the children, beside those of this process.
+            grace: seconds for children to end after SIGTERM.
+            hang_after: seconds of silence of its watchdog after which a child is killed and replaced.
+            died: called with spec and pid of a child that ended by itself.
+            on_poll: called about ten times a second.
+            until_done: whether a child that exits with 0 is done, and not started again. The last one ends :meth:`run`.
         """
         self._children = [Child(spec, environment or {}) for spec in specs]
         self._grace = grace
         self._hang_after = hang_after
         self._died = died
-        self._look = look
+        self._on_poll = on_poll
         self._until_done = until_done
 
     def run(self, stop: StopSignal) -> int:
@@ -157,8 +158,8 @@ class Supervisor:
                     child.kill_if_hung(self._hang_after)
                     if (end := child.ended()) is not None:
                         self._replace(child, *end)
-                self._look()
-                stop.wait(_LOOK_EVERY)
+                self._on_poll()
+                stop.wait(_POLL_INTERVAL)
         finally:
             self._stop_all(stop)
         return 0

@@ -1,4 +1,4 @@
-"""``callboard up``: the whole system on one machine, with nothing set up before."""
+"""``callboard up``: the whole system on one machine, without any setup."""
 
 from __future__ import annotations
 
@@ -27,9 +27,16 @@ _CLOSED = "Requests need an API key or a token."
 
 
 def run_up(settings: Settings, *, host: str, port: int, work: Mapping[str, Any]) -> int:
-    """Run api and work processes, and a PostgreSQL where no database URL is set, until SIGTERM or Ctrl-C.
+    """Run an api and a work process, and a PostgreSQL if no database URL is set, until SIGTERM or Ctrl-C.
 
-    ``work``: options of the work process (of ``WorkerOptions``). Returns the exit code.
+    Args:
+        settings: of this process; its children load their own.
+        host: address of the api.
+        port: of the api.
+        work: options of the work process (of ``WorkerOptions``).
+
+    Returns:
+        The exit code.
 
     Raises:
         ConfigurationError: the port is taken, the data directory is in use or not writable, there are no PostgreSQL
@@ -38,7 +45,7 @@ def run_up(settings: Settings, *, host: str, port: int, work: Mapping[str, Any])
     """
     stop = StopSignal()
     local = is_loopback(host)
-    # Found out now rather than by a child that dies again and again.
+    # A port that is taken is found here, and not by a child that dies again and again.
     bind(host, port).close()
     with contextlib.ExitStack() as stack:
         postgres = None
@@ -56,7 +63,7 @@ def run_up(settings: Settings, *, host: str, port: int, work: Mapping[str, Any])
         database = Database(settings, role="supervisor", pool_size=2)
         stack.callback(database.close)
         if postgres is not None and settings.amqp_url is None:
-            # All that ever works on this database is the one work process below, and it has not started yet.
+            # The work process below is the only one that ever uses this database, and it has not started yet.
             with database.begin() as connection:
                 declare_lost(connection, lease_ttl=0.0)
         supervisor = Supervisor(
@@ -68,7 +75,7 @@ def run_up(settings: Settings, *, host: str, port: int, work: Mapping[str, Any])
             grace=settings.shutdown_grace + 10,
             hang_after=settings.hang_after,
             died=lambda spec, pid: report_death(database, pid) if spec.role == "work" else None,
-            look=_PostgresWatch(postgres, settings.require_database_url()).look
+            on_poll=_PostgresWatch(postgres, settings.require_database_url()).check
             if postgres is not None
             else lambda: None,
         )
@@ -86,7 +93,7 @@ class _PostgresWatch:
         self._url = url
         self._next = 0.0
 
-    def look(self) -> None:
+    def check(self) -> None:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + _CHECK_POSTGRES_EVERY

@@ -1,16 +1,11 @@
-"""The work process of ``callboard up``: dispatcher, upkeep and worker in one, so that messages need no broker."""
+"""The work process of ``callboard up``: dispatcher, maintenance and worker in one process, which needs no broker."""
 
 from __future__ import annotations
 
 import dramatiq
 import structlog
 
-from callboard.actors.broker.amqp import Rabbitmq
-from callboard.actors.broker.base import JobBroker
-from callboard.actors.broker.local import LocalBroker, LocalTransport
-from callboard.actors.broker.publisher import RabbitmqTransport
-from callboard.actors.broker.rabbitmq_consumer import RabbitmqBroker
-from callboard.actors.broker.transport import Transport
+from callboard.actors.broker.opening import open_both
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.maintenance.duties import Maintenance
 from callboard.actors.types.registry import load_job_types
@@ -26,12 +21,12 @@ _log = structlog.get_logger(__name__)
 def run_work(settings: Settings, options: WorkerOptions) -> int:
     """Dispatch and work until SIGTERM; return the exit code."""
     stop = StopSignal()
-    broker, transport = _broker_and_transport(settings)
+    broker, transport = open_both(settings)
     dramatiq.set_broker(broker)
     registry = load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
     database = Database(settings, role="dispatcher")
     worker = RunningWorker(settings, registry, broker, options, stop)
-    dispatcher = Dispatcher(settings, database, transport, owns_transport=settings.amqp_url is None)
+    dispatcher = Dispatcher(settings, database, transport)
     maintenance = Maintenance(settings, database)
     dispatcher.start()
     maintenance.start()
@@ -42,22 +37,14 @@ def run_work(settings: Settings, options: WorkerOptions) -> int:
                 _log.error("process_defect", defects=defects, dispatcher_alive=dispatcher.alive)
                 return EXIT_DEFECT
             if (reason := worker.runtime.replacement) is not None:
-                # Whatever waits, waits for the new process, so jobs get no longer than at any other shutdown.
+                # Jobs that wait need the new process: running jobs get no more time than at any other shutdown.
                 _log.info("replacing_process", reason=reason)
                 return EXIT_REPLACE
     finally:
-        # Nothing new goes out before the worker drains.
+        # First, as the worker is about to drain.
         dispatcher.stop()
         worker.stop()
         maintenance.stop()
         database.close()
         _log.info("work_stopped")
     return 0
-
-
-def _broker_and_transport(settings: Settings) -> tuple[JobBroker, Transport]:
-    if settings.amqp_url is None:
-        local = LocalBroker()
-        return local, LocalTransport(local)
-    rabbitmq = Rabbitmq.from_settings(settings)
-    return RabbitmqBroker(rabbitmq), RabbitmqTransport(rabbitmq, confirm_timeout=settings.confirm_timeout)

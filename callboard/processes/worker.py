@@ -1,4 +1,4 @@
-"""A worker process: Dramatiq's worker with Callboard's runtime, until it is told to stop or has nothing left."""
+"""A worker process: Dramatiq's worker with Callboard's runtime."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import dramatiq
 import structlog
 from dramatiq import Worker
 
-from callboard.actors.broker.amqp import Rabbitmq
 from callboard.actors.broker.base import JobBroker
-from callboard.actors.broker.rabbitmq_consumer import RabbitmqBroker
+from callboard.actors.broker.opening import open_broker
 from callboard.actors.types.registry import Registry, load_job_types
 from callboard.actors.worker_process.runtime import WorkerRuntime
 from callboard.db.dispatching.due import anything_due
@@ -22,21 +21,21 @@ from callboard.processes.supervisor import EXIT_DEFECT, EXIT_REPLACE
 
 _log = structlog.get_logger(__name__)
 
-_LOOK_EVERY = 0.5
+_POLL_INTERVAL = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """What ``callboard worker`` was asked for. No queues: those of all job types."""
+    """Options of ``callboard worker``. No queues: those of all job types."""
 
     queues: Sequence[str] = ()
     threads: int = 8
     name: str | None = None
     burst: bool = False
     max_jobs: int | None = None
-    """About so many jobs, then the process is replaced."""
+    """Jobs after which, about, the process is replaced; None for no limit."""
     max_memory: int | None = None
-    """Bytes of resident memory that the process is replaced with."""
+    """Bytes of resident memory above which the process is replaced; None for no limit."""
 
 
 class RunningWorker:
@@ -45,7 +44,7 @@ class RunningWorker:
     def __init__(
         self, settings: Settings, registry: Registry, broker: JobBroker, options: WorkerOptions, stop: StopSignal
     ) -> None:
-        """``stop``: a second signal there cuts the ``shutdown_grace`` of :meth:`stop` short."""
+        """``stop``: its second signal ends the ``shutdown_grace`` of :meth:`stop`."""
         self._runtime = WorkerRuntime(
             settings,
             registry,
@@ -58,7 +57,7 @@ class RunningWorker:
         self._runtime.declare(broker)
         for queue in options.queues:
             broker.declare_queue(queue)
-        # The look at the queues that found no message; also how late a thread notices that it is to stop.
+        # Milliseconds of a poll without a message; also until a thread notices that it is to stop.
         self._worker = Worker(
             broker, queues=set(options.queues) or None, worker_threads=options.threads, worker_timeout=250
         )
@@ -72,18 +71,18 @@ class RunningWorker:
         return self._runtime
 
     def stop(self) -> None:
-        """Let running jobs end within ``shutdown_grace``, hand the others back."""
+        """Drain within ``shutdown_grace``, then release the jobs that still run."""
         self._worker.stop(timeout=1000)
         self._broker.close()
 
 
 def run_worker(settings: Settings, options: WorkerOptions) -> int:
-    """Run a worker on RabbitMQ until SIGTERM; return the exit code.
+    """Run a worker until SIGTERM; return the exit code.
 
-    With ``burst``, end with 0 once its queues have nothing that is due.
+    With ``burst``, return 0 once no job in its queues is due.
     """
     stop = StopSignal()
-    broker = RabbitmqBroker(Rabbitmq.from_settings(settings))
+    broker = open_broker(settings)
     dramatiq.set_broker(broker)
     registry = load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
     worker = RunningWorker(settings, registry, broker, options, stop)
@@ -98,15 +97,15 @@ def run_worker(settings: Settings, options: WorkerOptions) -> int:
 def _until_done(settings: Settings, runtime: WorkerRuntime, stop: StopSignal, *, burst: bool) -> int:
     database = Database(settings, role="worker burst", pool_size=1) if burst else None
     try:
-        while not stop.wait(_LOOK_EVERY):
+        while not stop.wait(_POLL_INTERVAL):
             if defects := runtime.defects():
                 _log.error("process_defect", defects=defects)
                 return EXIT_DEFECT
             if (reason := runtime.replacement) is not None:
                 _log.info("replacing_process", reason=reason)
                 runtime.take_no_more()
-                while not runtime.drained() and not stop.wait(_LOOK_EVERY):
-                    pass  # its jobs may take all the time that they need
+                while not runtime.drained() and not stop.wait(_POLL_INTERVAL):
+                    pass  # running jobs get all the time that they need
                 return EXIT_REPLACE
             if database is not None and runtime.idle:
                 with database.begin() as connection:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,13 +12,14 @@ import pika
 import pytest
 
 from callboard.actors.broker.amqp import Rabbitmq
-from callboard.actors.broker.base import JobBroker, JobMessage
+from callboard.actors.broker.base import ConsumerState, JobBroker, JobMessage
 from callboard.actors.broker.local import LocalBroker, LocalTransport
 from callboard.actors.broker.publisher import RabbitmqTransport
 from callboard.actors.broker.rabbitmq_consumer import RabbitmqBroker
 from callboard.actors.broker.transport import Dispatch, Transport, TransportError
 from callboard.db.rules.attempts import AttemptId
 from tests.services.rabbitmq import GIVEN_URL, RabbitmqServer, fresh_vhost
+from tests.support.until import until
 
 JOB_TYPE = "test.job"
 
@@ -127,21 +127,23 @@ class Handler:
 
 def take(consumer: dramatiq.Consumer) -> JobMessage:
     """Return the next message."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        message = next(consumer)
-        if message is not None:
-            assert isinstance(message, JobMessage)
-            return message
-    pytest.fail("no message")
+    message = until(lambda: next(consumer), what="a message")
+    assert isinstance(message, JobMessage)
+    return message
 
 
-def eventually(condition: Callable[[], bool], timeout: float = 30) -> None:
-    """Wait for what RabbitMQ settles in its own time and tells nobody: acknowledgements, closed connections."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def until_consumer(
+    broker: JobBroker, queue: str, condition: Callable[[ConsumerState], bool] = lambda state: state.consuming
+) -> ConsumerState:
+    """Return the state of the queue's consumer, once it fulfils the condition."""
+
+    def fulfilled() -> ConsumerState | None:
+        state = broker.consuming().get(queue)
+        return state if state is not None and condition(state) else None
+
+    state = until(fulfilled, what=f"the state of {queue}'s consumer", within=45)
+    assert state is not None
+    return state
 
 
 def depth_of(transport: Transport, queue: str) -> int | None:

@@ -20,7 +20,7 @@
  6. Unacknowledged messages are delivered again after the consumer timeout; delayed ones sit in memory.
     tests/e2e/test_consumer_timeout.py: test_a_job_longer_than_the_consumer_timeout_runs_once
     tests/actors/broker/test_rabbitmq_consumer.py: test_no_other_queues_are_made
- 7. A queue with other arguments makes a consumer restart for ever in a process that looks healthy.
+ 7. A queue with other arguments makes a consumer restart for ever in a process that seems healthy.
     tests/actors/broker/test_rabbitmq_consumer.py: test_queue_declared_otherwise_shows_until_it_is_deleted
     tests/e2e/test_worker_life.py: test_a_worker_that_rabbitmq_refuses_is_alive_but_not_ready
  8. Prefetched messages hide from priorities.
@@ -28,7 +28,7 @@
  9. Quorum queues need other arguments.
     tests/actors/broker/test_publisher.py: test_settings_make_parameters
     tests/e2e/test_workers.py: test_up_on_a_given_database_and_quorum_queues
-10. A worker does not tell middleware that its process has booted; actors bind to the broker at import.
+10. A worker emits no event to middleware when its process has booted; actors bind to the broker at import.
     here: test_middleware_hears_of_the_boot
     tests/e2e/test_handlers.py: test_an_actor_has_the_broker_of_its_process
 11. Dramatiq's asyncio actors poll, and do not run without its middleware.
@@ -99,16 +99,16 @@ def stop() -> Iterator[StopSignal]:
 
 
 def test_middleware_hears_of_the_boot(settings: Settings, stop: StopSignal) -> None:
-    heard = []
+    events = []
 
     class Listening(dramatiq.Middleware):
         def after_process_boot(self, _broker: dramatiq.Broker) -> None:
-            heard.append("boot")
+            events.append("boot")
 
     broker = LocalBroker([Listening()])
     worker = RunningWorker(settings, load_job_types((), diagnostics=True), broker, WorkerOptions(threads=1), stop)
     worker.stop()
-    assert heard == ["boot"]
+    assert events == ["boot"]
 
 
 def test_confirms_are_pipelined(transport: RabbitmqTransport, queue: str) -> None:

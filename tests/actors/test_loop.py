@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from callboard.actors.loop import Loop
 from callboard.db.errors import Unavailable
+from tests.support.until import until
 
 
 @contextmanager
@@ -33,8 +34,7 @@ def test_what_a_wake_up_asked_for_is_done_soon_after_a_failure() -> None:
             done.set()
 
     with started(Loop("test", duty, interval=600)) as loop:
-        while not calls:
-            time.sleep(0.001)
+        until(lambda: calls)
         loop.wake()
         assert done.wait(10), "the duty waits for its interval of ten minutes"
 
@@ -55,14 +55,13 @@ def test_pauses_grow_while_the_duty_fails() -> None:
     assert all(pause >= least for pause, least in zip(pauses, (0.1, 0.2, 0.4, 0.4), strict=True)), pauses
 
 
-def test_its_thread_gives_back_what_it_used() -> None:
+def test_the_last_call_is_in_its_thread() -> None:
     threads: list[threading.Thread] = []
 
     def note() -> None:
         threads.append(threading.current_thread())
 
     with started(Loop("test", note, interval=600, at_end=note)):
-        while not threads:
-            time.sleep(0.001)
+        until(lambda: threads)
     duty, end = threads
     assert end is duty

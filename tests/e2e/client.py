@@ -32,17 +32,17 @@ class Api:
     def submit(self, job_type: str, payload: Any = None, **options: Any) -> str:
         """Submit a job and return its id."""
         body = {"type": job_type, "payload": {} if payload is None else payload, **options}
-        answer = self._http.post("/v1/jobs", json=body)
-        assert answer.status_code == 202, answer.text
-        job_id = answer.json()["id"]
+        response = self._http.post("/v1/jobs", json=body)
+        assert response.status_code == 202, response.text
+        job_id = response.json()["id"]
         assert isinstance(job_id, str)
         return job_id
 
     def submit_batch(self, jobs: Sequence[Job]) -> list[str]:
         """Submit jobs in one request and return their ids, in order."""
-        answer = self._http.post("/v1/jobs/batch", json={"jobs": jobs})
-        assert answer.status_code == 202, answer.text
-        ids = answer.json()["ids"]
+        response = self._http.post("/v1/jobs/batch", json={"jobs": jobs})
+        assert response.status_code == 202, response.text
+        ids = response.json()["ids"]
         assert isinstance(ids, list)
         return ids
 
@@ -60,13 +60,13 @@ class Api:
     def until(self, job_id: str, condition: Callable[[Job], bool], timeout: float = 30) -> Job:
         """Return the job once ``condition`` holds for it, seeing each of its changes unless two are close together."""
         deadline = time.monotonic() + timeout
-        answer = self._http.get(f"/v1/jobs/{job_id}")
-        while not condition(job := self._json(answer)):
+        response = self._http.get(f"/v1/jobs/{job_id}")
+        while not condition(job := self._json(response)):
             assert not job["done"], f"the job has ended otherwise: {job}"
-            changed = self._poll(job_id, deadline, etag=answer.headers["ETag"])
+            changed = self._poll(job_id, deadline, etag=response.headers["ETag"])
             assert time.monotonic() < deadline, f"after {timeout:g} s, the job is still {job}"
             if changed.status_code != httpx.codes.NOT_MODIFIED:
-                answer = changed
+                response = changed
         return job
 
     def _poll(self, job_id: str, deadline: float, *, etag: str | None = None) -> httpx.Response:
@@ -80,21 +80,21 @@ class Api:
         return items
 
     def result(self, job_id: str) -> Any:
-        answer = self._http.get(f"/v1/jobs/{job_id}/result")
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        response = self._http.get(f"/v1/jobs/{job_id}/result")
+        assert response.status_code == 200, response.text
+        return response.json()
 
     def cancel(self, job_id: str) -> Job:
-        answer = self._http.post(f"/v1/jobs/{job_id}/cancel")
-        assert answer.status_code == 202, answer.text
-        return self._json(answer)
+        response = self._http.post(f"/v1/jobs/{job_id}/cancel")
+        assert response.status_code == 202, response.text
+        return self._json(response)
 
     def upload(self, path: Path) -> str:
         """Upload a file and return its id."""
         with path.open("rb") as file:
-            answer = self._http.post("/v1/files", files={"file": (path.name, file)})
-        assert answer.status_code == 201, answer.text
-        file_id = answer.json()["id"]
+            response = self._http.post("/v1/files", files={"file": (path.name, file)})
+        assert response.status_code == 201, response.text
+        file_id = response.json()["id"]
         assert isinstance(file_id, str)
         return file_id
 
@@ -110,8 +110,8 @@ class Api:
         assert isinstance(items, list)
         return items
 
-    def _json(self, answer: httpx.Response) -> Job:
-        assert answer.is_success, answer.text
-        body = answer.json()
+    def _json(self, response: httpx.Response) -> Job:
+        assert response.is_success, response.text
+        body = response.json()
         assert isinstance(body, dict)
         return body

@@ -1,4 +1,4 @@
-"""Run as a script, as ``launcher.py PARENT_PID PROGRAM [ARGUMENT…]``: the program, told to stop when its parent dies.
+"""Run as a script, as ``launcher.py PARENT_PID PROGRAM [ARGUMENT…]``: the program gets SIGTERM when its parent dies.
 
 So nothing outlives tests that were killed. The program takes this process over, under the same pid.
 """

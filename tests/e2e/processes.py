@@ -1,4 +1,4 @@
-"""Processes under test: started, signalled by their own pids, and found again whoever their parent is by now."""
+"""Processes under test: started, signalled by their own pids, and found again even if their parent has changed."""
 
 from __future__ import annotations
 

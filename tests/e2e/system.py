@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from callboard.embedded.orphans import cluster_processes, read_postmaster_pid
 from tests.e2e.client import Api
 from tests.e2e.processes import Family, Process
 from tests.support.ports import free_port
+from tests.support.until import until
 
 _LONGEST_START: Final = 60.0
 _LONGEST_RUN: Final = 60.0
@@ -63,7 +63,7 @@ class System:
         """Stop everything.
 
         Raises:
-            AssertionError: something did not stop when told, or left a process behind.
+            AssertionError: a process did not stop after SIGTERM, or left another one behind.
         """
         self.api.close()
         try:
@@ -95,11 +95,8 @@ class System:
 
     def wait_until_ready(self, process: Process) -> None:
         """Wait until ``process`` serves."""
-        deadline = time.monotonic() + _LONGEST_START
-        while not self.api.is_ready():
-            assert process.running, f"{process.name} ended:\n{process.log()}"
-            assert time.monotonic() < deadline, f"{process.name} is not ready:\n{process.log()}"
-            time.sleep(0.05)
+        until(lambda: self.api.is_ready() or not process.running, what=process.name, within=_LONGEST_START, every=0.05)
+        assert process.running, f"{process.name} ended:\n{process.log()}"
 
     def stop_all(self) -> dict[int, str]:
         """Tell all processes to stop, and return those of the family that live even so."""
@@ -125,12 +122,8 @@ class System:
         return self.rows(query, list(job_ids))
 
     def wait_for_rows(self, query: str, *parameters: object, timeout: float = 30) -> list[dict[str, Any]]:
-        """Wait for what only SQL can tell: return the rows once there are any."""
-        deadline = time.monotonic() + timeout
-        while not (found := self.rows(query, *parameters)):
-            assert time.monotonic() < deadline, f"after {timeout:g} s there is no row of: {query}"
-            time.sleep(0.05)
-        return found
+        """Return the rows of a query once there are any."""
+        return until(lambda: self.rows(query, *parameters), what=f"a row of: {query}", within=timeout, every=0.05)
 
     def wait_until_none_live(self, timeout: float = 60) -> None:
         """Wait until all jobs are done."""
@@ -172,11 +165,7 @@ class Embedded(System):
 
     def wait_until_gone(self, timeout: float) -> None:
         """Wait until nothing of it runs any more, PostgreSQL included."""
-        deadline = time.monotonic() + timeout
-        assert self.family.wait_until_gone(timeout) == {}
-        while self.server_processes():
-            assert time.monotonic() < deadline, f"PostgreSQL still runs after {timeout:g} s"
-            time.sleep(0.02)
+        until(lambda: not self.family.members() and not self.server_processes(), within=timeout)
 
     def stop_all(self) -> dict[int, str]:
         return super().stop_all() | dict.fromkeys(self.server_processes(), "PostgreSQL")
@@ -215,7 +204,7 @@ class Distributed(System):
 
     def empty(self) -> None:
         """Forget all jobs, and all workers, of which none runs."""
-        # One by one, and not TRUNCATE: api and dispatcher look at them meanwhile, in an order of their own.
+        # DELETE, as TRUNCATE would deadlock with api and dispatcher, which read them in another order.
         for table in ("jobs", "job_history", "job_attempts", "job_progress", "workers"):
             self.rows(f"DELETE FROM {table}")
 
@@ -227,10 +216,7 @@ def _end_of(process: Process) -> str:
 
 def wait_for(path: Path, timeout: float = 60) -> None:
     """Wait until a handler has left a file."""
-    deadline = time.monotonic() + timeout
-    while not path.exists():
-        assert time.monotonic() < deadline, f"after {timeout:g} s there is no {path}"
-        time.sleep(0.02)
+    until(path.exists, what=str(path), within=timeout)
 
 
 def ids_of(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.faults
 
 @pytest.fixture
 def impatient(rabbitmq_server: RabbitmqServer) -> Iterator[None]:
-    """RabbitMQ waits for acknowledgements on new channels for a second, and looks every half."""
+    """RabbitMQ waits a second for acknowledgements on new channels, and checks every half second."""
     rabbitmq_server.evaluate(
         "application:set_env(rabbit, consumer_timeout, 1000), application:set_env(rabbit, channel_tick_interval, 500)"
     )

@@ -20,6 +20,7 @@ from tests.e2e.stage import Stage
 from tests.e2e.system import Distributed, wait_for
 from tests.faults.proxy import Network
 from tests.services.rabbitmq import RabbitmqServer, fresh_vhost
+from tests.support.until import until
 
 pytestmark = pytest.mark.faults
 
@@ -59,8 +60,7 @@ def system(
 def finish(gate: Path) -> None:
     """Let a job ``e2e.reported`` end, and wait until its handler has returned."""
     gate.touch()
-    while gate.exists():
-        time.sleep(0.02)
+    until(lambda: not gate.exists(), what="the handler's end")
 
 
 def test_results_outlive_outages_of_postgresql(
@@ -76,7 +76,7 @@ def test_results_outlive_outages_of_postgresql(
         with ExitStack() as over:
             outage(postgres_server, over)
             finish(gate)
-            time.sleep(2)  # the outage goes on; whoever gives up by then has lost the result
+            time.sleep(2)  # the outage goes on; a worker that gives up by then loses the result
         system.wait_until_ready(system.processes["api"])
         job = api.wait(running)
         assert (job["status"], job["attempt"], job["result"]) == ("succeeded", 1, "kept"), outage
@@ -91,7 +91,7 @@ def test_results_outlive_outages_of_postgresql(
 def test_an_outage_longer_than_the_lease(
     system: Distributed, postgres_server: EmbeddedPostgres, tmp_path: Path, lease_ttl: str
 ) -> None:
-    """What has been produced is kept; what still runs is stopped, as it might run elsewhere, and handed back."""
+    """Results are kept. Jobs that still run are interrupted, as they might run elsewhere, and released."""
     api = system.api
     gate, stopped = tmp_path / "gate", tmp_path / "stopped"
     produced = api.submit("e2e.reported", {"path": str(gate)}, max_retries=0)

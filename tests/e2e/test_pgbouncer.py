@@ -43,7 +43,7 @@ def pooled(stage: Stage, databases: Databases, rabbitmq_server: RabbitmqServer) 
         database_direct_url=direct,
         database_pgbouncer="true",
         amqp_url=amqp_url,
-        # What is due is heard of, not looked for.
+        # Due jobs are found by notifications, not by polls.
         dispatch_poll_interval="30",
     )
     system.start_control()

@@ -1,4 +1,4 @@
-"""How a worker process ends, is replaced, and tells how it is."""
+"""The end, the replacement and the probes of a worker process."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from callboard.actors.broker.amqp import amqp_name
 from tests.e2e.system import Distributed
 from tests.e2e.test_once import ledger_jobs, runs_in
 from tests.support.ports import free_port
+from tests.support.until import until
 
 pytestmark = pytest.mark.faults
 
@@ -54,7 +55,7 @@ def test_a_worker_that_drains_leaves_jobs_to_others(workerless: Distributed, tmp
     workerless.wait_for_rows("SELECT 1 FROM workers WHERE state = 'draining'")
     workerless.start_worker("--threads", "1", "--name", "other", name="other")
     while api.wait(api.submit("e2e.noop"))["worker"] == "draining":
-        pass  # it has been told, and has not yet told RabbitMQ
+        pass  # the signal has arrived, and the cancel of the consumer not yet
     for _ in range(10):
         assert api.wait(api.submit("e2e.noop"))["worker"] == "other"
     gate.touch()
@@ -127,7 +128,7 @@ def test_a_process_with_a_dead_thread_is_replaced(workerless: Distributed) -> No
 
 
 def test_a_process_that_stands_still_is_replaced(workerless: Distributed) -> None:
-    """Suspended, or C code holds Python's lock: neither heartbeat nor interrupter runs, nor anything that looks."""
+    """Suspended, or C code holds Python's lock: neither heartbeat nor interrupter runs, nor any check."""
     api = workerless.api
     worker = workerless.start_worker("--threads", "2", hang_timeout=HANG_TIMEOUT)
     before = worker.log()
@@ -160,7 +161,7 @@ def test_a_process_whose_supervisor_was_suspended_as_well_is_left_alone(
     os.kill(child, signal.SIGSTOP)
     time.sleep(float(HANG_TIMEOUT) + 1)
     os.kill(worker.pid, signal.SIGCONT)
-    time.sleep(0.5)  # the supervisor looks, and hears nothing
+    time.sleep(0.5)  # the supervisor reads the watchdog, and finds nothing
     os.kill(child, signal.SIGCONT)
     gate.touch()
     assert api.wait(job_id, timeout=LONG)["status"] == "succeeded"
@@ -178,23 +179,21 @@ def test_a_process_that_does_not_end_is_replaced(workerless: Distributed) -> Non
 
 def probe(port: int, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return answer.status, answer.read().decode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+            return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
     except OSError as error:
         return 0, str(error)
 
 
-def until(port: int, path: str, condition: Callable[[int, str], bool]) -> None:
-    deadline = time.monotonic() + LONG
-    while not condition(*(answer := probe(port, path))):
-        assert time.monotonic() < deadline, answer
-        time.sleep(0.05)
+def until_probed(port: int, path: str, condition: Callable[[int, str], bool]) -> None:
+    """Wait until status and text of a probe fulfil the condition."""
+    until(lambda: condition(*probe(port, path)), what=path, within=LONG, every=0.05)
 
 
 def test_a_worker_that_rabbitmq_refuses_is_alive_but_not_ready(workerless: Distributed) -> None:
-    """Hazard 7: its consumer declares the queue again and again, and the process looks healthy from outside."""
+    """Hazard 7: its consumer declares the queue again and again, and the process seems healthy from outside."""
     port = free_port()
     amqp_url = workerless.settings["amqp_url"]
     with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
@@ -202,14 +201,14 @@ def test_a_worker_that_rabbitmq_refuses_is_alive_but_not_ready(workerless: Distr
         channel.queue_delete(amqp_name("e2e"))
         channel.queue_declare(amqp_name("e2e"))
         worker = workerless.start_worker("--processes", "2", "--threads", "1", "--metrics-port", str(port))
-        until(port, "/readyz", lambda status, text: status == 503 and text == "Not consumed: e2e.\n")
+        until_probed(port, "/readyz", lambda status, text: status == 503 and text == "Not consumed: e2e.\n")
         assert probe(port, "/livez") == (200, "ok\n")
         channel.queue_delete(amqp_name("e2e"))
-    until(port, "/readyz", lambda status, _: status == 200)
+    until_probed(port, "/readyz", lambda status, _: status == 200)
     os.kill(worker.children()[0], signal.SIGKILL)
-    until(port, "/readyz", lambda status, text: status == 503 and text.startswith("1 of 2 worker processes"))
+    until_probed(port, "/readyz", lambda status, text: status == 503 and text.startswith("1 of 2 worker processes"))
     assert probe(port, "/livez")[0] == 200
-    until(port, "/readyz", lambda status, _: status == 200)
+    until_probed(port, "/readyz", lambda status, _: status == 200)
 
 
 @pytest.mark.timeout(240)
@@ -220,6 +219,6 @@ def test_a_dispatcher_without_a_broker_is_alive(workerless: Distributed) -> None
         amqp_url=f"amqp://guest:guest@127.0.0.1:{nowhere}/", database_url=workerless.database_url,
     )  # fmt: skip
     waiting = workerless.api.submit("e2e.noop", delay=3600.0)
-    until(port, "/livez", lambda status, _: status == 200)
+    until_probed(port, "/livez", lambda status, _: status == 200)
     workerless.api.cancel(waiting)
     assert dispatcher.stop() == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import urllib.request
 from collections.abc import Callable
 
@@ -11,13 +10,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.system import Distributed
 from tests.support.ports import free_port
+from tests.support.until import until
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def scrape(port: int) -> Samples:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
+        text = response.read().decode()
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -29,17 +29,19 @@ def value(samples: Samples, name: str, **labels: str) -> float:
     return samples.get((f"callboard_{name}", frozenset(labels.items())), 0.0)
 
 
-def until(port: int, condition: Callable[[Samples], bool]) -> Samples:
-    deadline = time.monotonic() + 60
-    while True:
+def until_samples(port: int, condition: Callable[[Samples], bool]) -> Samples:
+    """Return the samples that the port serves, once they fulfil the condition."""
+
+    def fulfilling() -> Samples | None:
         try:
             samples = scrape(port)
         except OSError:  # it does not serve yet
-            samples = {}
-        if condition(samples):
-            return samples
-        assert time.monotonic() < deadline, samples
-        time.sleep(0.1)
+            return None
+        return samples if condition(samples) else None
+
+    samples = until(fulfilling, within=60, every=0.1)
+    assert samples is not None
+    return samples
 
 
 @pytest.mark.timeout(240)
@@ -48,10 +50,10 @@ def test_the_numbers_of_all_processes_are_one(workerless: Distributed) -> None:
     api = workerless.api
     worker = workerless.start_worker("--processes", "2", "--threads", "2", "--metrics-port", str(port))
     workerless.wait_for_workers(2)
-    assert value(until(port, lambda got: value(got, "worker_threads") == 4), "worker_busy_threads") == 0
+    assert value(until_samples(port, lambda got: value(got, "worker_threads") == 4), "worker_busy_threads") == 0
 
     held = [api.submit("diagnostics.sleep", {"seconds": 600, "steps": 6000}) for _ in range(3)]
-    until(port, lambda got: value(got, "worker_busy_threads") == 3)
+    until_samples(port, lambda got: value(got, "worker_busy_threads") == 3)
     for job_id in held:
         api.cancel(job_id)
     done = [api.submit("diagnostics.noop") for _ in range(20)]
@@ -62,13 +64,15 @@ def test_the_numbers_of_all_processes_are_one(workerless: Distributed) -> None:
     def ended(samples: Samples, job_type: str, outcome: str) -> float:
         return value(samples, "attempt_duration_seconds_count", type=job_type, outcome=outcome)
 
-    samples = until(port, lambda got: ended(got, "diagnostics.noop", "succeeded") == 20)
+    samples = until_samples(port, lambda got: ended(got, "diagnostics.noop", "succeeded") == 20)
     assert ended(samples, "diagnostics.sleep", "cancelled") == 3
     assert ended(samples, "diagnostics.fail", "failed") == 1
 
     crashed = api.submit("diagnostics.crash", {"on_attempt": 1})
     api.wait(crashed)
-    samples = until(port, lambda got: value(got, "worker_threads") == 4 and value(got, "worker_busy_threads") == 0)
+    samples = until_samples(
+        port, lambda got: value(got, "worker_threads") == 4 and value(got, "worker_busy_threads") == 0
+    )
     assert ended(samples, "diagnostics.noop", "succeeded") == 20, "what a process did counts on after its death"
     assert not [labels for name, labels in samples if any(job_id in dict(labels).values() for job_id in done)]
     assert worker.stop() == 0
@@ -80,10 +84,10 @@ def test_a_dispatcher_counts_what_it_publishes(workerless: Distributed) -> None:
     port = free_port()
     # Beside the dispatcher of the system; whichever is first publishes.
     second = workerless.start("second dispatcher", "callboard.cli", "dispatcher", "--metrics-port", str(port))
-    until(port, lambda got: ("callboard_broker_failures_total", frozenset()) in got)
+    until_samples(port, lambda got: ("callboard_broker_failures_total", frozenset()) in got)
     workerless.processes["dispatcher"].stop()
     for _ in range(5):
         workerless.api.submit("diagnostics.noop")
-    until(port, lambda got: value(got, "dispatched_total", queue="diagnostics") == 5)
+    until_samples(port, lambda got: value(got, "dispatched_total", queue="diagnostics") == 5)
     workerless.start_dispatcher()
     assert second.stop() == 0

@@ -65,7 +65,7 @@ def test_a_job_that_cannot_be_interrupted_does_not_hold_up_the_stop(workerless: 
 
 
 def test_the_jobs_of_a_machine_that_dies_are_rescued(workerless: Distributed) -> None:
-    """Nobody is left to tell: supervisor and worker end at once, so the lease decides."""
+    """Supervisor and worker end at once: nothing reports the death, and the lease decides."""
     api = workerless.api
     worker = workerless.start_worker("--threads", "4")
     ids = [api.submit("e2e.patient", {"attempt": 2}) for _ in range(4)]
@@ -73,7 +73,7 @@ def test_the_jobs_of_a_machine_that_dies_are_rescued(workerless: Distributed) ->
         api.until(job_id, lambda job: job["status"] == "running")
     [lost] = workerless.wait_for_workers()
     [child] = worker.children()
-    os.kill(worker.pid, signal.SIGSTOP)  # so that it does not see its child die
+    os.kill(worker.pid, signal.SIGSTOP)  # it must not see its child die
     os.kill(child, signal.SIGKILL)
     died = time.monotonic()
     worker.kill()

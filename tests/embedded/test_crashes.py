@@ -18,18 +18,11 @@ from callboard.embedded.orphans import cluster_name
 from callboard.embedded.postgres import EmbeddedPostgres
 from callboard.embedded.process import data_directory_argument
 from tests.embedded.supervisor import await_supervisor, server_processes, supervisor_process
+from tests.support.until import until
 
 pytestmark = pytest.mark.faults
 
 MakeServer = Callable[..., EmbeddedPostgres]
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    """Poll for what another process does: the kernel tells of no event here."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_the_server_ends_with_a_killed_supervisor_and_its_data_stays(tmp_path: Path, make_server: MakeServer) -> None:
@@ -40,7 +33,7 @@ def test_the_server_ends_with_a_killed_supervisor_and_its_data_stays(tmp_path: P
         process.kill()
         process.wait()
 
-        wait_until(lambda: not server_processes(tmp_path))
+        until(lambda: not server_processes(tmp_path))
 
     with psycopg.connect(make_server(tmp_path).start()) as connection:
         assert connection.execute("SELECT n FROM kept").fetchone() == (7,)
@@ -69,7 +62,7 @@ def test_a_killed_postmaster_is_replaced_though_its_backends_live(tmp_path: Path
     killed = server.pid
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: not server.running)
+    until(lambda: not server.running)
     assert backend in server_processes(tmp_path)
 
     assert server.ensure_running() == url
@@ -124,7 +117,7 @@ def test_a_postmaster_that_outlived_its_supervisor_is_replaced(tmp_path: Path, m
     server.stop()
     cluster = tmp_path / "cluster"
     with start_unsupervised(cluster, server_account(cluster), port_of(url)) as orphan:
-        wait_until(lambda: "ready" in read_text(cluster / "postmaster.pid"))
+        until(lambda: "ready" in read_text(cluster / "postmaster.pid"))
 
         with psycopg.connect(server.start()) as connection:
             assert connection.execute("SELECT n FROM kept").fetchone() == (7,)
@@ -164,11 +157,11 @@ def works_below(directory: Path) -> bool:
 
 def test_a_kill_in_the_middle_of_initdb_leaves_no_half_cluster(tmp_path: Path, make_server: MakeServer) -> None:
     with supervisor_process(tmp_path) as process:
-        wait_until(lambda: list(tmp_path.glob("initdb-*/cluster/base/1/*")))
+        until(lambda: list(tmp_path.glob("initdb-*/cluster/base/1/*")))
         process.kill()
         process.wait()
     assert not (tmp_path / "cluster").exists()
-    wait_until(lambda: not works_below(tmp_path))  # initdb's own server sees the end of its input, and cleans up
+    until(lambda: not works_below(tmp_path))  # initdb's own server sees the end of its input, and cleans up
 
     with psycopg.connect(make_server(tmp_path).start()) as connection:
         connection.execute("SELECT 1")

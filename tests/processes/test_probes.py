@@ -1,4 +1,4 @@
-"""What probes answer, from the metrics of the processes."""
+"""Probes, from the metrics of the processes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_all_is_well(workers: Workers) -> None:
     assert {path: probe() for path, probe in workers.probes.items()} == {"/livez": None, "/readyz": None}
 
 
-def test_a_process_that_does_not_look_at_itself_is_not_live(workers: Workers) -> None:
+def test_a_process_that_does_not_check_its_health_is_not_live(workers: Workers) -> None:
     """Before that its supervisor has had the time to replace it."""
     workers.checked.set(time.time() - 80)
     assert workers.probes["/livez"]() is None

@@ -1,4 +1,4 @@
-"""The supervisor with real children, and how processes are told to stop."""
+"""The supervisor with real children, and the signals that stop processes."""
 
 from __future__ import annotations
 

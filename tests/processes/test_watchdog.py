@@ -24,7 +24,7 @@ class Listener:
             self.watchdog.silence()
         return self.watchdog.silence()
 
-    def hear(self) -> None:
+    def wait_for_byte(self) -> None:
         """Wait for a byte."""
         assert select.select([self.watchdog._readable], [], [], 10)[0]
         assert self.watchdog.silence() == 0
@@ -40,20 +40,20 @@ def listener() -> Iterator[Listener]:
 def test_a_start_may_take_a_minute_and_is_silence_after_that(listener: Listener) -> None:
     assert listener.after(60) == 0
     assert listener.after(10) == 10
-    listener.watchdog.hand_over()
+    listener.watchdog.close_descriptor()
 
 
 def test_a_process_is_heard_at_once_and_missed_from_then_on(listener: Listener) -> None:
-    """Else one that is suspended in its first moments would get a minute more."""
+    """Otherwise a process that is suspended right after its start would get a minute more."""
     with feeding_watchdog(listener.watchdog.descriptor, interval=3600):
-        listener.hear()
+        listener.wait_for_byte()
         assert listener.after(5) == 5
-    listener.watchdog.hand_over()
+    listener.watchdog.close_descriptor()
 
 
 def test_time_in_which_nobody_reads_is_no_silence(listener: Listener) -> None:
     with feeding_watchdog(listener.watchdog.descriptor, interval=3600):
-        listener.hear()
+        listener.wait_for_byte()
         listener.now += 3600
         assert listener.watchdog.silence() == 1
-    listener.watchdog.hand_over()
+    listener.watchdog.close_descriptor()

@@ -1,1 +1,1 @@
-"""Handlers in processes of their own: ``isolation="process"``. See docs/decisions/ for why it is built like this."""
+"""Handlers in processes of their own: ``isolation="process"``. See docs/decisions/0009-isolation.md."""

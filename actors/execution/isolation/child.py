@@ -1,4 +1,4 @@
-"""The handler's process: one attempt after the other, in its main thread."""
+"""The handler's process: it runs one attempt after the other, in its main thread."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 import dramatiq
 import structlog
@@ -18,11 +18,12 @@ from callboard.actors.broker.local import LocalBroker
 from callboard.actors.execution import decide
 from callboard.actors.execution.coroutines import CoroutineRunner
 from callboard.actors.execution.handler import run_handler
+from callboard.actors.execution.handler_run import HandlerRun, RunServices
 from callboard.actors.execution.interrupts import Interrupter
 from callboard.actors.execution.isolation.control import Control
 from callboard.actors.execution.isolation.messages import Begun, Ended, Ready, Report, Setup, Start, Unusable
 from callboard.actors.execution.isolation.pipe import WorkerPipe
-from callboard.actors.execution.isolation.remote_run import RemoteRun, Worker
+from callboard.actors.execution.isolation.remote_services import RemoteServices
 from callboard.actors.execution.progress import Progress
 from callboard.actors.loop import Loop
 from callboard.actors.types.registry import Registry, load_job_types
@@ -33,15 +34,15 @@ from callboard.db.settings import Settings
 
 _log = structlog.get_logger(__name__)
 
-#: Seconds between two progress reports that the worker gets; it stores fewer.
+#: Seconds between two progress reports to the worker, which stores fewer.
 _REPORT_EVERY: Final = 0.1
-#: Seconds that an attempt's threads have to end after it.
-_PATIENCE: Final = 0.2
+#: Seconds for an attempt's threads to end after it.
+_THREADS_END_WITHIN: Final = 0.2
 
 
 def serve(calls: int, control: int, report: int) -> NoReturn:
-    """Run attempts until the worker goes away. The arguments are the file descriptors of ``guard.main``."""
-    # What the interpreter says in a crash goes to the worker, and from there to the job's attempt.
+    """Run attempts until the worker closes the connection. The arguments are the file descriptors of ``guard.main``."""
+    # The worker reads the interpreter's crash report, and adds it to the attempt's error.
     crash_report = os.fdopen(report, "wb", buffering=0)
     faulthandler.enable(crash_report)
     faulthandler.register(signal.SIGUSR1, crash_report)
@@ -62,7 +63,7 @@ def _prepare(settings: Settings) -> Registry:
     configure_logs(settings)
     # Before the job modules are imported: their own actors bind to the broker that is set by then.
     dramatiq.set_broker(LocalBroker())
-    # The others that are built in run in threads, and would load what takes longest.
+    # The other built-in job types run in threads, and would take the longest time to import.
     return load_job_types(settings.job_modules, diagnostics=settings.diagnostics, built_in=())
 
 
@@ -77,8 +78,8 @@ class _Child:
     def work(self) -> NoReturn:
         message: Ready | Ended = Ready(os.getpid())
         while True:
-            start: Start = self._link.ask(message)
-            self._link.tell(Begun())
+            start: Start = self._link.request(message)
+            self._link.send(Begun())
             before = set(threading.enumerate())
             outcome = self._run(start)
             message = Ended(outcome, clean=self._is_clean(before))
@@ -90,13 +91,15 @@ class _Child:
         interrupter = Interrupter()
         progress = Progress(job.attempt_id)
 
-        def pass_on() -> None:
+        def send_report() -> None:
             if (report := progress.take()) is not None:
-                self._link.tell(Report(report))
+                self._link.send(Report(report))
 
-        reporting = Loop("progress", pass_on, interval=_REPORT_EVERY, jitter=0)
+        reporting = Loop("progress", send_report, interval=_REPORT_EVERY, jitter=0)
         coroutines = CoroutineRunner()
-        run = RemoteRun(job, interrupter, progress, Worker(self._link, interrupter))
+        services = RemoteServices(self._link, interrupter)
+        # It forwards the protocol's methods by their names, which mypy cannot see.
+        run = HandlerRun(job, interrupter, progress, cast("RunServices", services))
         reporting.start()
         self._control.begin(start.number, interrupter)
         try:
@@ -107,12 +110,12 @@ class _Child:
         finally:
             self._control.end()
             reporting.stop()
-            pass_on()
+            send_report()
             coroutines.stop()
-            run.close()
+            services.close()
 
     def _is_clean(self, before: set[threading.Thread]) -> bool:
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + _THREADS_END_WITHIN
         for thread in set(threading.enumerate()) - before:
             thread.join(max(0.0, until - time.monotonic()))
             if thread.is_alive():

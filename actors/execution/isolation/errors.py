@@ -1,4 +1,4 @@
-"""How a handler's process may end an attempt without its handler."""
+"""Errors of attempts that end with the handler's process."""
 
 from __future__ import annotations
 

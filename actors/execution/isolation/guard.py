@@ -1,8 +1,8 @@
-"""The process between a worker and a handler's process, which sees to it that nothing of the latter is left.
+"""The process between a worker and a handler's process: it kills all that is left of the latter.
 
-It ends the handler's process and all that this has started, those included that wanted to be daemons, when the worker
-says so or dies, however it dies, and when the handler's process itself ends. It has one thread and imports next to
-nothing before it forks, so that nothing half-done is copied.
+It kills the handler's process and its descendants, daemons included, when the worker closes the control pipe or dies in
+any way, and when the handler's process ends. It has one thread and imports next to nothing before it forks: the copy
+has no locks or buffers in use.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 
 from callboard.actors.execution.isolation.descendants import descendants
 
-#: What the interpreter runs, with three file descriptors (see :func:`main`) and then ``sys.path`` as arguments.
+#: The interpreter's program; its arguments are three file descriptors (see :func:`main`), then ``sys.path``.
 START: Final = (
     "import sys; sys.path[:] = sys.argv[4:]; from callboard.actors.execution.isolation.guard import main; main()"
 )
@@ -29,10 +29,10 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 
 
 def main() -> NoReturn:
-    """Fork the handler's process, and guard it to its end; exit as it does.
+    """Fork the handler's process, wait for its end, and exit with its status.
 
     The arguments are file descriptors: of the socket to the worker, of the pipe whose other end only the worker has,
-    and of the file for what the interpreter says when it crashes.
+    and of the file for the interpreter's crash report.
     """
     calls, control, report = map(int, sys.argv[1:4])
     # Orphans of the handler's process become our children, instead of init's.
@@ -60,15 +60,15 @@ def _begin(calls: int, control: int, report: int) -> NoReturn:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != guard:
         os._exit(0)
-    from callboard.actors.execution.isolation.child import serve  # noqa: PLC0415 - the guard does without all that this imports
+    from callboard.actors.execution.isolation.child import serve  # noqa: PLC0415 - the guard imports none of this
 
     serve(calls, control, report)
 
 
 def _until_ended(guarded: int, control: int, woken: int) -> int | None:
-    """Wait for the end of the guarded process and return its status; None when the worker wants it to end, or died."""
+    """Wait for the end of the guarded process and return its status; None once the worker closes the pipe, or dies."""
     poll = select.poll()
-    poll.register(control, 0)  # only whether it has been closed at the other end
+    poll.register(control, 0)  # reports only that the other end was closed
     poll.register(woken, select.POLLIN)
     while True:
         for pid, status in _reaped():
@@ -81,7 +81,7 @@ def _until_ended(guarded: int, control: int, woken: int) -> int | None:
 
 
 def _kill_all(guarded: int, status: int | None) -> int:
-    """Kill whatever is left below this process; return the status with which the guarded one ended."""
+    """Kill all descendants of this process; return the status with which the guarded one ended."""
     while True:
         with suppress(OSError):  # the group is gone
             os.killpg(guarded, signal.SIGKILL)
@@ -107,7 +107,7 @@ def _reaped() -> list[tuple[int, int]]:
 
 
 def _end_as(status: int) -> NoReturn:
-    """End like a process with this status, so that the worker sees what became of it."""
+    """Exit with this status, or by its signal, which the worker then reads."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -118,6 +118,6 @@ def _end_as(status: int) -> NoReturn:
 
 
 def _prctl(option: int, value: int) -> None:
-    """Linux; elsewhere this does nothing."""
+    """Call prctl. Linux only; elsewhere this does nothing."""
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None, use_errno=True).prctl(option, value)

@@ -1,8 +1,8 @@
-"""What worker and handler's process say to each other.
+"""The messages between a worker and a handler's process.
 
-The handler's process asks and the worker answers: :class:`Ready` and :class:`Ended` ask for the next :class:`Start`, a
-:class:`Call` for an :class:`Answer` or :class:`Failure`. :class:`Begun` and :class:`Report` expect nothing. They travel
-pickled, over a socket that no other process has; both ends run the same code under the same account.
+The handler's process sends and the worker replies: to :class:`Ready` and :class:`Ended` with the next :class:`Start`,
+to a :class:`Call` with :class:`Returned` or :class:`Raised`. :class:`Begun` and :class:`Report` get no reply. Messages
+are pickled, and sent over a socket that no other process has; both ends run the same code under the same account.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """It has loaded the job types."""
+    """The process has loaded the job types."""
 
     pid: int
 
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """It could not, and ends."""
+    """The process could not load the job types, and ends."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Run this attempt, the ``number``-th of this process."""
+    """Run this attempt, the ``number``-th of the process."""
 
     number: int
     job: ClaimedJob
@@ -52,7 +52,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The attempt has ended. ``clean``: it has left neither threads nor files behind, so another may be run here."""
+    """The attempt has ended. ``clean``: it has left no threads behind, so the process can run another one."""
 
     outcome: Outcome
     clean: bool
@@ -67,20 +67,22 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What only the worker can do: one of ``file``, ``attach``, and the methods of :class:`CheckpointStore`."""
+    """Call a method of the attempt's :class:`RunServices`, by its name."""
 
     name: str
     arguments: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Returned:
+    """The call returned this."""
+
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """The call raised this. ``reason``: why the attempt is to stop, if it is."""
+class Raised:
+    """The call raised this. ``reason``: of the attempt's interruption, if it is to stop."""
 
     error: BaseException
     reason: Interruption | None

@@ -10,9 +10,9 @@ from typing import Any
 
 
 class WorkerPipe:
-    """Sends, and receives answers, in a thread of its own: the handler's may be interrupted at any moment.
+    """Sends messages and receives replies, in a thread of its own: the handler's may be interrupted at any time.
 
-    Safe to use from any thread. When the worker is gone, so is this process.
+    Safe to use from any thread. When the worker is gone, this process ends.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -20,22 +20,22 @@ class WorkerPipe:
         self._outbox: SimpleQueue[tuple[Any, SimpleQueue[Any] | None]] = SimpleQueue()
         threading.Thread(target=self._work, name="link", daemon=True).start()
 
-    def ask(self, message: Any) -> Any:
-        """Send a message and return the answer."""
-        answers: SimpleQueue[Any] = SimpleQueue()
-        self._outbox.put((message, answers))
-        return answers.get()
+    def request(self, message: Any) -> Any:
+        """Send a message and return the reply."""
+        replies: SimpleQueue[Any] = SimpleQueue()
+        self._outbox.put((message, replies))
+        return replies.get()
 
-    def tell(self, message: Any) -> None:
-        """Send a message that has no answer, after those before it. Does not wait."""
+    def send(self, message: Any) -> None:
+        """Send a message that has no reply, after those before it. Does not wait."""
         self._outbox.put((message, None))
 
     def _work(self) -> None:
         try:
             while True:
-                message, answers = self._outbox.get()
+                message, replies = self._outbox.get()
                 self._connection.send(message)
-                if answers is not None:
-                    answers.put(self._connection.recv())
+                if replies is not None:
+                    replies.put(self._connection.recv())
         finally:
             os._exit(1)

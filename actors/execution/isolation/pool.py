@@ -1,4 +1,4 @@
-"""Processes that wait for their next attempt."""
+"""A pool of handlers' processes, which wait for their next attempt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from callboard.actors.execution.isolation.process import HandlerProcess
 from callboard.actors.loop import Loop
 from callboard.db.settings import Settings
 
-#: A process that has grown by more is not used again: what it has piled up would count against the next job.
+#: Bytes. A process that has grown by more is not used again: its memory would count against the next job.
 _MOST_GROWTH: Final = 256 * 2**20
 #: The same, as a share of the next job's limit.
 _SHARE_OF_LIMIT: Final = 0.25
@@ -19,9 +19,9 @@ _IDLE_FOR: Final = 60.0
 
 
 class ProcessPool:
-    """Starts handlers' processes, and keeps those for the next attempt that are as good as new.
+    """Starts handlers' processes, and keeps those that can be used for another attempt.
 
-    So there are at most as many as attempts run at a time. Safe to use from any thread.
+    There are at most as many processes as attempts at a time. For any thread.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -29,10 +29,10 @@ class ProcessPool:
         self._lock = threading.Lock()
         self._idle: deque[HandlerProcess] = deque()
         self._closed = False
-        self._sweep: Loop | None = None
+        self._sweeper: Loop | None = None
 
-    def take(self, memory_limit: int | None) -> HandlerProcess:
-        """Return a process for an attempt with this memory limit; if none fits, a new one, which has not loaded yet.
+    def acquire(self, memory_limit: int | None) -> HandlerProcess:
+        """Return a process for an attempt with this memory limit (bytes); a new one, not loaded yet, if none fits.
 
         Raises:
             HandlerProcessDied: it could not be started.
@@ -44,25 +44,25 @@ class ProcessPool:
             process.end()
         return HandlerProcess(self._settings)
 
-    def give_back(self, process: HandlerProcess) -> None:
-        """Take a process whose attempt has ended in good order; end it unless it is as good as new."""
+    def release(self, process: HandlerProcess) -> None:
+        """Take back a process whose attempt was clean; end it if it has grown or left a process of its own."""
         if process.alive and process.alone and process.growth <= _MOST_GROWTH:
             process.used_at = time.monotonic()
             with self._lock:
                 if not self._closed:
                     self._idle.append(process)
-                    self._begin_to_sweep()
+                    self._start_sweeper()
                     return
         process.end()
 
     def close(self) -> None:
-        """End the processes that wait, and those given back from now on."""
+        """End the processes that wait, and those released from now on."""
         with self._lock:
             self._closed = True
             idle = list(self._idle)
             self._idle.clear()
-        if self._sweep is not None:
-            self._sweep.stop()
+        if self._sweeper is not None:
+            self._sweeper.stop()
         for process in idle:
             process.end()
 
@@ -70,13 +70,13 @@ class ProcessPool:
         with self._lock:
             return self._idle.pop() if self._idle else None
 
-    def _begin_to_sweep(self) -> None:
-        if self._sweep is None:
-            self._sweep = Loop("idle handler processes", self._end_idle, interval=_IDLE_FOR / 4)
-            self._sweep.start()
+    def _start_sweeper(self) -> None:
+        if self._sweeper is None:
+            self._sweeper = Loop("idle handler processes", self._end_idle, interval=_IDLE_FOR / 4)
+            self._sweeper.start()
 
     def _end_idle(self) -> None:
-        # The one that was used last is taken first, so those that are not needed are at the left.
+        # The process that was used last is acquired first: those that are not needed are at the left.
         before = time.monotonic() - _IDLE_FOR
         idle = []
         with self._lock:

@@ -1,4 +1,4 @@
-"""A handler's process, as the worker sees it."""
+"""The worker's side of a handler's process."""
 
 from __future__ import annotations
 
@@ -23,24 +23,26 @@ from callboard.actors.execution.isolation.messages import Ready, Setup, Start, U
 from callboard.db.rules.attempts import ClaimedJob
 from callboard.db.settings import Settings
 
-#: It imports all modules that define job types; a machine that is short of processors takes its time.
+#: Seconds to import all modules that define job types, on a busy machine.
 _LONGEST_START: Final = 60.0
-_LONGEST_PAUSE: Final = 10.0
+#: Seconds for a process that has run attempts to begin another one.
+_LONGEST_BEGIN: Final = 10.0
+#: Seconds for the guard to kill everything.
 _LONGEST_END: Final = 5.0
-_PATIENCE: Final = 1.0
+_SECOND_KILL_AFTER: Final = 1.0
 _LONGEST_CRASH_REPORT: Final = 16_000
 
 
 class HandlerProcess:
-    """A process that runs one attempt after the other, below a guard that leaves nothing of it behind.
+    """A process that runs one attempt after the other, below a guard that kills all that is left of it.
 
-    Fresh interpreters: a worker has threads, and what they were doing is not to be forked.
+    It is a fresh interpreter, and no fork: the worker has threads, whose locks would be copied in any state.
     """
 
     connection: Connection[Any, Any]
     _guard: subprocess.Popen[bytes]
     _control: int | None
-    """Closed, and None, once the process is to end."""
+    """The end of the control pipe; closed, and None, once the process is to end."""
 
     def __init__(self, settings: Settings) -> None:
         """Start it.
@@ -66,87 +68,87 @@ class HandlerProcess:
 
     @property
     def new(self) -> bool:
-        """Whether it has been given one attempt at most."""
+        """Whether it has got one attempt at most."""
         return self._attempts <= 1
 
     @property
     def next_number(self) -> int:
-        """By which :meth:`interrupt` knows the attempt that is started next."""
+        """Number of the attempt that is started next, for :meth:`interrupt`."""
         return self._attempts + 1
 
     @property
     def memory(self) -> int:
-        """Bytes of memory that it and the processes below it have of their own."""
+        """Bytes of memory that it and its descendants have allocated."""
         return sum(map(memory_of, descendants(self._guard.pid)))
 
     @property
     def growth(self) -> int:
-        """Bytes of memory that it has more than when it was new."""
+        """Bytes of memory that it has more than after loading."""
         return self.memory - self._memory_at_start
 
     @property
     def alone(self) -> bool:
-        """Whether it has left no process of its own running."""
+        """Whether no process that it has started still runs."""
         return len(descendants(self._guard.pid)) <= 1
 
     def load(self) -> None:
         """Wait until it has loaded the job types.
 
         Raises:
-            HandlerProcessDied: it could not, or was killed meanwhile; the message says why.
+            HandlerProcessDied: it could not load them, or was killed meanwhile; the message says why.
         """
         if self._pid is not None:
             return
-        answer: Any = None
+        reply: Any = None
         with suppress(EOFError, OSError):
             self.connection.send(Setup(self._settings))
             if self.connection.poll(_LONGEST_START):
-                answer = self.connection.recv()
-        if not isinstance(answer, Ready):
+                reply = self.connection.recv()
+        if not isinstance(reply, Ready):
             died = self.end()
-            reason = answer.reason if isinstance(answer, Unusable) else str(died)
+            reason = reply.reason if isinstance(reply, Unusable) else str(died)
             raise HandlerProcessDied(f"A process for the handler could not be started: {reason}")
-        self._pid = answer.pid
+        self._pid = reply.pid
         self._memory_at_start = self.memory
 
     def start(self, job: ClaimedJob) -> bool:
-        """Have it run an attempt, once it has loaded; False: it has died or got stuck since it was last used."""
+        """Have it run an attempt, once it has loaded. False: it has died or hangs since its last attempt."""
         self._attempts += 1
         with suppress(EOFError, OSError):
             self.connection.send(Start(self._attempts, job))
-            # A new one is not stuck; its machine is busy.
-            if self.connection.poll(_LONGEST_START if self.new else _LONGEST_PAUSE):
+            # A new process does not hang; its machine is busy.
+            if self.connection.poll(_LONGEST_START if self.new else _LONGEST_BEGIN):
                 self.connection.recv()  # Begun
                 return True
         return False
 
     def interrupt(self, number: int, reason: Interruption) -> None:
-        """Tell it that an attempt is to stop. Does not wait; no effect if that attempt has ended."""
+        """Send it an interruption. Does not wait; no effect if that attempt has ended."""
         with self._lock, suppress(OSError):
             if self._control is not None:
                 os.write(self._control, f"{number} {reason}\n".encode())
 
-    def tell_where(self) -> None:
-        """Have it write down where its threads are, for :meth:`end`. Works even in the middle of a C call."""
+    def dump_stacks(self) -> None:
+        """Have it dump the stacks of its threads, for :meth:`end`. Works even during a C call."""
         with suppress(OSError):
             if self._pid is not None:
                 os.kill(self._pid, signal.SIGUSR1)
 
     def kill(self) -> None:
-        """End it, and all that it has started. Does not wait; may be called again, then it is more drastic."""
+        """Kill it and its descendants. Does not wait. A second call after a second kills them without the guard."""
         with self._lock:
             if self._control is not None:
                 os.close(self._control)
                 self._control, self._killed_at = None, time.monotonic()
-            elif time.monotonic() - self._killed_at > _PATIENCE and self.alive:
-                # The guard itself is stopped, or starved.
+            elif time.monotonic() - self._killed_at > _SECOND_KILL_AFTER and self.alive:
+                # The guard itself is suspended, or gets no processor time.
                 for pid in descendants(self._guard.pid):
                     with suppress(OSError):
                         os.kill(pid, signal.SIGKILL)
                 self._guard.kill()
 
     def end(self) -> HandlerProcessDied:
-        """Kill it, wait for its end, and return how it ended, with what its interpreter said if it crashed."""
+        """Kill it, wait for its end, and return an error that says how it ended. A crash report is added as a note."""
         self.kill()
         try:
             code = self._guard.wait(_LONGEST_END)
@@ -173,7 +175,7 @@ class HandlerProcess:
                     [sys.executable, "-c", START, *map(str, descriptors), *map(_absolute, sys.path)],
                     stdin=subprocess.DEVNULL,
                     pass_fds=descriptors,
-                    # Signals to the worker's group, such as a terminal's Ctrl-C, are the worker's business.
+                    # Signals to the worker's group, such as a terminal's Ctrl-C, must not reach it.
                     start_new_session=True,
                 )
             undo.pop_all()

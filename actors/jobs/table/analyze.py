@@ -1,4 +1,4 @@
-"""The job type ``table.analyze``: what is in a table of any size.
+"""The job type ``table.analyze``: statistics of a table of any size.
 
 Importing it does not need DuckDB; running a job does (extra ``tables``).
 """
@@ -43,22 +43,22 @@ def analyze(payload: AnalyzeTable, run: Run) -> TableReport:
     return analyze_file(run.file(payload.file), payload, run)
 
 
-def analyze_file(path: Path, wanted: AnalyzeTable, run: Run, *, memory: str = MEMORY) -> TableReport:
-    """Do the work of :func:`analyze` on a local file, within a bound of memory such as ``512MiB``."""
+def analyze_file(path: Path, order: AnalyzeTable, run: Run, *, memory: str = MEMORY) -> TableReport:
+    """Do the work of :func:`analyze` on a local file. ``memory``: what the engine may use, such as ``512MiB``."""
     progress = Progress(run)
     with tempfile.TemporaryDirectory(prefix="callboard-table-") as folder:
         scratch = Path(folder)
-        source = copy_as_text(path, wanted.encoding, scratch, progress)
-        dialect = find_dialect(source, wanted.delimiter, header=wanted.header)
+        source = copy_as_text(path, order.encoding, scratch, progress)
+        dialect = find_dialect(source, order.delimiter, header=order.header)
         width = len(dialect.names)
         with Engine(scratch, memory) as engine:
             reading = progress.watch("reading", lambda share: _amount(share, source.bytes, "bytes read"))
-            rows = read_records(engine, source.path, dialect, wanted.null_values, reading)
+            rows = read_records(engine, source.path, dialect, order.null_values, reading)
             source.path.unlink()  # the engine has it all now
             columns = []
             for index, name in enumerate(dialect.names):
                 watch = _watch_column(progress, index, width, name)
-                columns.append(describe_column(engine, index, name, rows=rows, wanted=wanted, watch=watch))
+                columns.append(describe_column(engine, index, name, rows=rows, order=order, watch=watch))
             comparing = progress.watch("duplicates", lambda share: _amount(share, rows, "rows compared"))
             duplicate_rows = count_duplicates(engine, width, comparing)
     return TableReport(

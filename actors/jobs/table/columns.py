@@ -1,7 +1,7 @@
-"""One column of a table: its type, and the numbers that describe it. All of them are exact.
+"""One column of a table: its type and its statistics. All of them are exact.
 
-Every query after the first works on the different values with their counts, and the engine groups and sorts on disk
-where memory does not suffice.
+Every query after the first reads the distinct values with their counts. The engine groups and sorts on disk if memory
+does not suffice.
 """
 
 # ruff: noqa: S608 - the SQL is made of this file's constants and of column numbers; all else is a parameter.
@@ -31,11 +31,11 @@ class _Kind:
     fits: str
     value: str
     usable: str = "true"
-    """Whether a value enters minimum, maximum, mean and quantiles."""
+    """Condition for a value to count in minimum, maximum, mean and quantiles."""
     total: str = "sum(NULL::DOUBLE)"
-    """Sum over the column."""
+    """Sum of the column."""
     shown: str = "{}"
-    """How a value goes into the report."""
+    """Format of a value in the report."""
 
     def show(self, expression: str) -> str:
         return self.shown.format(expression)
@@ -92,13 +92,13 @@ _TEXT: Final = _Kind("text", fits="true", value="text", shown=f"left({{}}, {_LON
 
 _CELLS: Final = "(SELECT trim(text) AS cell, text, count FROM texts WHERE text IS NOT NULL)"
 _SAMPLE: Final = 1_000
-"""Different values that rule out most kinds before all values are looked at."""
+"""Distinct values that rule out most kinds before all values are read."""
 
 
 def describe_column(
-    engine: Engine, index: int, name: str, *, rows: int, wanted: AnalyzeTable, watch: Watch
+    engine: Engine, index: int, name: str, *, rows: int, order: AnalyzeTable, watch: Watch
 ) -> ColumnReport:
-    """Describe column ``c{index}`` of the engine's ``records``, which has so many ``rows``."""
+    """Describe column ``c{index}`` of the engine's ``records``. ``rows``: number of records."""
     engine.query(
         f"CREATE OR REPLACE TEMP TABLE texts AS SELECT c{index} AS text, count(*) AS count FROM records GROUP BY ALL",
         watch=part(watch, 0.0, 0.3),
@@ -117,7 +117,7 @@ def describe_column(
     )[0]
     most_frequent = engine.query(
         f"SELECT {kind.show('value')}, count FROM tally ORDER BY count DESC, value LIMIT $top",
-        {"top": wanted.top},
+        {"top": order.top},
         watch=part(watch, 0.7, 0.75),
     )
     return ColumnReport(
@@ -129,27 +129,27 @@ def describe_column(
         min=_json_value(least),
         max=_json_value(greatest),
         mean=_mean(total, usable),
-        quantiles=_quantiles(engine, kind, usable, wanted.quantiles, part(watch, 0.75, 1.0)),
+        quantiles=_quantiles(engine, kind, usable, order.quantiles, part(watch, 0.75, 1.0)),
         most_frequent=[Frequent(value=_json_value(value), count=count) for value, count in most_frequent],
     )
 
 
 def _kind_of_texts(engine: Engine, watch: Watch) -> _Kind | None:
-    """Return the narrowest kind that fits all values, or None if there are none."""
+    """Return the narrowest kind that fits all values, or None if there are no values."""
     tests = ", ".join(f"bool_and({kind.fits})" for kind in _KINDS)
     sample = engine.query(f"SELECT count(*), {tests} FROM (FROM {_CELLS} LIMIT {_SAMPLE})", watch=part(watch, 0.0, 0.1))
-    scan_limit, *fits_sample = sample[0]
-    if scan_limit == 0:
+    sampled, *fits_sample = sample[0]
+    if sampled == 0:
         return None
     for kind in itertools.compress(_KINDS, fits_sample):
         everything = f"SELECT bool_and({kind.fits}) FROM {_CELLS}"
-        if scan_limit < _SAMPLE or engine.query(everything, watch=part(watch, 0.1, 1.0)) == [(True,)]:
+        if sampled < _SAMPLE or engine.query(everything, watch=part(watch, 0.1, 1.0)) == [(True,)]:
             return kind
     return _TEXT
 
 
 def _tally(engine: Engine, kind: _Kind, watch: Watch) -> None:
-    """Make ``tally``: each different value of the column, in its type, with its count."""
+    """Make ``tally``: each distinct value of the column, in its type, with its count."""
     if kind is _TEXT:  # the texts are their own values
         engine.query(f"CREATE OR REPLACE TEMP VIEW tally AS SELECT text AS value, count FROM {_CELLS}", watch=watch)
         return
@@ -161,27 +161,27 @@ def _tally(engine: Engine, kind: _Kind, watch: Watch) -> None:
     engine.query("CREATE OR REPLACE TEMP VIEW tally AS FROM typed", watch=watch)
 
 
-def _quantiles(engine: Engine, kind: _Kind, usable: int, wanted: Sequence[float], watch: Watch) -> list[Quantile]:
+def _quantiles(engine: Engine, kind: _Kind, usable: int, quantiles: Sequence[float], watch: Watch) -> list[Quantile]:
     """Return quantiles of the ``usable`` values, each the value at rank ``quantile * (usable - 1)``, from 0."""
-    if not (kind.has_order and usable and wanted):
+    if not (kind.has_order and usable and quantiles):
         return []
     # 0.1 means a tenth here, not the double next to it.
-    ranks = [Fraction(repr(quantile)) * (usable - 1) for quantile in wanted]
+    ranks = [Fraction(repr(quantile)) * (usable - 1) for quantile in quantiles]
     engine.query(
         f"CREATE OR REPLACE TEMP TABLE ordered AS FROM tally WHERE {kind.usable} ORDER BY value",
         watch=part(watch, 0.0, 0.8),
     )
     whole = [bound for rank in ranks for bound in (math.floor(rank), math.ceil(rank))]
-    found = ", ".join(["min(value) FILTER (WHERE upto > ?)"] * len(whole))
+    selected = ", ".join(["min(value) FILTER (WHERE upto > ?)"] * len(whole))
     values = engine.query(
-        f"""SELECT {kind.show("value")} FROM (SELECT unnest([{found}]) AS value
+        f"""SELECT {kind.show("value")} FROM (SELECT unnest([{selected}]) AS value
             FROM (SELECT value, sum(count) OVER (ROWS UNBOUNDED PRECEDING) AS upto FROM ordered))""",
         whole,
         watch=part(watch, 0.8, 1.0),
     )
     return [
         Quantile(quantile=quantile, value=_between(low, high, rank - math.floor(rank)))
-        for quantile, rank, (low,), (high,) in zip(wanted, ranks, values[::2], values[1::2], strict=True)
+        for quantile, rank, (low,), (high,) in zip(quantiles, ranks, values[::2], values[1::2], strict=True)
     ]
 
 
@@ -193,7 +193,7 @@ def _between(low: Any, high: Any, share: Fraction) -> float | str:
 
 
 def _mean(total: float | None, count: int) -> float | None:
-    """Return the mean, or None where there is none: no values, or a sum beyond the range of doubles."""
+    """Return the mean, or None if there are no values or the sum is beyond the range of doubles."""
     if total is None or count == 0:
         return None
     mean = total / count
@@ -201,7 +201,7 @@ def _mean(total: float | None, count: int) -> float | None:
 
 
 def _json_value(value: Any) -> Any:
-    """JSON has no NaN and no infinities, and a report no room for long texts."""
+    """Return the value as JSON: NaN and infinities as text, long texts shortened."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, str) and len(value) > _LONGEST_TEXT:

@@ -1,4 +1,4 @@
-"""How a table is written: its delimiter, whether the first row is a header, and the names of its columns."""
+"""The dialect of a table: its delimiter, whether the first row is a header, and the names of its columns."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Final, TypedDict
 from callboard.actors.jobs.table.source import BrokenTable, Source
 
 MOST_COLUMNS: Final = 2_000
-"""More would not fit the engine's memory."""
+"""More do not fit into the engine's memory."""
 
 _SAMPLE: Final = 128 * 1024
-"""Characters from the beginning of the file that decide; also the longest header, and the csv module's longest cell."""
+"""Characters of the beginning of the file that are examined; also the longest header, and the longest cell there."""
 
 _ROWS: Final = 1_000
-"""Rows of the sample that decide."""
+"""Rows of the sample that are examined."""
 
 _DELIMITERS: Final = ",;\t|"
 _NUMBER_OR_DATE: Final = re.compile(
@@ -30,18 +30,18 @@ _NUMBER_OR_DATE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Delimiter, header and names, as given or found."""
+    """Delimiter, header and names, as given or detected."""
 
     delimiter: str
     header: bool
     names: tuple[str, ...]
-    """One a column, each once."""
+    """One per column, all different."""
     skip: int
     """Rows before the first row of data: blank lines, then the header."""
 
 
 def find_dialect(source: Source, delimiter: str | None, *, header: bool | None) -> Dialect:
-    """Return how the table is written; None is found from the first rows.
+    """Return the dialect. Delimiter and header are detected from the first rows if None.
 
     Raises:
         BrokenTable: there is no row, the first row has no end, is too wide, or names two columns alike.
@@ -96,9 +96,9 @@ class _Format(TypedDict):
 
 
 def _fit(rows: Sequence[Sequence[str]]) -> tuple[float, int]:
-    """Return how well a delimiter fits: the share of rows that have the usual width, then that width.
+    """Return how well a delimiter fits: the share of rows that have the most frequent width, then that width.
 
-    A share, as one ragged row must not make another delimiter win.
+    It is a share, as one ragged row must not make another delimiter win.
     """
     if not rows:
         return (0.0, 0)
@@ -107,7 +107,7 @@ def _fit(rows: Sequence[Sequence[str]]) -> tuple[float, int]:
 
 
 def _is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Say whether the first row names the columns: it has words above numbers, or no number at all."""
+    """Return whether the first row names the columns: it has words above numbers, or no number at all."""
     for index, name in enumerate(first):
         cells = [row[index].strip() for row in rows if index < len(row) and row[index].strip()]
         if cells and name.strip() and not _is_value(name) and all(map(_is_value, cells)):

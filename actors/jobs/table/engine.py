@@ -1,4 +1,4 @@
-"""DuckDB for one untrusted file: within a bound of memory, without network, and with queries that can be stopped."""
+"""DuckDB for one untrusted file: with bounded memory, without network, and with queries that can be stopped."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from callboard.actors.jobs.table.progress import Watch
 from callboard.db.errors import ConfigurationError
 
 MEMORY: Final = "512MiB"
-"""What DuckDB may hold; the rest of a table goes to disk."""
+"""Memory of DuckDB; the rest of a table is on disk."""
 
 _THREADS: Final = 2
 _POLL: Final = 0.05
-"""Seconds between two looks at a running query, and so between two chances to stop it."""
+"""Seconds between two checks of a running query, at each of which it can be stopped."""
 
 
 class Engine:
-    """A database in memory that spills to a folder. Use it in a ``with`` block; one thread at a time."""
+    """A database in memory that spills to a folder. Use it in a ``with`` block, from one thread at a time."""
 
     def __init__(self, scratch: Path, memory: str = MEMORY) -> None:
         """Open it.
 
         Args:
-            scratch: a folder for what does not fit into memory: up to several times the size of the table. SQL can read
-                no files but those of this folder.
-            memory: the bound of memory, such as ``512MiB``.
+            scratch: a folder for data that does not fit into memory: up to several times the size of the table. SQL can
+                read the files of this folder only.
+            memory: most memory, such as ``512MiB``.
 
         Raises:
             ConfigurationError: DuckDB is not installed.
         """
         try:
-            import duckdb  # noqa: PLC0415 - an optional dependency, wanted when a job runs
+            import duckdb  # noqa: PLC0415 - an optional dependency, needed when a job runs
         except ImportError as error:
             raise ConfigurationError(
                 "table.analyze needs DuckDB, which is not installed here. Install callboard[tables] where workers run."
@@ -56,7 +56,7 @@ class Engine:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="table-analyze")
         for name, value in {
             "enable_progress_bar_print": False,
-            "enable_progress_bar": True,  # or query_progress() has nothing to tell
+            "enable_progress_bar": True,  # needed by query_progress()
             "progress_bar_time": 0,
             "allowed_directories": [str(scratch)],
             "enable_external_access": False,
@@ -70,8 +70,8 @@ class Engine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # An exception from outside may have come before query() had its future, so wait for the thread, not for that.
-        # A query that has not begun when it is told to stop does not hear it: hence again and again.
+        # An exception from outside may have come before query() had its future: wait for the thread instead. An
+        # interrupt before a query has begun has no effect: hence the loop.
         idle = self._executor.submit(lambda: None)
         while not wait([idle], timeout=0.02).done:
             self._connection.interrupt()
@@ -83,7 +83,7 @@ class Engine:
     ) -> list[tuple[Any, ...]]:
         """Run one statement to its end and return its rows.
 
-        ``watch`` is called about every 0.05 seconds and once at the end. When it raises, or an exception is raised in
+        ``watch`` is called about every 0.05 seconds and once at the end. If it raises, or an exception is raised in
         this thread from outside, leaving the ``with`` block stops the query.
 
         Raises:

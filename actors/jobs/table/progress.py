@@ -1,4 +1,4 @@
-"""How far an analysis is, in one number that only grows."""
+"""Progress of an analysis, in one percentage that only grows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, Literal
 from callboard.actors.types.run import Run
 
 Watch = Callable[[float], None]
-"""Is told the share, 0 to 1, of a piece of work that is done. What it raises ends the work."""
+"""Called with the share, 0 to 1, of a piece of work that is done. An exception ends the work."""
 
 Step = Literal["checking", "reading", "columns", "duplicates"]
 
@@ -18,7 +18,7 @@ _ENDS: Final[dict[Step, tuple[float, float]]] = {
     "columns": (30, 80),
     "duplicates": (80, 100),
 }
-"""From and to which percent each step goes, by the time it takes: measured with tables of 5 to 300 MB."""
+"""First and last percent of each step, by its duration, measured with tables of 5 to 300 MB."""
 
 
 class Progress:
@@ -29,17 +29,17 @@ class Progress:
         self._percent = 0.0
 
     def watch(self, step: Step, message: Callable[[float], str]) -> Watch:
-        """Return a watch over one step; ``message`` tells people what a share of it is."""
+        """Return a watch over one step; ``message`` returns a text for people, given its share."""
         return lambda share: self._report(step, share, message)
 
     def _report(self, step: Step, share: float, message: Callable[[float], str]) -> None:
         start, end = _ENDS[step]
-        # A second look at the file, or the engine's own measure, may fall behind what was said already.
+        # A second pass over the file, or the engine's own measure, may fall behind the last report.
         self._percent = max(self._percent, start + (end - start) * share)
         done = (self._percent - start) / (end - start)
         self._run.progress(round(self._percent, 2), 100, message(done), step=step)
 
 
 def part(watch: Watch, start: float, end: float) -> Watch:
-    """Return a watch over one part of the work, which goes from one share of the whole to another."""
+    """Return a watch over one part of the work: from share ``start`` to share ``end`` of the whole."""
     return lambda share: watch(start + (end - start) * share)

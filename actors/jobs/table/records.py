@@ -1,6 +1,6 @@
-"""The rows of a table inside the engine: reading them, and counting those that occur twice.
+"""The rows of a table in the engine: reads them, and counts duplicates.
 
-They are the engine's table ``records``, whose columns ``c0``, ``c1``, … are text: no name from the file becomes SQL.
+They are in the table ``records``, whose columns ``c0``, ``c1``, … are text. No name from the file becomes SQL.
 """
 
 # ruff: noqa: S608 - the SQL is made of this file's constants and of column numbers; all else is a parameter.
@@ -22,7 +22,7 @@ _LONGEST_ROW: Final = 2_000_000
 """Bytes. A quote that is never closed makes one row of the rest of the file."""
 
 _MOST_REJECTS: Final = 1_000
-"""Broken rows to count before giving up."""
+"""Broken rows after which reading ends."""
 
 _READ: Final = """
     CREATE TABLE records AS SELECT * FROM read_csv(
@@ -35,17 +35,17 @@ _READ: Final = """
 
 
 def read_records(engine: Engine, path: Path, dialect: Dialect, null_values: Sequence[str], watch: Watch) -> int:
-    """Read all rows of the text at ``path`` into ``records`` and return how many there are.
+    """Read all rows of the text at ``path`` into ``records``, and return their number.
 
     Raises:
-        BrokenTable: rows do not fit; the message has the line of the first, why, and how many there are.
+        BrokenTable: rows are broken; the message has the line and the problem of the first, and their number.
     """
     for text in null_values:
         if dialect.delimiter in text:
             raise BrokenTable(
                 f"The null value {text!r} holds the delimiter {dialect.delimiter!r}, so no cell is it: leave it out."
             )
-    # DuckDB drops a last row with an open quote without a word (2.0.0), so the last row is one that must arrive.
+    # DuckDB silently drops a last row with an open quote (2.0.0). Hence a last row of ours, which must arrive.
     end = uuid4().hex
     with path.open("a", encoding="utf-8") as file:
         file.write(end + dialect.delimiter * (len(dialect.names) - 1) + "\n")
@@ -71,7 +71,7 @@ def read_records(engine: Engine, path: Path, dialect: Dialect, null_values: Sequ
     return int(engine.query("SELECT count(*) FROM records", watch=finishing)[0][0])
 
 
-# One row of the file can be rejected for several reasons; the first of these explains the others.
+# One row of the file can be rejected for several reasons; the one of the lowest rank explains the others.
 _REJECTS: Final = """
     SELECT line_byte_position AS position,
            arg_min(reason, rank) AS reason,
@@ -142,10 +142,10 @@ def _line_of_last_row(path: Path, delimiter: str, watch: Watch) -> int:
 
 
 def count_duplicates(engine: Engine, width: int, watch: Watch) -> int:
-    """Return how many rows equal an earlier row in all of their ``width`` columns.
+    """Return the number of rows that equal an earlier row in all of their ``width`` columns.
 
-    Exact, and without holding the rows in memory: a row whose 64-bit hash occurs once has no equal; the others,
-    usually few, are compared in full.
+    Exact, without holding the rows in memory: a row whose 64-bit hash occurs once has no duplicate; the others, usually
+    few, are compared in full.
     """
     columns = ", ".join(f"c{index}" for index in range(width))
     engine.query(

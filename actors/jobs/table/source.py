@@ -1,4 +1,4 @@
-"""From an uploaded file to a text that the engine can read: UTF-8, lines ended by a line feed, no NUL characters."""
+"""Converts an upload to text that the engine can read: UTF-8, lines that end with a line feed, no NUL characters."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _SIGNATURES: Final = {
 
 
 class BrokenTable(ValueError):
-    """The file is not a table as described. The message says in which line, and why; another try would end alike."""
+    """The file is not a table as described. The message has the line and the problem. A retry would fail alike."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A table file that is known to be text."""
+    """A table file that was checked to be text."""
 
     path: Path
     """A copy in UTF-8, without a byte order mark, in which every line ends with a line feed."""
@@ -42,13 +42,13 @@ class Source:
 
 
 def copy_as_text(path: Path, encoding: Encoding | None, scratch: Path, progress: Progress) -> Source:
-    """Copy an upload, as the text it is, into the folder ``scratch``.
+    """Copy an upload, converted to UTF-8, into the folder ``scratch``.
 
     Args:
         path: the upload.
-        encoding: its encoding; None finds it by its byte order mark, and else takes UTF-8.
-        scratch: a folder with room for the copy.
-        progress: is told of each block; what it raises ends the work.
+        encoding: its encoding; None for that of its byte order mark, or UTF-8.
+        scratch: a folder with space for the copy.
+        progress: called after each block; an exception ends the work.
 
     Raises:
         BrokenTable: the file is empty, or not text in that encoding.
@@ -77,7 +77,7 @@ def copy_as_text(path: Path, encoding: Encoding | None, scratch: Path, progress:
 
 
 def _blocks(path: Path, encoding: Encoding) -> Iterator[tuple[str, int]]:
-    """Yield the text in blocks, every line end as a line feed, each with the bytes read so far."""
+    """Yield the text in blocks, with line feeds as line ends; with each block, the bytes read so far."""
     codec = "utf-8-sig" if encoding == "utf-8" else encoding
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(codec)(), translate=True)
     lines = read = 0

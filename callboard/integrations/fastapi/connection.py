@@ -1,4 +1,4 @@
-"""The way from an application to Callboard: one client for as long as the application runs."""
+"""The connection from an application to Callboard: one client while the application runs."""
 
 from __future__ import annotations
 
@@ -12,22 +12,27 @@ from starlette.types import Lifespan
 from callboard.client import AsyncClient, Job, transport
 from callboard.db.settings import load_settings
 
-#: Seconds of silence after which a submission is given up. A client of the application waits for it.
+#: Seconds without a response after which a submission fails. A client of the application waits for it.
 _TIMEOUT: Final = 5.0
-#: Seconds for which a submission that got no answer is sent again.
+#: Seconds during which a submission without a response is retried.
 _RETRY_FOR: Final = 5.0
 
 
 class Connection:
-    """Submits jobs, with one client, which is closed when the application stops."""
+    """Submits jobs with one client, which is closed when the application stops."""
 
     def __init__(self, url: str | None, api_key: str | None, *, retry: bool) -> None:
-        """Args: ``url`` and ``api_key``, if not given, are those of the settings when it is first used."""
+        """
+        Args:
+            url: of Callboard; None for that of the settings, read at the first use.
+            api_key: None for that of the settings, read at the first use.
+            retry: whether to retry a submission without a response for 5 seconds.
+        """
         self._url = url
         self._api_key = api_key
         self._retry_for = _RETRY_FOR if retry else 0.0
         self._client: AsyncClient | None = None
-        """While the application runs."""
+        """Open while the application runs."""
 
     @classmethod
     def of(cls, router: APIRouter, url: str | None, api_key: str | None, *, retry: bool) -> Connection:
@@ -41,24 +46,24 @@ class Connection:
 
     @property
     def address(self) -> str:
-        """Of the server, without a password."""
+        """URL of Callboard, without a password."""
         return transport.address_of(transport.base_of(self._url or load_settings().url))
 
     async def submit(self, job_type: str, payload: dict[str, Any]) -> Job:
         """Submit a job, which is durable on return.
 
         Raises:
-            ClientError: it was not accepted, or no answer came.
-            ConfigurationError: the settings do not fit.
+            ClientError: the job was not accepted, or there was no response.
+            ConfigurationError: the settings are not valid.
         """
         if self._client is not None:
             return await self._client.submit(job_type, payload)
-        # Nobody has started the application, as in tests or where it is mounted in another, and nobody will stop it.
+        # The application was not started, as in tests or if it is mounted in another one, and will not be stopped.
         async with self._new_client() as client:
             return await client.submit(job_type, payload)
 
     def within(self, outer: Lifespan[Any]) -> Lifespan[Any]:
-        """Return a lifespan that goes on as ``outer`` does, and opens and closes this."""
+        """Return a lifespan that wraps ``outer``, and opens and closes this."""
 
         @asynccontextmanager
         async def lifespan(app: Any) -> AsyncIterator[Any]:

@@ -1,4 +1,4 @@
-"""FastAPI's dependencies where there is no request: which can do without one, and their values for one call."""
+"""FastAPI's dependencies without a request: which of them need none, and their values for one call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastapi.dependencies.models import Dependant
 
 
 def needs_request(dependant: Dependant) -> bool:
-    """Whether the dependency, or one that it stands on, takes anything from a request or a response."""
+    """Return whether the dependency, or one of its own, uses the request or the response."""
     return (
         bool(
             dependant.path_params
@@ -32,7 +32,7 @@ def needs_request(dependant: Dependant) -> bool:
 
 
 def is_async(dependant: Dependant) -> bool:
-    """Whether the dependency, or one that it stands on, has to be awaited."""
+    """Return whether the dependency, or one of its own, has to be awaited."""
     call = _code_of(dependant)
     own = inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call)
     return own or any(is_async(each) for each in dependant.dependencies)
@@ -40,7 +40,7 @@ def is_async(dependant: Dependant) -> bool:
 
 @contextmanager
 def resolved(dependants: Sequence[Dependant]) -> Iterator[dict[str, Any]]:
-    """Yield the values of dependencies, none of which is async, by parameter; what they opened is closed afterwards."""
+    """Yield the values of sync dependencies by parameter, and run their exit code afterwards."""
     cache: dict[Any, Any] = {}
 
     def value_of(dependant: Dependant) -> Any:
@@ -60,7 +60,7 @@ def resolved(dependants: Sequence[Dependant]) -> Iterator[dict[str, Any]]:
 
 @asynccontextmanager
 async def resolved_async(dependants: Sequence[Dependant]) -> AsyncIterator[dict[str, Any]]:
-    """As :func:`resolved`, for any dependencies; those that are not async run in a thread, as FastAPI runs them."""
+    """As :func:`resolved`, for any dependencies. Sync ones run in a thread, as FastAPI does it."""
     cache: dict[Any, Any] = {}
 
     async def value_of(dependant: Dependant) -> Any:
@@ -84,11 +84,11 @@ async def resolved_async(dependants: Sequence[Dependant]) -> AsyncIterator[dict[
 
 
 def _callable_of(dependant: Dependant) -> Callable[..., Any]:
-    assert dependant.call is not None  # noqa: S101 - a dependency is always of something
+    assert dependant.call is not None  # noqa: S101 - every dependency has a callable
     return dependant.call
 
 
 def _code_of(dependant: Dependant) -> Callable[..., Any]:
-    """Return the function that a call runs; of an object, its ``__call__``."""
+    """Return the function of a callable; of an object, its ``__call__``."""
     call = _callable_of(dependant)
     return call if inspect.isroutine(call) or inspect.isclass(call) else type(call).__call__

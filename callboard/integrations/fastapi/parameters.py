@@ -1,4 +1,4 @@
-"""The parameters of an endpoint: which travel in a job's payload, and which a worker makes anew."""
+"""The parameters of an endpoint: those in the job's payload, and those that a worker resolves again."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from callboard.actors.types.arguments import Arguments
 from callboard.db.errors import ConfigurationError
 from callboard.integrations.fastapi.dependencies import is_async, needs_request
 
-#: Headers that hold a credential. A payload is stored, and shown to whoever may see the job.
+#: Headers with a credential. A payload is stored, and visible to everyone who may see the job.
 _SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
-#: How a signature names what FastAPI hands in beside parameters, by the attribute under which it finds it.
-_HANDED_IN: Final = {
+#: Why a worker lacks an argument that FastAPI injects, by the attribute of ``Dependant`` with its name.
+_INJECTED: Final = {
     "request_param_name": "is the request, which is over when a worker runs the job",
     "http_connection_param_name": "is the connection, which is gone when a worker runs the job",
     "websocket_param_name": "is a WebSocket, which a worker does not have",
@@ -32,55 +32,55 @@ _HANDED_IN: Final = {
 
 @dataclass(frozen=True)
 class Parameters:
-    """How a worker comes by the arguments of an endpoint."""
+    """Where a worker gets the arguments of an endpoint from."""
 
-    carried: Arguments
-    """Those that travel."""
-    carried_names: frozenset[str]
-    made_anew: tuple[Dependant, ...]
-    """Dependencies that take nothing from the request, such as a database session."""
+    arguments: Arguments
+    """Those in the payload."""
+    payload_names: frozenset[str]
+    resolved_again: tuple[Dependant, ...]
+    """Dependencies that use nothing of the request, such as a database session; a worker resolves them again."""
 
-    def payload(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the payload for a call with these arguments.
+    def payload(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the payload for a call with these values.
 
         Raises:
             TypeError: see :meth:`Arguments.payload`.
         """
-        return self.carried.payload({name: arguments[name] for name in arguments if name in self.carried_names})
+        return self.arguments.payload({name: values[name] for name in values if name in self.payload_names})
 
 
 def read_parameters(function: Callable[..., Any], owner: str) -> Parameters:
-    """Return how a worker comes by the arguments of an endpoint.
+    """Return where a worker gets the arguments of an endpoint from.
 
     Args:
         function: the endpoint.
-        owner: names it in errors.
+        owner: name of the endpoint in errors.
 
     Raises:
-        ConfigurationError: it has a parameter that no worker can have; the message names it and says why.
+        ConfigurationError: it has a parameter that no worker can have; the message has its name and the reason.
     """
     dependant = get_dependant(path="", call=function)
-    made_anew = tuple(each for each in dependant.dependencies if not needs_request(each))
+    resolved_again = tuple(each for each in dependant.dependencies if not needs_request(each))
     may_await = inspect.iscoroutinefunction(function)
     for name, why in [*_obstacles(dependant), *_obstacles_in_dependencies(dependant, may_await=may_await)]:
         raise ConfigurationError(f"{owner}: parameter {name!r} {why}.")
-    anew = {each.name for each in made_anew}
+    again = {each.name for each in resolved_again}
     hints = typing.get_type_hints(function, include_extras=True)
-    travelling = [
-        _travelling(parameter.replace(annotation=hints.get(parameter.name, parameter.annotation)), owner)
+    in_payload = [
+        _in_payload(parameter.replace(annotation=hints.get(parameter.name, parameter.annotation)), owner)
         for parameter in inspect.signature(function).parameters.values()
-        if parameter.name not in anew
+        if parameter.name not in again
     ]
     return Parameters(
-        carried=Arguments(owner, travelling),
-        carried_names=frozenset(parameter.name for parameter in travelling),
-        made_anew=made_anew,
+        arguments=Arguments(owner, in_payload),
+        payload_names=frozenset(parameter.name for parameter in in_payload),
+        resolved_again=resolved_again,
     )
 
 
 def _obstacles(dependant: Dependant) -> Iterator[tuple[str, str]]:
-    """Yield the parameters that neither travel nor can be made anew, and why."""
-    for attribute, why in _HANDED_IN.items():
+    """Yield the parameters that can be neither in a payload nor resolved again, each with the reason."""
+    for attribute, why in _INJECTED.items():
         if name := getattr(dependant, attribute):
             yield name, why
     for field in dependant.cookie_params:
@@ -101,8 +101,8 @@ def _obstacles_in_dependencies(dependant: Dependant, *, may_await: bool) -> Iter
             yield str(each.name), "depends on an async function. Make the endpoint async, too"
 
 
-def _travelling(parameter: inspect.Parameter, owner: str) -> inspect.Parameter:
-    """Return a parameter whose value travels; that of a dependency on the request does so by its annotation."""
+def _in_payload(parameter: inspect.Parameter, owner: str) -> inspect.Parameter:
+    """Return a parameter of the payload. The value of a dependency on the request has the annotation as its type."""
     annotated = typing.get_origin(parameter.annotation) is typing.Annotated
     base, *extras = typing.get_args(parameter.annotation) if annotated else (parameter.annotation,)
     if not any(isinstance(each, params.Depends) for each in (parameter.default, *extras)):

@@ -1,4 +1,4 @@
-"""One line that makes an endpoint of somebody's FastAPI application asynchronous, on request."""
+"""A decorator that lets an endpoint of a FastAPI application respond with a job, on request."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from callboard.actors.types.signatures import first_paragraph, source_of
 from callboard.client import Problem, ServerUnavailable, ServerUnreachable
 from callboard.db.errors import ConfigurationError
 from callboard.integrations.fastapi import route
-from callboard.integrations.fastapi.answers import FALLBACK_HEADER, accepted, refused, unavailable, wants_job
 from callboard.integrations.fastapi.connection import Connection
 from callboard.integrations.fastapi.dependencies import resolved, resolved_async
 from callboard.integrations.fastapi.parameters import Parameters, read_parameters
+from callboard.integrations.fastapi.responses import FALLBACK_HEADER, accepted, refused, unavailable, wants_job
 from callboard.integrations.fastapi.results import Results
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _log = structlog.get_logger("callboard.integrations.fastapi")
 
-# Names of parameters that no endpoint has.
+# Names of parameters that no endpoint uses.
 _REQUEST = "callboard_request"
 _RESPONSE = "callboard_response"
 
@@ -46,33 +46,32 @@ def respond_async(
     into: Registry = registry,
     **options: Unpack[JobOptions],
 ) -> Callable[[F], F]:
-    """Let an endpoint answer ``202`` with a job when a client asks for that. Goes under the line that makes the route::
+    """Let an endpoint respond with ``202`` and a job if a client asks for that. It goes below the route's decorator::
 
         @app.post("/reports")
         @callboard.respond_async(app)
         def build_report(order: Order, detailed: bool = False) -> Report: ...
 
-    With ``?async_mode=true`` or ``Prefer: respond-async`` a job is submitted, durable when the answer is sent, in which
-    a worker calls the same function with the same validated arguments. Its result is what the body of the response
-    would be. Without them the endpoint answers as it did.
+    With ``?async_mode=true`` or ``Prefer: respond-async`` a job is submitted, which is durable when the response is
+    sent. In it a worker calls the same function with the same validated arguments. Its result is the body that the
+    response would have had. Without them the endpoint is not changed.
 
-    The module is named in ``CALLBOARD_JOB_MODULES``, for Callboard's api and workers to know the job type.
+    The module must be in ``CALLBOARD_JOB_MODULES``, from which Callboard's api and workers import the job type.
 
     Args:
         app: the application, or router, that the endpoint belongs to.
         name: of the job type; the function's module and name if not given.
-        fallback: ``"inline"`` runs the endpoint in the request if Callboard cannot be reached, and says so in the
-            header ``Callboard-Fallback``. If an answer of Callboard's was lost, the job may exist as well. Without it
-            the answer is ``503``.
+        fallback: ``"inline"`` runs the endpoint in the request if Callboard cannot be reached, with the header
+            ``Callboard-Fallback`` in the response. If only Callboard's response was lost, the job exists as well. None:
+            the response is ``503``.
         url: of Callboard; ``CALLBOARD_URL`` if not given.
-        public_url: under which clients reach Callboard, for ``Location`` and the links of the job; ``url`` if not
-            given.
+        public_url: the URL of Callboard for clients, in ``Location`` and the links of the job; ``url`` if not given.
         api_key: ``CALLBOARD_API_KEY`` if not given.
-        into: where the job type goes.
+        into: the registry that gets the job type.
         options: as for :func:`job`.
 
     Raises:
-        ConfigurationError: no worker can call the function; the message names it, the parameter and the reason.
+        ConfigurationError: no worker can call the function; the message has its name, the parameter and the reason.
     """
     router = app.router if isinstance(app, FastAPI) else app
 
@@ -88,28 +87,28 @@ def respond_async(
             return await function(**arguments) if is_async else await run_in_threadpool(function, **arguments)
 
         @functools.wraps(function)
-        async def endpoint(**given: Any) -> Any:
-            request: Request = given.pop(_REQUEST)
-            response: Response = given.pop(_RESPONSE)
+        async def endpoint(**arguments: Any) -> Any:
+            request: Request = arguments.pop(_REQUEST)
+            response: Response = arguments.pop(_RESPONSE)
             if not wants_job(request):
-                return await inline(given)
-            payload = parameters.payload(given)
+                return await inline(arguments)
+            payload = parameters.payload(arguments)
             try:
                 job = await connection.submit(job_name, payload)
             except (ServerUnreachable, ServerUnavailable) as error:
-                _log.warning("no job can be made", job_type=job_name, fallback=fallback, reason=str(error))
+                _log.warning("job_not_submitted", job_type=job_name, fallback=fallback, reason=str(error))
                 if fallback is None:
                     return unavailable()
-                answer = await inline(given)
-                (answer if isinstance(answer, Response) else response).headers[FALLBACK_HEADER] = "inline"
-                return answer
+                returned = await inline(arguments)
+                (returned if isinstance(returned, Response) else response).headers[FALLBACK_HEADER] = "inline"
+                return returned
             except Problem as problem:
-                _log.error("a job was refused", job_type=job_name, status=problem.status, reason=str(problem))
+                _log.error("job_refused", job_type=job_name, status=problem.status, reason=str(problem))
                 return refused(problem)
             return accepted(request, job, public_url or connection.address)
 
-        def add_job_type(made: APIRoute) -> None:
-            into.add(_job_type(job_name, function, parameters, Results(made), options))
+        def add_job_type(of_route: APIRoute) -> None:
+            into.add(_job_type(job_name, function, parameters, Results(of_route), options))
 
         endpoint.__signature__ = _signature(function)  # type: ignore[attr-defined]
         route.use_in(router)
@@ -135,7 +134,7 @@ def _name_of(function: Callable[..., Any], owner: str) -> str:
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    """Return the endpoint's signature with its annotations evaluated, and what the wrapper needs."""
+    """Return the endpoint's signature with evaluated annotations, and with the parameters of the wrapper."""
     signature = inspect.signature(function)
     hints = typing.get_type_hints(function, include_extras=True)
     own = [each.replace(annotation=hints.get(each.name, each.annotation)) for each in signature.parameters.values()]
@@ -152,22 +151,22 @@ def _job_type(
     name: str, function: Callable[..., Any], parameters: Parameters, results: Results, options: JobOptions
 ) -> JobType:
     def call(payload: dict[str, Any]) -> Any:
-        arguments = parameters.carried.of(payload)
-        with client_errors_are_final(), resolved(parameters.made_anew) as anew:
-            return results.body(function(**arguments, **anew))
+        arguments = parameters.arguments.of(payload)
+        with client_errors_are_final(), resolved(parameters.resolved_again) as again:
+            return results.body(function(**arguments, **again))
 
     async def call_async(payload: dict[str, Any]) -> Any:
-        arguments = parameters.carried.of(payload)
+        arguments = parameters.arguments.of(payload)
         with client_errors_are_final():
-            async with resolved_async(parameters.made_anew) as anew:
-                return results.body(await function(**arguments, **anew))
+            async with resolved_async(parameters.resolved_again) as again:
+                return results.body(await function(**arguments, **again))
 
     is_async = inspect.iscoroutinefunction(function)
     fields: dict[str, Any] = {"description": first_paragraph(function), **fields_of(options)}
     return JobType(
         name=name,
         function=call_async if is_async else call,
-        payload=parameters.carried.adapter,
+        payload=parameters.arguments.adapter,
         result=results.adapter,
         passes_run=False,
         is_async=is_async,

@@ -1,4 +1,4 @@
-"""What an endpoint returns, as the body of its response would be."""
+"""The results of an endpoint as a job: what the body of its response would be."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Results:
     def __init__(self, route: APIRoute) -> None:
         """
         Raises:
-            pydantic.PydanticUserError: its response model has no JSON form.
+            pydantic.PydanticUserError: the response model has no JSON form.
         """
         self._model: TypeAdapter[Any] | None = TypeAdapter(route.response_model) if route.response_model else None
         self._options: dict[str, Any] = {
@@ -34,7 +34,7 @@ class Results:
 
     @property
     def adapter(self) -> TypeAdapter[Any]:
-        """Describes and stores what :meth:`body` returns."""
+        """Has the JSON schema of what :meth:`body` returns, and serializes it."""
         if self._model is None:
             return TypeAdapter(Any)
         schema = self._model.json_schema(mode="serialization", by_alias=self._options["by_alias"])
@@ -44,9 +44,9 @@ class Results:
         """Return the JSON value of what the endpoint returned.
 
         Raises:
-            pydantic.ValidationError: it is not as the response model says.
-            HTTPClientError, HTTPException: it is a response that says 4xx or 5xx.
-            TypeError: it is a response that is no JSON.
+            pydantic.ValidationError: the value does not fit the response model.
+            HTTPClientError, HTTPException: it is a response with status 4xx or 5xx.
+            TypeError: it is a response without JSON.
         """
         if isinstance(value, Response):
             return _body_of(value)

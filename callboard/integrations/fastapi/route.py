@@ -1,4 +1,4 @@
-"""The route of an endpoint that answers as a job, too: documents that, and makes the job type."""
+"""The route of an endpoint that may respond with a job: documents that, and adds the job type."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from callboard.integrations.fastapi.answers import PARAMETERS, RESPONSES
+from callboard.integrations.fastapi.responses import PARAMETERS, RESPONSES
 
-#: By endpoint: what to do with its route.
+#: Attribute of an endpoint: the call for each of its routes.
 _MARKED = "__callboard_route__"
 
 
@@ -18,23 +18,23 @@ class RespondAsyncRoute(APIRoute):
     """An ordinary route, except for endpoints that :func:`mark` has marked."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        made = getattr(endpoint, _MARKED, None)
-        if made is not None:
+        on_route = getattr(endpoint, _MARKED, None)
+        if on_route is not None:
             options["responses"] = {**RESPONSES, **(options.get("responses") or {})}
             extra = options.get("openapi_extra") or {}
             options["openapi_extra"] = {**extra, "parameters": [*extra.get("parameters", ()), *PARAMETERS]}
         super().__init__(path, endpoint, **options)
-        if made is not None:
-            made(self)
+        if on_route is not None:
+            on_route(self)
 
 
-def mark(endpoint: Callable[..., Any], made: Callable[[APIRoute], None]) -> None:
-    """Let ``made`` be told of each route that an endpoint gets in a router that :func:`use_in` has prepared."""
-    setattr(endpoint, _MARKED, made)
+def mark(endpoint: Callable[..., Any], on_route: Callable[[APIRoute], None]) -> None:
+    """Have ``on_route`` called with each route of the endpoint in routers that :func:`use_in` has prepared."""
+    setattr(endpoint, _MARKED, on_route)
 
 
 def use_in(router: APIRouter) -> None:
-    """Let a router's next routes be of this class, and of its own."""
+    """Have a router make routes of this class from now on, which also inherit its own route class."""
     own = router.route_class
     if not issubclass(own, RespondAsyncRoute):
         router.route_class = (

@@ -16,7 +16,8 @@ from callboard.actors.broker.base import FALLBACK_ACTOR
 from callboard.actors.broker.transport import Dispatch
 from callboard.db.errors import ConfigurationError
 from callboard.db.rules.attempts import AttemptId
-from tests.actors.conftest import JOB_TYPE, Conveyor, Handler, dispatches, eventually, take
+from tests.actors.conftest import JOB_TYPE, Conveyor, Handler, dispatches, take, until_consumer
+from tests.support.until import until
 
 pytestmark = pytest.mark.xdist_group("rabbitmq")
 
@@ -26,7 +27,7 @@ StartWorker = Callable[..., dramatiq.Worker]
 def test_actor_gets_job_and_attempt(conveyor: Conveyor, queue: str, start_worker: StartWorker) -> None:
     handler = Handler()
     worker = start_worker(conveyor.broker, queue, handler)
-    assert conveyor.broker.wait_until(lambda states: states[queue].consuming, 10)
+    until_consumer(conveyor.broker, queue)
     sent = Dispatch(AttemptId(uuid4(), 7), JOB_TYPE, queue, 5)
 
     assert list(conveyor.transport.publish([sent])) == [sent]
@@ -74,14 +75,14 @@ def test_depth_counts_what_no_worker_has_taken(conveyor: Conveyor, queue: str, s
     conveyor.transport.publish(dispatches(queue, 10))
 
     assert handler.wait(lambda ids: len(ids) == 2)
-    eventually(lambda: conveyor.transport.depths([queue]) == {queue: 7})
+    until(lambda: conveyor.transport.depths([queue]) == {queue: 7})
 
     handler.let_go(1)
     assert handler.wait(lambda ids: len(ids) == 3)
-    eventually(lambda: conveyor.transport.depths([queue]) == {queue: 6})
+    until(lambda: conveyor.transport.depths([queue]) == {queue: 6})
 
 
-def test_worker_that_stops_hands_back_what_it_did_not_begin(
+def test_a_worker_that_stops_requeues_messages_that_were_not_started(
     conveyor: Conveyor, queue: str, start_worker: StartWorker
 ) -> None:
     conveyor.transport.depths([queue])
@@ -89,14 +90,14 @@ def test_worker_that_stops_hands_back_what_it_did_not_begin(
     worker = start_worker(conveyor.broker, queue, handler, threads=1, prefetch=4)
     sent = dispatches(queue, 6)
     conveyor.transport.publish(sent)
-    eventually(lambda: conveyor.transport.depths([queue]) == {queue: 2})
+    until(lambda: conveyor.transport.depths([queue]) == {queue: 2})
 
     worker.workers[0].stop()
     handler.let_go()
     worker.stop()
 
     assert handler.calls == [(sent[0].attempt_id.job_id, 1)]
-    eventually(lambda: conveyor.transport.depths([queue]) == {queue: 5})
+    until(lambda: conveyor.transport.depths([queue]) == {queue: 5})
     assert conveyor.broker.consuming() == {}
 
 
@@ -122,7 +123,7 @@ def test_messages_are_acknowledged_in_any_order_and_more_than_once(conveyor: Con
     assert conveyor.broker.consuming()[queue].since == since
     consumer.requeue([message for index, message in enumerate(taken) if index in {3, 5, 6, 7}])
     consumer.close()
-    eventually(lambda: conveyor.transport.depths([queue]) == {queue: 4})
+    until(lambda: conveyor.transport.depths([queue]) == {queue: 4})
 
 
 def test_broker_that_drains_takes_no_more_and_goes_on_with_what_it_has(conveyor: Conveyor, queue: str) -> None:
@@ -135,14 +136,14 @@ def test_broker_that_drains_takes_no_more_and_goes_on_with_what_it_has(conveyor:
     conveyor.broker.drain()
 
     assert next(consumer) is None
-    waiting.hand_back()
-    # Each look at the consumer has it read and write once.
-    eventually(lambda: next(consumer) is None and conveyor.transport.depths([queue]) == {queue: 7})
+    waiting.requeue()
+    # Each poll of the consumer reads and writes once.
+    until(lambda: next(consumer) is None and conveyor.transport.depths([queue]) == {queue: 7})
     conveyor.transport.publish(dispatches(queue, 1))
     begun.acknowledge()
     assert next(consumer) is None
     consumer.close()
-    eventually(lambda: conveyor.transport.depths([queue]) == {queue: 8})
+    until(lambda: conveyor.transport.depths([queue]) == {queue: 8})
 
 
 def test_a_consumer_that_does_not_turn_is_noticed(conveyor: Conveyor, queue: str) -> None:
@@ -150,7 +151,7 @@ def test_a_consumer_that_does_not_turn_is_noticed(conveyor: Conveyor, queue: str
     consumer = conveyor.broker.consume(queue, prefetch=1, timeout=50)
     next(consumer)
     assert conveyor.broker.stalled(30) == []
-    eventually(lambda: conveyor.broker.stalled(0.05) == [queue])
+    until(lambda: conveyor.broker.stalled(0.05) == [queue])
     next(consumer)
     assert conveyor.broker.stalled(30) == []
     consumer.close()
@@ -190,7 +191,7 @@ def test_fallback_actor_gets_jobs_of_unknown_type(conveyor: Conveyor, queue: str
 def test_idle_worker_starts_and_stops_at_once(conveyor: Conveyor, queue: str, start_worker: StartWorker) -> None:
     handler = Handler()
     worker = start_worker(conveyor.broker, queue, handler, threads=8, prefetch=8)
-    assert conveyor.broker.wait_until(lambda states: states[queue].consuming, 10)
+    until_consumer(conveyor.broker, queue)
     waits = []
     for number in range(1, 22):
         start = time.monotonic()

@@ -18,8 +18,9 @@ from callboard.actors.broker.transport import Dispatch, TransportError
 from callboard.db.errors import ConfigurationError
 from callboard.db.rules.attempts import AttemptId
 from callboard.db.settings import load_settings
-from tests.actors.conftest import amqp_channel, depth_of, dispatches, eventually, publishing_to
+from tests.actors.conftest import amqp_channel, depth_of, dispatches, publishing_to
 from tests.services.rabbitmq import RabbitmqServer
+from tests.support.until import until
 
 pytestmark = pytest.mark.xdist_group("rabbitmq")
 
@@ -61,7 +62,7 @@ def test_messages_outlive_a_killed_broker(
     rabbitmq_server.kill()
     rabbitmq_server.start()
 
-    eventually(lambda: depth_of(transport, queue) == 1_000, timeout=20)
+    until(lambda: depth_of(transport, queue) == 1_000, within=30)
 
 
 def test_unroutable_messages_are_not_confirmed_and_their_queue_is_declared(
@@ -95,7 +96,7 @@ def test_refused_messages_are_not_confirmed(
         f'rabbit_policy:set(<<"{vhost}">>, <<"short">>, <<".*">>, '
         '[{<<"max-length">>, 2}, {<<"overflow">>, <<"reject-publish">>}], 0, <<"queues">>, <<"tester">>)'
     )
-    eventually(lambda: len(transport.publish(dispatches(queue, 10))) < 10)
+    until(lambda: len(transport.publish(dispatches(queue, 10))) < 10)
 
     assert transport.publish(dispatches(queue, 10)) == ()
 
@@ -146,7 +147,7 @@ def test_broker_away_is_an_error_within_bounds_and_over_when_it_is_back(
             assert rabbitmq_server.password not in str(raised.value)
         rabbitmq_server.start()
 
-    eventually(lambda: depth_of(transport, queue) == 0, timeout=20)
+    until(lambda: depth_of(transport, queue) == 0, within=30)
     assert len(transport.publish(dispatches(queue, 10))) == 10
     assert rabbitmq_server.password not in str(logs)
 
@@ -164,7 +165,7 @@ def test_connection_closed_while_publishing_loses_nothing_silently(
         confirmed = ()
     closer.join()
 
-    eventually(lambda: depth_of(transport, queue) is not None)
+    until(lambda: depth_of(transport, queue) is not None)
     assert len(confirmed) <= transport.depths([queue])[queue] <= 5_000
 
 
@@ -174,8 +175,8 @@ def test_blocked_publishing_is_an_error_until_the_alarm_clears(
     transport.depths([queue])
     rabbitmq_server.block_publishers()
     try:
-        # What is sent before RabbitMQ has told its clients of the alarm may still be confirmed.
-        eventually(lambda: not _publishes(transport, queue))
+        # Messages sent before clients are notified of the alarm may still be confirmed.
+        until(lambda: not _publishes(transport, queue))
         for _ in range(2):
             start = time.monotonic()
             with pytest.raises(TransportError, match="publishing is blocked"):
@@ -184,7 +185,7 @@ def test_blocked_publishing_is_an_error_until_the_alarm_clears(
     finally:
         rabbitmq_server.unblock_publishers()
 
-    eventually(lambda: _publishes(transport, queue))
+    until(lambda: _publishes(transport, queue))
 
 
 def test_silent_broker_is_an_error_within_bounds(vhost_url: str, rabbitmq_server: RabbitmqServer, queue: str) -> None:
@@ -200,7 +201,7 @@ def test_silent_broker_is_an_error_within_bounds(vhost_url: str, rabbitmq_server
     finally:
         rabbitmq_server.resume()
 
-    eventually(lambda: _publishes(transport, queue), timeout=20)
+    until(lambda: _publishes(transport, queue), within=30)
     transport.close()
 
 
@@ -240,7 +241,7 @@ def test_errors_of_all_addresses_are_named_without_passwords(vhost_url: str, rab
     urls = f"amqp://guest:S3cret@127.0.0.1:1/x;amqp://guest:S3cret@nowhere.invalid/;{wrong};{vhost_url}-missing"
 
     with publishing_to(Rabbitmq.at(urls, connect_timeout=2)) as transport:
-        eventually(lambda: "missing" in _error_of(transport), timeout=15)
+        until(lambda: "missing" in _error_of(transport), within=30)
         text = _error_of(transport)
 
     assert "127.0.0.1:1/x: Connection refused" in text

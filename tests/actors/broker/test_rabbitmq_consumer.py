@@ -15,8 +15,9 @@ from callboard.actors.broker.amqp import Rabbitmq
 from callboard.actors.broker.base import ConsumerState
 from callboard.actors.broker.publisher import RabbitmqTransport
 from callboard.actors.broker.rabbitmq_consumer import RabbitmqBroker
-from tests.actors.conftest import Handler, amqp_channel, depth_of, dispatches, eventually, take
+from tests.actors.conftest import Handler, amqp_channel, depth_of, dispatches, take, until_consumer
 from tests.services.rabbitmq import RabbitmqServer
+from tests.support.until import until
 
 pytestmark = [pytest.mark.xdist_group("rabbitmq"), pytest.mark.faults]
 
@@ -33,13 +34,8 @@ def vhost(vhost_url: str) -> str:
     return vhost_url.rpartition("/")[2]
 
 
-def _consumes(broker: RabbitmqBroker, queue: str, timeout: float = 45) -> ConsumerState:
-    assert broker.wait_until(lambda states: queue in states and states[queue].consuming, timeout)
-    return broker.consuming()[queue]
-
-
-def _consumes_again(broker: RabbitmqBroker, queue: str, before: ConsumerState, timeout: float = 45) -> None:
-    assert broker.wait_until(lambda states: states[queue].consuming and states[queue].since > before.since, timeout)
+def _until_consuming_again(broker: RabbitmqBroker, queue: str, before: ConsumerState) -> None:
+    until_consumer(broker, queue, lambda state: state.consuming and state.since > before.since)
 
 
 def test_late_acknowledgement_spares_the_message_that_has_its_tag_now(
@@ -58,7 +54,7 @@ def test_late_acknowledgement_spares_the_message_that_has_its_tag_now(
     consumer.close()
 
     assert late.message_id == f"{slow.attempt_id.job_id}:1"
-    eventually(lambda: depth_of(transport, queue) == 2)
+    until(lambda: depth_of(transport, queue) == 2)
 
 
 def test_queue_declared_otherwise_shows_until_it_is_deleted(
@@ -68,13 +64,12 @@ def test_queue_declared_otherwise_shows_until_it_is_deleted(
         channel.queue_declare(f"callboard.{queue}", durable=True)
         handler = Handler()
         start_worker(broker, queue, handler)
-        assert broker.wait_until(lambda states: "406" in (states[queue].error or ""), 30)
-        state = broker.consuming()[queue]
+        state = until_consumer(broker, queue, lambda state: "406" in (state.error or ""))
         assert not state.consuming
         assert "delete the queue" in (state.error or "")
 
         channel.queue_delete(f"callboard.{queue}")
-    assert _consumes(broker, queue).error is None
+    assert until_consumer(broker, queue).error is None
     [sent] = transport.publish(dispatches(queue, 1))
     assert handler.wait(lambda ids: ids == [sent.attempt_id.job_id])
 
@@ -89,11 +84,11 @@ def test_queue_deleted_under_a_consumer_is_declared_again(
 ) -> None:
     handler = Handler()
     start_worker(broker, queue, handler)
-    before = _consumes(broker, queue)
+    before = until_consumer(broker, queue)
 
     with capture_logs() as logs:
         rabbitmq_server.delete_queues(vhost)
-        _consumes_again(broker, queue, before)
+        _until_consuming_again(broker, queue, before)
 
     [warning] = [entry for entry in logs if entry["event"] == "not_consuming"]
     assert warning["reason"].endswith("the queue was deleted")
@@ -116,25 +111,24 @@ def test_worker_goes_on_when_rabbitmq_is_back(
     transport = RabbitmqTransport(rabbitmq, confirm_timeout=5)
     handler = Handler(held=True)
     worker = start_worker(broker, queue, handler)
-    before = _consumes(broker, queue)
+    before = until_consumer(broker, queue)
     sent = transport.publish(dispatches(queue, 3))
     assert len(sent) == 3
     assert handler.wait(lambda ids: len(ids) == 1)
 
     with capture_logs() as logs:
         end(rabbitmq_server)
-        assert broker.wait_until(lambda states: not states[queue].consuming and bool(states[queue].error), 30)
+        lost = until_consumer(broker, queue, lambda state: not state.consuming and bool(state.error))
         handler.let_go(1)  # the job ends while there is nobody to acknowledge to
-        error = broker.consuming()[queue].error or ""
         rabbitmq_server.start()
-        _consumes_again(broker, queue, before)
+        _until_consuming_again(broker, queue, before)
 
-    assert f"127.0.0.1:{rabbitmq_server.port}" in error
-    assert rabbitmq_server.password not in error
+    assert f"127.0.0.1:{rabbitmq_server.port}" in (lost.error or "")
+    assert rabbitmq_server.password not in (lost.error or "")
     assert rabbitmq_server.password not in str(logs)
     handler.let_go()
     assert handler.wait(lambda ids: {each.attempt_id.job_id for each in sent} <= set(ids) and len(ids) >= 4)
-    eventually(lambda: depth_of(transport, queue) == 0)
+    until(lambda: depth_of(transport, queue) == 0)
     assert all(thread.is_alive() for thread in [*worker.workers, *worker.consumers.values()])
     transport.close()
 
@@ -145,7 +139,7 @@ def test_worker_that_finds_no_rabbitmq_stops_within_seconds(
     broker = RabbitmqBroker(rabbitmq)
     rabbitmq_server.kill()
     worker = start_worker(broker, queue, Handler())
-    assert broker.wait_until(lambda states: "Connection refused" in (states[queue].error or ""), 30)
+    until_consumer(broker, queue, lambda state: "Connection refused" in (state.error or ""))
 
     start = time.monotonic()
     worker.stop()
@@ -202,7 +196,7 @@ def test_no_other_queues_are_made(
     broker: RabbitmqBroker, rabbitmq_server: RabbitmqServer, vhost: str, queue: str, start_worker: StartWorker
 ) -> None:
     start_worker(broker, queue, Handler())
-    _consumes(broker, queue)
+    until_consumer(broker, queue)
 
     names = rabbitmq_server.evaluate(f'[element(4, amqqueue:get_name(Q)) || Q <- rabbit_amqqueue:list(<<"{vhost}">>)]')
 

@@ -2,46 +2,54 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import func, select, text, update
 
 from callboard.actors.broker.local import LocalBroker, LocalTransport
 from callboard.actors.broker.transport import Dispatch
 from callboard.actors.dispatch.dispatcher import Dispatcher
-from callboard.db.dispatching.due import seconds_until_due
 from callboard.db.models import jobs, queues
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.db.sql.notify import notify_dispatcher
 from tests.support.factory import QUEUE, Factory
-
-PATIENCE = 30.0
+from tests.support.locks import backend_of, terminate_blocked_by
+from tests.support.until import until
 
 
 class Watched(LocalTransport):
-    """Counts what it is asked, and may leave out messages that it is told to refuse."""
+    """Counts the requests for depths by queue, and confirms nothing while there are refusals left."""
 
     def __init__(self) -> None:
         self.broker = LocalBroker()
         super().__init__(self.broker)
         self.asked: Counter[str] = Counter()
         self.refusals = 0
+        self.before_publish: Callable[[], None] = lambda: None
 
     def depths(self, queues: Sequence[str]) -> Mapping[str, int]:
         self.asked.update(queues)
         return super().depths(queues)
 
     def publish(self, dispatches: Sequence[Dispatch]) -> Sequence[Dispatch]:
+        self.before_publish()
         if dispatches and self.refusals:
             self.refusals -= 1
             return ()
         return super().publish(dispatches)
+
+    def take_all(self, queue: str = QUEUE) -> None:
+        """Take the messages that wait, as workers do."""
+        mailbox = self.broker.mailbox(queue)
+        with mailbox.changed:
+            while len(mailbox):
+                mailbox.take()
 
     def waiting(self, queue: str = QUEUE) -> int:
         """Return how many messages wait in a queue of the broker."""
@@ -55,25 +63,18 @@ def transport() -> Watched:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """No look but those that are asked for, and a window that is soon full."""
+    """No polls, only notifications, and a small window."""
     return settings.model_copy(update={"dispatch_poll_interval": 60.0, "dispatch_window": 4, "reconcile_after": 600.0})
 
 
 @contextmanager
 def dispatching(settings: Settings, database: Database, transport: Watched) -> Iterator[Dispatcher]:
-    dispatcher = Dispatcher(settings, database, transport, owns_transport=False)
+    dispatcher = Dispatcher(settings, database, transport)
     dispatcher.start()
     try:
         yield dispatcher
     finally:
         dispatcher.stop()
-
-
-def until(true: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.005)
 
 
 def dispatched(database: Database) -> int:
@@ -98,7 +99,7 @@ def test_the_broker_is_asked_only_when_its_queue_may_be_full(
         until(lambda: transport.asked[QUEUE] > 2)
         assert transport.waiting() == dispatched(database) == settings.dispatch_window
 
-        transport.broker.flush(QUEUE)  # as if workers had taken them
+        transport.take_all()
         until(lambda: dispatched(database) == 5)
         assert transport.waiting() == 1
 
@@ -121,7 +122,7 @@ def test_many_jobs_at_once_fill_the_window_and_no_more(
     assert taken == [rest[9], rest[19], rest[29], first]
 
 
-def test_hints_do_not_make_it_look_at_full_windows_all_the_time(
+def test_notifications_do_not_make_it_check_full_windows_all_the_time(
     settings: Settings, database: Database, factory: Factory, transport: Watched
 ) -> None:
     with dispatching(settings, database, transport):
@@ -131,10 +132,10 @@ def test_hints_do_not_make_it_look_at_full_windows_all_the_time(
         before, began = transport.asked[QUEUE], time.monotonic()
         while time.monotonic() < began + 0.5:
             notify_dispatcher(database)
-        looks = transport.asked[QUEUE] - before
-        assert looks <= 50 * (time.monotonic() - began) + 2
+        checks = transport.asked[QUEUE] - before
+        assert checks <= 50 * (time.monotonic() - began) + 2
 
-        factory.submit(queue="other")  # has room, and does not wait for those that have none
+        factory.submit(queue="other")  # has capacity, and does not wait for queues without
         notify_dispatcher(database)
         until(lambda: transport.waiting("other") == 1)
 
@@ -170,24 +171,26 @@ def test_limits_hold_for_jobs_that_come_one_by_one(
         assert dispatched(database) == expected
 
 
-def test_a_scheduled_job_is_on_time_though_the_look_ahead_failed(
-    settings: Settings, database: Database, factory: Factory, transport: Watched, monkeypatch: pytest.MonkeyPatch
+def test_a_scheduled_job_is_on_time_though_the_statement_that_asks_for_it_failed(
+    settings: Settings, database: Database, factory: Factory, transport: Watched
 ) -> None:
-    failed = threading.Event()
-
-    def fails_once(connection: Connection, *, commit: bool) -> float | None:
-        if not failed.is_set():
-            failed.set()
-            raise ConnectionError
-        return seconds_until_due(connection, commit=commit)
-
-    with dispatching(settings, database, transport):
+    """The table is locked between the dispatch and that statement, whose backend is then terminated."""
+    with dispatching(settings, database, transport), ThreadPoolExecutor(1) as pool:
         factory.submit()
         notify_dispatcher(database)
         until(lambda: dispatched(database) == 1)
-        time.sleep(0.1)
-        monkeypatch.setattr("callboard.actors.dispatch.dispatcher.seconds_until_due", fails_once)
-        factory.submit(delay=1.0)
-        notify_dispatcher(database)
-        until(failed.is_set)
-        until(lambda: dispatched(database) == 2)
+        with database.begin() as holder:
+            pid = backend_of(holder)
+
+            def request_lock() -> None:
+                """Wait for the lock, which this transaction gets once that of the dispatch has ended."""
+                transport.before_publish = lambda: None
+                pool.submit(holder.execute, text("LOCK TABLE callboard.jobs"))
+                with database.begin() as other:
+                    until(lambda: other.execute(text("SELECT pg_blocking_pids(:pid)"), {"pid": pid}).scalar_one())
+
+            factory.submit_all(factory.new_job(), factory.new_job(delay=1.0))
+            transport.before_publish = request_lock
+            notify_dispatcher(database)
+            terminate_blocked_by(database, pid)
+        until(lambda: dispatched(database) == 3)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ import orjson
 import pytest
 from sqlalchemy import RowMapping
 
+from callboard.actors.execution.attempt_runner import AttemptRunner
 from callboard.actors.execution.progress_writer import ProgressWriter
-from callboard.actors.execution.runner import Runner
 from callboard.actors.execution.running_attempts import RunningAttempts, Watch
 from callboard.actors.types.registry import load_job_types
 from callboard.db.files.storage import DirectoryStorage
@@ -23,14 +22,16 @@ from callboard.db.rules.attempts import AttemptId
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.db.transitions import cancel, promote
+from tests.actors.execution.modules import run_members
 from tests.support.clock import make_due
 from tests.support.databases import Databases, settings_of
 from tests.support.factory import Factory
 from tests.support.records import Record, read_records
 from tests.support.servers import ALL
+from tests.support.until import until
 
 _MODULES = Path(__file__).with_name("modules")
-_PATIENCE = 60.0
+_LONGEST_RUN = 60.0
 
 
 class Bench:
@@ -46,7 +47,7 @@ class Bench:
         registry = load_job_types(settings.job_modules, diagnostics=True)
         self._progress = ProgressWriter(database, interval=0.05)
         self._watch = Watch(self.running, database, check_interval=0.1, lease_over=lambda: self.lease_over)
-        self._runner = Runner(
+        self._runner = AttemptRunner(
             settings, registry, database, storage, self.running, self._progress, lambda: (self.worker_id, "bench")
         )
         self._threads = ThreadPoolExecutor(4)
@@ -71,14 +72,14 @@ class Bench:
 
         def run() -> None:
             self._runner.run(AttemptId(job_id, attempt))
-            eventually(lambda: (job_id, attempt) not in self.running.held())
+            until(lambda: (job_id, attempt) not in self.running.held())
 
         return self._threads.submit(run)
 
     def run(self, job_type: str, payload: Any, **options: Any) -> RowMapping:
         """Submit a job, run its first attempt, and return its row."""
         job_id = self.submit(job_type, payload, **options)
-        self.start(job_id).result(_PATIENCE)
+        self.start(job_id).result(_LONGEST_RUN)
         return self.row(job_id)
 
     def record(self, job_id: UUID) -> Record:
@@ -99,7 +100,7 @@ class Bench:
 
     def wait_until_done(self, job_id: UUID) -> RowMapping:
         """Return the job's row once it is in history."""
-        eventually(lambda: bool(self.record(job_id).finished))
+        until(lambda: bool(self.record(job_id).finished))
         return self.row(job_id)
 
 
@@ -108,7 +109,7 @@ def bench(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """One for all tests of a module, whose processes take a while to start."""
     before = set(threading.enumerate())
     settings = settings_of(databases.emptied(ALL[-1])).model_copy(
-        update={"job_modules": ("isolated_jobs",), "diagnostics": True}
+        update={"job_modules": ("isolated_jobs", run_members.__name__), "diagnostics": True}
     )
     database = Database(settings, role="test")
     storage = DirectoryStorage(tmp_path_factory.mktemp("storage") / "files", max_bytes=2**20)
@@ -120,11 +121,3 @@ def bench(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Ite
     database.close()
     left = {thread.name for thread in set(threading.enumerate()) - before} - {"embedded-postgres"}
     assert not left
-
-
-def eventually(condition: Callable[[], bool], timeout: float = _PATIENCE) -> None:
-    """Wait for what another process does in its own time and tells nobody."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -20,6 +20,7 @@ from callboard.actors.execution.interrupts import (
     Interruption,
     JobInterrupted,
 )
+from tests.support.until import until
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def enforced(interrupter: Interrupter) -> None:
-    """Ask, wait until the time to look at the flag is over, and enforce."""
+    """Set the flag, wait until the time to read it is over, and enforce."""
     interrupter.interrupt(Interruption.CANCELLED)
     time.sleep(COOPERATIVE_GRACE + 0.05)
     interrupter.enforce()
@@ -52,7 +53,7 @@ def spin_until(event: threading.Event) -> None:
         pass
 
 
-def test_a_handler_that_never_looks_is_stopped(pool: ThreadPoolExecutor) -> None:
+def test_a_handler_that_never_reads_the_flag_is_stopped(pool: ThreadPoolExecutor) -> None:
     interrupter, ended = start(pool, lambda _: spin_until(threading.Event()))
     enforced(interrupter)
 
@@ -72,11 +73,13 @@ def test_a_guarded_block_is_not_torn(pool: ThreadPoolExecutor) -> None:
     interrupter, ended = start(pool, handler)
     enforced(interrupter)
     go_on.set()
-    while not whole:
-        time.sleep(0.001)
-    while not ended.done():
+    until(lambda: whole)
+
+    def stopped() -> bool:
         interrupter.enforce()
-        time.sleep(0.01)
+        return ended.done()
+
+    until(stopped)
     assert isinstance(ended.exception(), JobInterrupted)
 
 
@@ -84,7 +87,7 @@ def test_a_guarded_block_is_not_torn(pool: ThreadPoolExecutor) -> None:
 def test_a_handler_that_has_seen_the_flag_is_left_alone(pool: ThreadPoolExecutor, *, guarded: bool) -> None:
     seen, cleaned = threading.Event(), threading.Event()
 
-    def look(interrupter: Interrupter) -> None:
+    def poll_flag(interrupter: Interrupter) -> None:
         while True:
             interrupter.check()
 
@@ -92,8 +95,8 @@ def test_a_handler_that_has_seen_the_flag_is_left_alone(pool: ThreadPoolExecutor
         try:
             if guarded:
                 with interrupter.guarded():
-                    look(interrupter)
-            look(interrupter)
+                    poll_flag(interrupter)
+            poll_flag(interrupter)
         except JobInterrupted:
             seen.set()
             spin_until(cleaned)
@@ -126,7 +129,7 @@ def test_a_coroutine_that_has_seen_the_flag_is_left_alone(pool: ThreadPoolExecut
     coroutines = CoroutineRunner()
     seen, cleaned = threading.Event(), threading.Event()
 
-    async def look(interrupter: Interrupter) -> None:
+    async def poll_flag(interrupter: Interrupter) -> None:
         try:
             while True:
                 interrupter.check()
@@ -136,7 +139,7 @@ def test_a_coroutine_that_has_seen_the_flag_is_left_alone(pool: ThreadPoolExecut
             await asyncio.to_thread(cleaned.wait)
 
     async def handler(interrupter: Interrupter) -> str:
-        await (look(interrupter) if by_itself else asyncio.create_task(look(interrupter)))
+        await (poll_flag(interrupter) if by_itself else asyncio.create_task(poll_flag(interrupter)))
         return "clean"
 
     interrupter, ended = start(pool, lambda interrupter: coroutines.run(handler(interrupter), interrupter))
@@ -155,5 +158,5 @@ def test_a_handler_is_overdue_after_its_grace() -> None:
     assert not interrupter.overdue
     interrupter.interrupt(Interruption.CANCELLED)
     assert not interrupter.overdue
-    interrupter._asked_at -= CLEANUP_GRACE
+    interrupter._requested_at -= CLEANUP_GRACE
     assert interrupter.overdue

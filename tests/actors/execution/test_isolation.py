@@ -22,7 +22,8 @@ from callboard.db.files.rows import File, insert_file
 from callboard.db.rules.attempts import AttemptId
 from callboard.db.rules.ids import new_id
 from callboard.db.settings import Settings
-from tests.actors.execution.conftest import Bench, eventually
+from tests.actors.execution.conftest import Bench
+from tests.support.until import until
 
 pytestmark = pytest.mark.faults
 
@@ -97,7 +98,7 @@ def test_too_much_memory(bench: Bench) -> None:
 def test_a_handler_that_hangs_is_killed_with_all_that_it_has_started(bench: Bench, tmp_path: Path) -> None:
     job_id = bench.submit("isolated.hang", str(tmp_path))
     ended = bench.start(job_id)
-    eventually((tmp_path / "handler").exists)
+    until((tmp_path / "handler").exists)
     bench.cancel(job_id)
     ended.result(60)
 
@@ -113,11 +114,11 @@ def test_a_handler_that_hangs_is_killed_with_all_that_it_has_started(bench: Benc
 
 
 def test_a_handler_that_does_not_stop_is_killed(bench: Bench, tmp_path: Path) -> None:
-    """At its time limit; and where it may not be ours any more. Then it is handed back, if it still is."""
+    """At its time limit; and after a lost lease, where it is released if it was not fenced out."""
     late = bench.submit("isolated.stubborn", str(tmp_path / "late"), time_limit=0.5, max_retries=0)
     lost = bench.submit("isolated.stubborn", str(tmp_path / "lost"))
     ends = [bench.start(late), bench.start(lost)]
-    eventually((tmp_path / "lost").exists)
+    until((tmp_path / "lost").exists)
     bench.running.handlers()[AttemptId(lost, 1)].interrupter.interrupt(Interruption.LEASE_LOST)
     for end in ends:
         end.result(60)
@@ -133,7 +134,7 @@ def test_a_handler_that_is_interrupted_saves_a_checkpoint(bench: Bench, tmp_path
     for attempt in (1, 2):
         (tmp_path / "spins").unlink(missing_ok=True)
         ended = bench.start(job_id, attempt)
-        eventually((tmp_path / "spins").exists)
+        until((tmp_path / "spins").exists)
         bench.running.interrupt_all(Interruption.SHUTDOWN)
         ended.result(60)
 
@@ -205,13 +206,13 @@ time.sleep(60)
     path = os.pathsep.join([str(ROOT), str(Path(__file__).with_name("modules"))])
     worker = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env={"PYTHONPATH": path}, cwd=tmp_path)
     try:
-        eventually((tmp_path / "handler").exists)
+        until((tmp_path / "handler").exists)
     finally:
         worker.kill()
         worker.wait()
 
     pids = [int(pid) for name in ("handler", "daemon") for pid in (tmp_path / name).read_text().split()]
-    eventually(lambda: not any(map(lives, pids)), 30)
+    until(lambda: not any(map(lives, pids)))
 
 
 def test_a_process_that_cannot_start_says_why() -> None:

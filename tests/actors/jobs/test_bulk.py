@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,18 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-import callboard.db.bulk
-from callboard.actors.execution.attempt_run import AttemptRun
+from callboard.actors.execution.handler_run import HandlerRun
 from callboard.actors.execution.interrupts import Interrupter, Interruption, JobInterrupted
 from callboard.actors.execution.progress import Progress
-from callboard.actors.jobs import bulk
+from callboard.actors.execution.worker_services import WorkerServices
 from callboard.actors.jobs.bulk import BulkResult, act, act_on_jobs
 from callboard.db.access.audit import Actor
 from callboard.db.bulk import Action, BulkOrder, bulk_job
+from callboard.db.errors import Unavailable
 from callboard.db.files.outputs import attach
 from callboard.db.files.rows import File, insert_file
 from callboard.db.files.storage import DirectoryStorage
-from callboard.db.models import audit_log, job_files
+from callboard.db.models import audit_log, job_files, job_history
 from callboard.db.reads.job_filter import JobFilter
 from callboard.db.reads.jobs import get_jobs, get_states
 from callboard.db.rules.ids import created_at_of, new_id
@@ -31,6 +31,7 @@ from callboard.db.rules.states import LIVE, TERMINAL, Status
 from callboard.db.sql.engine import Database
 from callboard.db.transitions import ClaimedJob, consume
 from tests.support.factory import OUTCOMES, Factory
+from tests.support.locks import backend_of, terminate_blocked_by
 
 ACTOR = Actor("olga", "192.0.2.7", "request-1")
 
@@ -43,8 +44,10 @@ def storage(tmp_path: Path) -> DirectoryStorage:
 class Bulk:
     """A bulk job that runs, as its handler sees it."""
 
-    def __init__(self, database: Database, storage: DirectoryStorage, factory: Factory, action: Action, **wanted: Any):
-        self.payload = BulkOrder(action, JobFilter(**wanted), ACTOR)
+    def __init__(
+        self, database: Database, storage: DirectoryStorage, factory: Factory, action: Action, **criteria: Any
+    ):
+        self.payload = BulkOrder(action, JobFilter(**criteria), ACTOR)
         self._factory, self._database, self._storage = factory, database, storage
         self.id = factory.submit_all(bulk_job(self.payload, owner="olga"))[0]
         self.start(1)
@@ -53,15 +56,16 @@ class Bulk:
         self.claimed: ClaimedJob = self._factory.claim(self.id, attempt)
         self.interrupter = Interrupter()
         self.progress = Progress(self.claimed.attempt_id)
-        self.attempt = AttemptRun(self.claimed, self.interrupter, self.progress, self._database, self._storage)
+        self.services = WorkerServices(self.claimed, self.interrupter, self._database, self._storage)
+        self.attempt = HandlerRun(self.claimed, self.interrupter, self.progress, self.services)
 
     def run(self, batch: int = 3) -> BulkResult:
-        return act(self.payload, self.attempt, batch=batch)
+        return act(self.payload, self.attempt, self.services, batch=batch)
 
 
 @pytest.fixture
 def started(database: Database, storage: DirectoryStorage, factory: Factory) -> Any:
-    return lambda action, **wanted: Bulk(database, storage, factory, action, **wanted)
+    return lambda action, **criteria: Bulk(database, storage, factory, action, **criteria)
 
 
 def states(database: Database, *job_ids: UUID) -> list[Status | None]:
@@ -112,7 +116,7 @@ def test_a_running_job_is_asked_to_stop(database: Database, factory: Factory, st
 
 
 def test_only_jobs_that_match_are_touched(database: Database, factory: Factory, started: Any) -> None:
-    wanted = factory.submit(type="a", queue="q", owner="ann", tags=b'{"case": "1", "x": "y"}')
+    matching = factory.submit(type="a", queue="q", owner="ann", tags=b'{"case": "1", "x": "y"}')
     others = [
         factory.submit(type="b", queue="q", owner="ann", tags=b'{"case": "1"}'),
         factory.submit(type="a", queue="p", owner="ann", tags=b'{"case": "1"}'),
@@ -120,7 +124,7 @@ def test_only_jobs_that_match_are_touched(database: Database, factory: Factory, 
         factory.submit(type="a", queue="q", owner="ann", tags=b'{"case": "2"}'),
         factory.in_state(Status.SCHEDULED, type="a", queue="q", owner="ann", tags=b'{"case": "1"}'),
     ]
-    made = created_at_of(wanted)
+    made = created_at_of(matching)
     chosen = {
         "type": "a", "queue": "q", "owner": "ann", "tags": {"case": "1"}, "statuses": frozenset({Status.QUEUED}),
     }  # fmt: skip
@@ -128,7 +132,7 @@ def test_only_jobs_that_match_are_touched(database: Database, factory: Factory, 
     assert started(Action.CANCEL, **chosen, created_after=made + timedelta(hours=1)).run().matched == 0
     assert started(Action.CANCEL, **chosen, created_after=made).run().changed == 1
 
-    assert states(database, wanted) == [Status.CANCELLED]
+    assert states(database, matching) == [Status.CANCELLED]
     assert Status.CANCELLED not in states(database, *others)
 
 
@@ -195,40 +199,21 @@ def test_deleted_jobs_take_their_files_along(
         assert list(connection.execute(select(job_files.c.file_id)).scalars()) == [files[live.id]]
 
 
-class Killed(BaseException):
-    """The process died."""
-
-
-@pytest.fixture
-def dying(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Lets a bulk action die just before the batch whose number comes first in the list."""
-    deaths: list[int] = []
-    batches = Counter[str]()
-    whole = callboard.db.bulk.apply_batch
-
-    def apply_batch(*arguments: Any, **named: Any) -> Any:
-        batches["begun"] += 1
-        if deaths and batches["begun"] == deaths[0]:
-            del deaths[0]
-            raise Killed
-        return whole(*arguments, **named)
-
-    monkeypatch.setattr(bulk, "apply_batch", apply_batch)
-    yield deaths
-    assert not deaths
-
-
-def test_an_action_that_died_goes_on_where_it_was(
-    database: Database, factory: Factory, started: Any, dying: list[int]
-) -> None:
+def test_an_action_that_died_goes_on_where_it_was(database: Database, factory: Factory, started: Any) -> None:
+    """In its third batch, twice: that waits for a lock, and the backend is terminated."""
     failed = [factory.in_state(Status.FAILED) for _ in range(10)]
     action = started(Action.RETRY)
-    dying += [3, 4]
+    of_third_batch = select(job_history.c.id).where(job_history.c.id == failed[4]).with_for_update()
     for attempt in (2, 3):
-        with pytest.raises(Killed):
-            action.run(batch=2)
+        with database.begin() as holder, ThreadPoolExecutor(1) as pool:
+            holder.execute(of_third_batch)
+            run = pool.submit(action.run, batch=2)
+            terminate_blocked_by(database, backend_of(holder))
+            with pytest.raises(Unavailable):
+                run.result(30)
         # What has been queued again fails again meanwhile: the action must not meet it a second time.
         again = [job_id for job_id, status in zip(failed, states(database, *failed), strict=True) if status == "queued"]
+        assert again == (failed[6:] if attempt == 2 else [])
         for job_id in again:
             factory.end(factory.claim(job_id, 2), OUTCOMES[Status.FAILED])
         factory.end(action.claimed, OUTCOMES[Status.QUEUED])

@@ -14,9 +14,9 @@ from tests.faults.proxy import Network
 from tests.support.databases import Databases, settings_of
 from tests.support.factory import Factory
 from tests.support.servers import ALL
+from tests.support.until import until
 
 LEASE = 2.0
-PATIENCE = 60.0
 
 
 def test_after_an_outage_workers_have_a_lease_to_be_seen_again(databases: Databases) -> None:
@@ -40,16 +40,11 @@ def test_after_an_outage_workers_have_a_lease_to_be_seen_again(databases: Databa
         maintenance = Maintenance(settings, database)
         maintenance.start()
         try:
-            wait_until = time.monotonic() + PATIENCE
-            while {"duty_postponed", "rescue"} - {str(value) for log in logs for value in log.values()}:
-                assert time.monotonic() < wait_until
-                time.sleep(0.02)
+            until(lambda: {"duty_postponed", "rescue"} <= {str(value) for log in logs for value in log.values()})
             time.sleep(LEASE)  # so long unseen, it would be lost at once
             back_at = time.monotonic()
             way.heal()
-            while state() != "lost":
-                assert time.monotonic() < back_at + PATIENCE
-                time.sleep(0.02)
+            until(lambda: state() == "lost")
             assert time.monotonic() - back_at > LEASE
         finally:
             maintenance.stop()

@@ -59,8 +59,8 @@ def months(database: Database) -> None:
         ensure_months(connection, OLD, datetime.now(UTC))
 
 
-def id_at(moment: datetime) -> UUID:
-    return UUID(int=first_id(moment).int | new_id().int & ((1 << 80) - 1))
+def id_at(at: datetime) -> UUID:
+    return UUID(int=first_id(at).int | new_id().int & ((1 << 80) - 1))
 
 
 def finished(
@@ -310,7 +310,7 @@ def test_what_its_month_takes_along_soon_is_not_erased_one_by_one(database: Data
     assert exists(database, job_id)
 
 
-def test_the_upkeep_drops_and_sweeps(database: Database, factory: Factory) -> None:
+def test_the_duties_drop_and_sweep(database: Database, factory: Factory) -> None:
     finished(database, factory)
     short = finished(database, factory, type="short")
     retention = Retention(database)

@@ -196,7 +196,9 @@ def test_options_within_range_are_kept(priority: int, retries: int, limit: float
 
     made = types.get("a")
     assert (made.priority, made.max_retries, made.time_limit) == (priority, retries, limit)
-    assert made.retry_policy.min_backoff == backoff <= made.retry_policy.max_backoff
+    policy = made.retry_policy(retries)
+    assert policy.max_retries == retries
+    assert policy.min_backoff == backoff <= policy.max_backoff
 
 
 def test_an_unknown_type_hints_at_near_names(types: Registry) -> None:

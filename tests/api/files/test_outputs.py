@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from callboard.actors.execution.attempt_run import AttemptRun
+from callboard.actors.execution.handler_run import HandlerRun
 from callboard.actors.execution.interrupts import Interrupter, Interruption, JobInterrupted
 from callboard.actors.execution.progress import Progress
+from callboard.actors.execution.worker_services import WorkerServices
 from callboard.db.errors import TooLarge
 from callboard.db.files.storage import DirectoryStorage
 from callboard.db.rules.states import Status
@@ -19,7 +20,7 @@ from callboard.db.transitions import ClaimedJob
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.serving import Served
 
-Attempt = Callable[[ClaimedJob], AttemptRun]
+Attempt = Callable[[ClaimedJob], HandlerRun]
 
 
 @pytest.fixture
@@ -36,7 +37,11 @@ def job(factory: Factory) -> ClaimedJob:
 @pytest.fixture
 def attempt(database: Database, storage: DirectoryStorage) -> Attempt:
     """What a worker hands to the handler."""
-    return lambda job: AttemptRun(job, Interrupter(), Progress(job.attempt_id), database, storage)
+    return lambda job: run_of(job, Interrupter(), database, storage)
+
+
+def run_of(job: ClaimedJob, stop: Interrupter, database: Database, storage: DirectoryStorage) -> HandlerRun:
+    return HandlerRun(job, stop, Progress(job.attempt_id), WorkerServices(job, stop, database, storage))
 
 
 def stored(storage: DirectoryStorage) -> set[str]:
@@ -100,7 +105,7 @@ def test_a_fenced_attempt_leaves_nothing(
     database: Database, storage: DirectoryStorage, factory: Factory, job: ClaimedJob
 ) -> None:
     interrupter = Interrupter()
-    run = AttemptRun(job, interrupter, Progress(job.attempt_id), database, storage)
+    run = run_of(job, interrupter, database, storage)
     factory.end(job, OUTCOMES[Status.QUEUED])
 
     with pytest.raises(JobInterrupted):
@@ -113,7 +118,7 @@ def test_attaching_stops_when_the_attempt_is_to_stop(
     database: Database, storage: DirectoryStorage, job: ClaimedJob
 ) -> None:
     interrupter = Interrupter()
-    run = AttemptRun(job, interrupter, Progress(job.attempt_id), database, storage)
+    run = run_of(job, interrupter, database, storage)
 
     def endless() -> Iterator[bytes]:
         yield b"1"

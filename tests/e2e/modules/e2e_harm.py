@@ -56,7 +56,7 @@ def reported(payload: Gate) -> str:
 
 @job("e2e.traced", queue="e2e")
 def traced(payload: Traced, run: Run) -> int:
-    """In the first attempt: go on until told to stop, and leave a file then."""
+    """In the first attempt: run until interrupted, then leave a file."""
     try:
         while run.attempt == 1:
             run.check()

@@ -53,7 +53,7 @@ def ledger(payload: Ledger, run: Run) -> None:
 
 @job("e2e.patient", queue=QUEUE, min_backoff=0.1, max_backoff=0.1)
 def patient(payload: Until, run: Run) -> int:
-    """Go on until told to stop, and stop when told."""
+    """Run until interrupted."""
     while run.attempt < payload.attempt:
         run.check()
         time.sleep(0.02)

@@ -120,7 +120,7 @@ def stubborn(payload: Path) -> str:
 
 @job("isolated.spin", queue=QUEUE, isolation="process")
 def spin(payload: Path, run: Run) -> None:
-    """Never look at the flag; when stopped, save how far it came."""
+    """Never read the flag; when interrupted, save a checkpoint."""
     count = run.restored or 0
     try:
         while True:

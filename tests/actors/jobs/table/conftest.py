@@ -1,4 +1,4 @@
-"""``table.analyze`` run as a worker runs it: the handler, a payload, and a Run that keeps what it is told."""
+"""``table.analyze`` run as a worker runs it: the handler, a payload, and a Run that keeps its reports."""
 
 from __future__ import annotations
 

@@ -56,18 +56,18 @@ def assert_nothing_left(scratch: Path) -> None:
 @pytest.mark.parametrize("step", ["checking", "reading", "columns", "duplicates"])
 def test_an_interrupt_in_any_step_ends_the_work(run: Any, scratch: Path, long_table: Path, step: str) -> None:
     run.path = long_table
-    told: list[float] = []
+    reports: list[float] = []
 
     def stop(report: Any) -> None:
         if report.step == step:
-            told.append(time.monotonic())
+            reports.append(time.monotonic())
             raise Stop
 
     run.on_report = stop
     with pytest.raises(Stop):
         analyze(WANTED, run)
 
-    assert time.monotonic() - told[0] < BOUND
+    assert time.monotonic() - reports[0] < BOUND
     assert_nothing_left(scratch)
 
 
@@ -81,19 +81,19 @@ LONG_QUERIES = {
 
 @pytest.mark.parametrize("query", LONG_QUERIES)
 def test_a_long_query_is_stopped_and_watched(tmp_path: Path, query: str) -> None:
-    looks: list[float] = []
+    polls: list[float] = []
 
     def watch(share: float) -> None:
         assert 0 <= share <= 1
-        looks.append(time.monotonic())
-        if len(looks) == 10:
+        polls.append(time.monotonic())
+        if len(polls) == 10:
             raise Stop
 
     with pytest.raises(Stop), Engine(tmp_path, memory="128MiB") as engine:
         engine.query(LONG_QUERIES[query], watch=watch)
 
-    assert time.monotonic() - looks[-1] < BOUND
-    assert max(later - earlier for earlier, later in pairwise(looks)) < BOUND
+    assert time.monotonic() - polls[-1] < BOUND
+    assert max(later - earlier for earlier, later in pairwise(polls)) < BOUND
     assert not (tmp_path / "spill").exists() or list((tmp_path / "spill").iterdir()) == []
 
 
@@ -206,10 +206,10 @@ MEMORY = textwrap.dedent("""
     class Quiet:
         def progress(self, *args, **kwargs): pass
 
-    wanted = AnalyzeTable.model_validate({"file": sys.argv[2]})
-    analyze_file(Path(sys.argv[1]).with_name("small.csv"), wanted, Quiet(), memory="128MiB")
+    order = AnalyzeTable.model_validate({"file": sys.argv[2]})
+    analyze_file(Path(sys.argv[1]).with_name("small.csv"), order, Quiet(), memory="128MiB")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    report = analyze_file(Path(sys.argv[1]), wanted, Quiet(), memory="128MiB")
+    report = analyze_file(Path(sys.argv[1]), order, Quiet(), memory="128MiB")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps({"rows": report.rows, "duplicates": report.duplicate_rows, "grown": (peak - before) * 1024,
                       "distinct": [column.distinct for column in report.columns]}))

@@ -1,4 +1,4 @@
-"""What an endpoint answers when it is a job that is asked for, and how that is documented."""
+"""The responses of an endpoint to requests for a job, and their documentation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from callboard.client import Job, Problem, TooManyRequests
 _TRUTH: Final = TypeAdapter(bool)
 _TOO_LARGE: Final = 413
 
-#: Says that the answer is the endpoint's own because no job could be made.
+#: Header of a response that is the endpoint's own because no job could be submitted.
 FALLBACK_HEADER: Final = "Callboard-Fallback"
 
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
@@ -48,16 +48,16 @@ PARAMETERS: Final[tuple[dict[str, Any], ...]] = (
 
 
 def wants_job(request: Request) -> bool:
-    """Whether the client asks for a job instead of the answer.
+    """Return whether the client asks for a job instead of the result.
 
     Raises:
         RequestValidationError: ``async_mode`` is neither true nor false.
     """
-    asked = request.query_params.get("async_mode")
-    if asked is None:
+    value = request.query_params.get("async_mode")
+    if value is None:
         return _prefers_async(request)
     try:
-        return _TRUTH.validate_python(asked)
+        return _TRUTH.validate_python(value)
     except ValidationError as error:
         raise RequestValidationError(
             [{**item, "loc": ("query", "async_mode")} for item in error.errors(include_url=False)]
@@ -65,7 +65,7 @@ def wants_job(request: Request) -> bool:
 
 
 def accepted(request: Request, job: Job, address: str) -> Response:
-    """Return the answer that tells of the job; its links lead to Callboard, at ``address``."""
+    """Return the 202 with the job; its links lead to Callboard, at ``address``."""
     base = address.rstrip("/") + "/"
     body = job.model_dump(mode="json")
     body["links"] = {name: urljoin(base, link.lstrip("/")) for name, link in body["links"].items()}
@@ -76,9 +76,9 @@ def accepted(request: Request, job: Job, address: str) -> Response:
 
 
 def refused(problem: Problem) -> Response:
-    """Return the answer for a submission that Callboard refuses: what it says of limits, the rest is not the client's.
+    """Return the response for a submission that Callboard refuses: its own about limits, else 502.
 
-    A key that is not valid, or a job type that Callboard does not know, is a matter of configuration.
+    An invalid API key, or a job type that Callboard does not know, is an error of configuration, not of the client.
     """
     if isinstance(problem, TooManyRequests) or problem.status == _TOO_LARGE:
         headers = {} if problem.retry_after is None else {"Retry-After": f"{problem.retry_after:.0f}"}
@@ -87,7 +87,7 @@ def refused(problem: Problem) -> Response:
 
 
 def unavailable() -> Response:
-    """Return the answer while no job can be made."""
+    """Return the 503 while no job can be submitted."""
     detail = "No job can be made now. Try again a little later, or ask without async_mode and Prefer."
     return _problem(503, "Jobs unavailable", detail, "unavailable", {"Retry-After": "2"})
 

@@ -11,7 +11,8 @@ from sqlalchemy import select
 from callboard.actors.execution.interrupts import Interruption
 from callboard.db.models import jobs
 from callboard.db.rules.attempts import AttemptId
-from tests.actors.execution.conftest import Bench, eventually
+from tests.actors.execution.conftest import Bench
+from tests.support.until import until
 
 # Promised are five seconds; a machine that runs many tests at once is not in order.
 HANG_ENDS_WITHIN = timedelta(seconds=8)
@@ -24,7 +25,7 @@ def test_a_hanging_handler_is_given_up(bench: Bench, tmp_path: Path) -> None:
     late = bench.submit("thread.hang", str(pipe), time_limit=0.5, max_retries=0)
     released = bench.submit("thread.hang", str(pipe))
     ends = [bench.start(job_id) for job_id in (cancelled, late, released)]
-    eventually(lambda: len(bench.running.handlers()) == 3)
+    until(lambda: len(bench.running.handlers()) == 3)
     bench.cancel(cancelled)
     bench.running.handlers()[AttemptId(released, 1)].interrupter.interrupt(Interruption.SHUTDOWN)
 
@@ -35,8 +36,8 @@ def test_a_hanging_handler_is_given_up(bench: Bench, tmp_path: Path) -> None:
     ]
     assert rows[0]["finished_at"] - rows[0]["cancel_requested_at"] < HANG_ENDS_WITHIN
     assert rows[1]["finished_at"] - rows[1]["started_at"] < HANG_ENDS_WITHIN
-    eventually(lambda: bench.row(released)["status"] == "queued")
-    assert bench.running.wait_until_none(30)
+    until(lambda: bench.row(released)["status"] == "queued")
+    until(lambda: not bench.running)
     assert "thread.hang" in (bench.running.replacement or "")
     assert not any(end.done() for end in ends)
 
@@ -53,7 +54,7 @@ def test_a_thread_does_not_wait_for_the_record(bench: Bench, tmp_path: Path) -> 
     os.mkfifo(pipe)
     job_id = bench.submit("thread.hang", str(pipe))
     ended = bench.run_only(job_id)
-    eventually(lambda: len(bench.running.handlers()) == 1)
+    until(lambda: len(bench.running.handlers()) == 1)
     with bench.database.begin() as connection:
         connection.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
         os.close(os.open(pipe, os.O_WRONLY))
@@ -62,27 +63,27 @@ def test_a_thread_does_not_wait_for_the_record(bench: Bench, tmp_path: Path) -> 
         assert bench.row(job_id)["status"] == "running"
 
     assert bench.wait_until_done(job_id)["status"] == "succeeded"
-    assert bench.running.wait_until_none(30)
+    until(lambda: not bench.running)
 
 
 def test_handlers_stop_when_the_lease_is_over(bench: Bench, tmp_path: Path) -> None:
     """The database may say nothing about it. Who still has the attempt hands it back."""
     job_id = bench.submit("thread.checkpoint", str(tmp_path / "works"))
     ended = bench.start(job_id)
-    eventually((tmp_path / "works").exists)
+    until((tmp_path / "works").exists)
     bench.lease_over = True
     try:
         ended.result(60)
     finally:
         bench.lease_over = False
-    eventually(lambda: bench.row(job_id)["status"] == "queued")
+    until(lambda: bench.row(job_id)["status"] == "queued")
     assert [attempt["outcome"] for attempt in bench.record(job_id).attempts] == ["released"]
 
 
 def test_a_handler_that_saw_the_flag_cleans_up_undisturbed(bench: Bench, tmp_path: Path) -> None:
     job_id = bench.submit("thread.checkpoint", str(tmp_path / "works"))
     ended = bench.start(job_id)
-    eventually((tmp_path / "works").exists)
+    until((tmp_path / "works").exists)
     bench.running.interrupt_all(Interruption.SHUTDOWN)
     ended.result(60)
     assert bench.row(job_id)["status"] == "queued"

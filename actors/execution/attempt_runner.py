@@ -1,4 +1,4 @@
-"""One message, from claim to record: the part of a worker that runs jobs."""
+"""Runs an attempt in a worker: from the message to the record of its outcome."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from uuid import UUID
 import structlog
 
 from callboard.actors.execution import decide
-from callboard.actors.execution.attempt_run import AttemptRun
 from callboard.actors.execution.attempt_writer import AttemptWriter, Recorded
 from callboard.actors.execution.coroutines import CoroutineRunner
 from callboard.actors.execution.handler import run_handler
+from callboard.actors.execution.handler_run import HandlerRun, log_fields
 from callboard.actors.execution.interrupts import Interrupter, StopRequest
-from callboard.actors.execution.isolation.attempt import IsolatedAttempt
+from callboard.actors.execution.isolation.isolated_attempt import IsolatedAttempt
 from callboard.actors.execution.isolation.pool import ProcessPool
 from callboard.actors.execution.progress import Progress
 from callboard.actors.execution.progress_writer import ProgressWriter
 from callboard.actors.execution.running_attempts import RunningAttempt, RunningAttempts
+from callboard.actors.execution.worker_services import WorkerServices
 from callboard.actors.metrics import ATTEMPT_DURATION, BUSY_THREADS
 from callboard.actors.types.registry import JobType, Registry
 from callboard.db.files.storage import Storage
@@ -33,8 +34,8 @@ from callboard.db.transitions import AttemptId, ClaimedJob, Ending
 _log = structlog.get_logger(__name__)
 
 
-class Runner:
-    """Runs jobs for the worker's threads. Claims and records of all threads are group-committed."""
+class AttemptRunner:
+    """Runs attempts for the worker's threads. Claims and records of all threads are group-committed."""
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class Runner:
         progress_writer: ProgressWriter,
         identity: Callable[[], tuple[UUID, str]],
     ) -> None:
-        """``identity``: the id and name that this worker process claims under now."""
+        """``identity``: returns the id and name under which this worker process claims now."""
         self._settings = settings
         self._registry = registry
         self._database = database
@@ -58,13 +59,12 @@ class Runner:
         self._attempt_writer = AttemptWriter(database, identity)
 
     def run(self, attempt_id: AttemptId) -> None:
-        """Run one attempt, if the job still waits for it; on return its outcome is being written.
+        """Run one attempt, if the job still waits for it. On return its outcome is being written.
 
-        The caller may acknowledge the message: once an attempt has been claimed, its row says all, and a message that
-        came again would be stale.
+        The caller may acknowledge the message: after the claim the row decides, and a second message would be stale.
 
         Raises:
-            Unavailable: the process is shutting down and the database is away; the message goes back to the broker.
+            Unavailable: the process is shutting down and the database is away; the message is requeued.
         """
         job = self._attempt_writer.start(attempt_id)
         if job is None:
@@ -78,12 +78,12 @@ class Runner:
             try:
                 outcome = self._outcome(job, progress)
             except BaseException:
-                self._running.drop(job.attempt_id)  # its lease ends, and it is rescued
+                self._running.drop(job.attempt_id)  # rescued once the lease ends
                 raise
             if self._running.handler_ended(job.attempt_id):
                 self._record(job, progress, outcome, begun)
             else:
-                _log.warning("given_up_handler_ended", **_context(job))
+                _log.warning("given_up_handler_ended", **log_fields(job))
 
     @property
     def alive(self) -> bool:
@@ -91,7 +91,7 @@ class Runner:
         return self._attempt_writer.alive
 
     def close(self) -> None:
-        """Write what is pending and stop the threads."""
+        """Write pending records and stop the threads."""
         self._attempt_writer.close()
         self._coroutines.stop()
         self._processes.close()
@@ -104,7 +104,8 @@ class Runner:
         if job_type.isolation == "process":
             return self._outcome_of_process(job_type, job, progress)
         interrupter = Interrupter()
-        run = AttemptRun(job, interrupter, progress, self._database, self._storage)
+        services = WorkerServices(job, interrupter, self._database, self._storage)
+        run = HandlerRun(job, interrupter, progress, services)
         give_up = partial(self._give_up, job_type, job, progress, interrupter, time.monotonic())
         self._running.handler_starts(job.attempt_id, RunningAttempt(interrupter, job.time_limit, give_up))
         try:
@@ -112,46 +113,42 @@ class Runner:
                 job_type, job, run, interrupter, self._coroutines, max_result_bytes=self._settings.max_result_bytes
             )
         finally:
-            run.close()
+            services.close()
 
     def _outcome_of_process(self, job_type: JobType, job: ClaimedJob, progress: Progress) -> Outcome:
         attempt = IsolatedAttempt(self._processes, job_type, job)
-        # The start of a process can be stopped, too, but is no part of the handler's time.
+        # The start of a process can be stopped, too, but does not count against the time limit.
         self._running.handler_starts(job.attempt_id, RunningAttempt(attempt.stop, math.inf, attempt.stop.kill))
         if (outcome := attempt.begin()) is not None:
             return outcome
-        run = AttemptRun(job, attempt.stop, progress, self._database, self._storage)
+        services = WorkerServices(job, attempt.stop, self._database, self._storage)
         self._running.handler_starts(job.attempt_id, RunningAttempt(attempt.stop, job.time_limit, attempt.stop.kill))
         try:
-            return attempt.outcome(run, progress)
+            return attempt.outcome(services, progress)
         finally:
-            run.close()
+            services.close()
 
     def _give_up(self, job_type: JobType, job: ClaimedJob, progress: Progress, stop: StopRequest, begun: float) -> None:
-        """Record the end of an attempt whose thread does not come back, and have this process replaced."""
+        """Record the end of an attempt whose thread hangs, and have this process replaced."""
         if stop.reason is None or not self._running.give_up(job.attempt_id):
             return
         outcome = decide.after_interruption(job_type, job, stop.reason)
-        _log.error("handler_hangs", reason=str(stop.reason), **_context(job))
+        _log.error("handler_hangs", reason=str(stop.reason), **log_fields(job))
         self._running.replace_process(f"a handler of {job.type!r} hangs in its thread")
-        # A report that is being written is awaited, which may take a while, and the caller watches over other attempts.
+        # In a thread: it may wait for a report to be written, and the caller has other attempts to watch.
         threading.Thread(target=self._record, args=(job, progress, outcome, begun), name="record", daemon=True).start()
 
     def _record(self, job: ClaimedJob, progress: Progress, outcome: Outcome, begun: float) -> None:
-        """Have it recorded how the attempt ended, if it is still ours to end; until then it is held."""
+        """Have the outcome recorded, unless the attempt was fenced out. It is held until then."""
         last_report = self._progress_writer.last_report(progress)
 
         def then(recorded: Recorded) -> None:
             if recorded.error is not None:
-                _log.error("attempt_not_recorded", error=repr(recorded.error), **_context(job))
+                _log.error("attempt_not_recorded", error=repr(recorded.error), **log_fields(job))
             elif not recorded.ours:
-                _log.warning("fenced_out", **_context(job))
+                _log.warning("fenced_out", **log_fields(job))
             self._running.drop(job.attempt_id)
             ended = outcome.attempt if recorded.ours else "lost"
             ATTEMPT_DURATION.labels(job.type, ended).observe(time.monotonic() - begun)
 
         self._attempt_writer.end(Ending(job.attempt_id, outcome), last_report, then)
-
-
-def _context(job: ClaimedJob) -> dict[str, object]:
-    return {"job_id": str(job.id), "job_type": job.type, "attempt": job.attempt}

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import structlog
 
 from callboard.actors.execution import decide
-from callboard.actors.execution.attempt_run import AttemptRun
+from callboard.actors.execution.handler_run import SERVICE_NAMES, RunServices, log_fields
 from callboard.actors.execution.interrupts import Interruption, StopRequest
 from callboard.actors.execution.isolation.errors import HandlerProcessDied, MemoryLimitExceeded
-from callboard.actors.execution.isolation.messages import Answer, Call, Ended, Failure, Report
+from callboard.actors.execution.isolation.messages import Call, Ended, Raised, Report, Returned
 from callboard.actors.execution.isolation.pool import ProcessPool
 from callboard.actors.execution.isolation.process import HandlerProcess
 from callboard.actors.execution.progress import Progress
@@ -26,10 +24,10 @@ _log = structlog.get_logger(__name__)
 
 
 class ProcessStop(StopRequest):
-    """Stops the handler in a process: the process is told at once, and raises the exception in its own thread.
+    """Stops the handler in a process: the process gets the reason at once, and raises the exception in its own thread.
 
-    A process that has not been given the handler yet is ended. Nothing here waits for the process, which is also held
-    to its memory limit.
+    A process without a handler yet is killed. So is one that exceeds its memory limit. Nothing here waits for the
+    process.
     """
 
     def __init__(self, memory_limit: int | None) -> None:
@@ -40,22 +38,22 @@ class ProcessStop(StopRequest):
         self._memory_limit = memory_limit
         self._lock = threading.Lock()
         self.given_up = False
-        """Whether it had its time, so that its late result changes nothing."""
+        """Whether its time was over, so that a late result is ignored."""
         self.excess: int | None = None
-        """Bytes of memory that it had when it was killed for that."""
+        """Bytes of memory with which it was killed for exceeding its limit."""
 
-    def attend(self, process: HandlerProcess, number: int | None = None) -> None:
-        """From now on it is this process; ``number``: of the attempt there, once that is to start."""
+    def attach(self, process: HandlerProcess, number: int | None = None) -> None:
+        """Set the process; ``number``: of the attempt there, once it is to start."""
         with self._lock:
             self._process, self._number = process, number
-            self._pass_on()
+            self._forward()
 
     def interrupt(self, reason: Interruption) -> None:
         super().interrupt(reason)
         with self._lock:
-            self._pass_on()
+            self._forward()
 
-    def _pass_on(self) -> None:
+    def _forward(self) -> None:
         if self._process is None or self._reason is None:
             return
         if self._number is None:
@@ -73,7 +71,7 @@ class ProcessStop(StopRequest):
                 self._process.kill()
 
     def kill(self) -> None:
-        """End the process: it had its time. Called again and again; the first call asks where the handler hangs."""
+        """Kill the process, whose time is over. Called repeatedly; the first call has it dump its stacks."""
         with self._lock:
             if self._process is None:
                 return
@@ -81,16 +79,16 @@ class ProcessStop(StopRequest):
                 self._process.kill()
             else:
                 self.given_up = True
-                self._process.tell_where()
+                self._process.dump_stacks()
 
     def release(self) -> None:
-        """Leave the process alone from now on: the attempt has ended."""
+        """Detach the process: the attempt has ended."""
         with self._lock:
             self._process = None
 
 
 class IsolatedAttempt:
-    """An attempt that runs in a process."""
+    """An attempt whose handler runs in a process of its own."""
 
     _process: HandlerProcess
 
@@ -101,59 +99,59 @@ class IsolatedAttempt:
         self.stop = ProcessStop(job_type.memory_limit)
 
     def begin(self) -> Outcome | None:
-        """Find a process and start the handler there; return the outcome if that fails, or it is to stop before."""
+        """Start the handler in a process; return the outcome if that fails, or if it is interrupted before."""
         try:
             self._begin()
         except HandlerProcessDied as error:
             self.stop.release()
             if self.stop.reason is not None:
                 return decide.after_interruption(self._job_type, self._job, self.stop.reason)
-            _log.error("handler_process_not_started", error=str(error), **self._context)
+            _log.error("handler_process_not_started", error=str(error), **log_fields(self._job))
             return decide.after_exception(self._job_type, self._job, error)
         return None
 
     def _begin(self) -> None:
         while True:
-            self._process = process = self._pool.take(self._job_type.memory_limit)
-            self.stop.attend(process)
+            self._process = process = self._pool.acquire(self._job_type.memory_limit)
+            self.stop.attach(process)
             process.load()
-            self.stop.attend(process, process.next_number)
+            self.stop.attach(process, process.next_number)
             if process.start(self._job):
                 return
             died = process.end()
             if process.new:
                 raise died
 
-    def outcome(self, run: AttemptRun, progress: Progress) -> Outcome:
-        """Do for the handler what it asks for, until the attempt has ended."""
+    def outcome(self, services: RunServices, progress: Progress) -> Outcome:
+        """Serve the handler's calls until the attempt has ended; return its outcome."""
         ended: Ended | None = None
         try:
-            ended = self._serve(run, progress)
+            ended = self._serve(services, progress)
         except (EOFError, OSError):
             pass
         except pickle.UnpicklingError as error:
-            # Its memory is in ruins.
-            _log.warning("handler_process_garbled", error=str(error), job_id=str(self._job.id))
+            # The memory of the process is corrupt.
+            _log.warning("handler_process_garbled", error=str(error), **log_fields(self._job))
         finally:
             self.stop.release()
             died = None
             if ended is None or not ended.clean or self.stop.reason is not None:
                 died = self._process.end()
             else:
-                self._pool.give_back(self._process)
+                self._pool.release(self._process)
         if ended is not None and not self.stop.given_up:
             return ended.outcome
         return self._after_death(died or HandlerProcessDied())
 
-    def _serve(self, run: AttemptRun, progress: Progress) -> Ended:
+    def _serve(self, services: RunServices, progress: Progress) -> Ended:
         connection = self._process.connection
         while True:
             message: Any = connection.recv()
             match message:
                 case Report(report):
                     progress.report(report.current, report.total, report.step, report.message)
-                case Call(name, arguments):
-                    connection.send(_answer(run, self.stop, name, arguments))
+                case Call():
+                    connection.send(_made(message, services, self.stop))
                 case Ended():
                     return message
 
@@ -166,39 +164,28 @@ class IsolatedAttempt:
                 f"The handler's process had {self.stop.excess >> 20} MiB of memory, the limit is {limit >> 20} MiB."
             )
         elif self.stop.reason is not None:
-            _log.warning("handler_process_killed", reason=str(self.stop.reason), stacks=notes or None, **self._context)
+            _log.warning(
+                "handler_process_killed", reason=str(self.stop.reason), stacks=notes or None, **log_fields(self._job)
+            )
             return decide.after_interruption(self._job_type, self._job, self.stop.reason, where=notes or None)
         outcome = decide.after_exception(self._job_type, self._job, error)
-        _log.warning("handler_process_died", outcome=str(outcome.status), error=str(error), **self._context)
+        _log.warning("handler_process_died", outcome=str(outcome.status), error=str(error), **log_fields(self._job))
         return outcome
 
-    @property
-    def _context(self) -> dict[str, object]:
-        return {"job_id": str(self._job.id), "job_type": self._job.type, "attempt": self._job.attempt}
 
-
-def _answer(run: AttemptRun, stop: StopRequest, name: str, arguments: tuple[Any, ...]) -> Answer | Failure:
-    calls: dict[str, Callable[..., Any]] = {
-        "file": run.file,
-        "attach": partial(_attach, run),
-        "read_checkpoint": run.checkpoints.read_checkpoint,
-        "save_checkpoint": run.checkpoints.save_checkpoint,
-        "read_step": run.checkpoints.read_step,
-        "save_step": run.checkpoints.save_step,
-    }
+def _made(call: Call, services: RunServices, stop: StopRequest) -> Returned | Raised:
+    """Make a call for the handler's process."""
     try:
-        return Answer(calls[name](*arguments))
-    except BaseException as error:  # noqa: BLE001 - it is the handler's
-        return Failure(_picklable(error), stop.reason)
-
-
-def _attach(run: AttemptRun, path: Any, name: str | None, media_type: str | None) -> Any:
-    return run.attach(path, name=name, media_type=media_type)
+        if call.name not in SERVICE_NAMES:
+            raise AttributeError(call.name)
+        return Returned(getattr(services, call.name)(*call.arguments))
+    except BaseException as error:  # noqa: BLE001 - it is raised in the handler
+        return Raised(_picklable(error), stop.reason)
 
 
 def _picklable(error: BaseException) -> BaseException:
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
-    except Exception:  # noqa: BLE001 - whatever a foreign exception does when it is pickled
+    except Exception:  # noqa: BLE001 - pickling a foreign exception may raise anything
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
