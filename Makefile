@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev lock demo up test test-faults lint openapi faults bench bench-guard bench-history clean
+.PHONY: help install install-dev lock demo up test test-faults test-dates lint openapi sql build check-tag faults bench bench-guard bench-history
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -15,7 +15,13 @@ help: ## list the targets
 
 install: $(VENV)/.installed ## create .venv with callboard in it, from the lock file
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+# A checkout has these links; a source archive does not, as they would be copies in it.
+LINKS := callboard/api callboard/actors callboard/db
+
+$(LINKS):
+	ln -s ../$(@F) $@
+
+$(VENV)/.installed: requirements.lock pyproject.toml db/version.py | $(LINKS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --require-hashes -r requirements.lock
 	$(PIP) install --no-deps --no-build-isolation -e .
@@ -46,6 +52,10 @@ test-faults: install-dev ## run the tests in which processes, servers and connec
 	tests/services/install.sh
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m faults
 
+test-dates: install-dev ## run the tests that a date can break at eight moments: month ends, 29 February, clock changes; FLAGS='--moment leap-day'
+	tests/services/install.sh
+	$(BIN)/python -m tests.dates $(FLAGS)
+
 lint: install-dev ## check style, types, layers and migrations
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -56,6 +66,24 @@ lint: install-dev ## check style, types, layers and migrations
 
 openapi: install-dev ## write docs/openapi.json anew from the api
 	PYTHONPATH=. $(BIN)/python docs/openapi_file.py
+
+sql: install-dev ## write docs/sql anew: the statements that the code sends
+	PYTHONPATH=. $(BIN)/python docs/sql_files.py
+
+build: install-dev ## build source archive and wheel into dist/, check both, and start the wheel's command in a new venv
+	rm -rf dist build
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/uv venv --quiet --python $(BIN)/python build/venv
+	$(BIN)/uv pip install --quiet --python build/venv/bin/python --constraints requirements.lock dist/*.whl
+	cd build && venv/bin/callboard --version && venv/bin/callboard --help >/dev/null
+	rm -rf build
+
+# TAG comes through the environment, so that the shell takes it for a word, whatever is in it.
+check-tag: ## fail unless TAG is this version's, and the changelog gives it a day
+	@version=$$(sed -n 's/^VERSION: Final = "\(.*\)"$$/\1/p' db/version.py); \
+	test "$$TAG" = "v$$version" || { echo "TAG is '$$TAG', but db/version.py says $$version." >&2; exit 1; }; \
+	grep -q "^## \[$$version\] - 20" CHANGELOG.md || { echo "CHANGELOG.md gives $$version no day." >&2; exit 1; }
 
 $(BENCH_VENV)/.installed: bench/requirements-peers.lock
 	test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)

@@ -1,4 +1,4 @@
-"""The ASGI application: put together here, from parts that do not know of each other."""
+"""The ASGI application: assembled from parts that do not know of each other."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def create_app(
     database: Database | None = None,
     authenticate: Authenticate = local_admin,
 ) -> FastAPI:
-    """Return the application. It starts its threads when the server starts it, and connects when it is asked.
+    """Return the application. It starts threads when the server starts it, and connects to the database on demand.
 
     Args:
         settings: of this process.
         registry: the job types that can be submitted.
-        database: used instead of one made from the settings, and left open.
-        authenticate: finds out who sent a request. The default trusts everybody who reaches the server.
+        database: used instead of one made from the settings, and not closed.
+        authenticate: returns the caller of a request. The default trusts everybody who reaches the server.
 
     Raises:
         ConfigurationError: a setting of the database, the file storage or the identity provider does not fit.
@@ -57,18 +57,18 @@ def create_app(
     storage = open_storage(settings)
     tokens = Tokens.from_settings(settings)
     metrics = Metrics(_DIRECT_ROUTES)
-    used = database or Database(settings, role="api")
+    connections = database or Database(settings, role="api")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        services = app.state.services = Services.open(settings, registry, used, storage, tokens, metrics)
+        services = app.state.services = Services.open(settings, registry, connections, storage, tokens, metrics)
         try:
             yield
         finally:
             services.stop()
             await asyncio.to_thread(services.close)
             if database is None:
-                used.close()
+                connections.close()
 
     app = _Application(
         title="Callboard",
@@ -78,7 +78,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        # Looks at the environment at every request.
+        # FastAPI would read the environment at every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
             *cors(settings),
@@ -89,7 +89,7 @@ def create_app(
     )
     app.state.authenticate = authenticate
     for router in _ROUTERS:
-        # Endpoints that do nothing with their caller need one all the same.
+        # Authenticates the requests of endpoints without a caller parameter too.
         app.include_router(router, dependencies=[] if router in _PUBLIC else [Depends(current_caller)])
     docs_page.mount_assets(app)
     add_problem_handlers(app, [route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute)])
@@ -119,7 +119,7 @@ _ROUTERS: Final = (
     metrics_page.router,
     probes.router,
 )
-#: Open to everybody.
+#: Without authentication.
 _PUBLIC: Final = (docs_page.router, javascript.router, metrics_page.router, probes.router)
 
 _DIRECT_ROUTES: Final = (

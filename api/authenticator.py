@@ -1,15 +1,14 @@
-"""Tells who sends a request: by an API key, by a token, or by reaching a server that is open to this machine."""
+"""Authenticates a request: API key, OIDC token, or loopback."""
 
 from __future__ import annotations
 
 import hmac
-import ipaddress
-from functools import lru_cache
 from typing import Final
 
 from fastapi import Request
 
 from callboard.api.auth.caller import Caller, Quota, local_admin
+from callboard.api.auth.loopback import is_loopback
 from callboard.api.errors import Unauthenticated
 from callboard.api.services import Services, services_of
 from callboard.db.access.keys import Key
@@ -20,53 +19,45 @@ _HOW: Final = "Send Authorization: Bearer <key>; 'callboard keys create' makes o
 
 
 class Authenticator:
-    """What ``create_app`` takes as ``authenticate``."""
+    """The ``authenticate`` argument of ``create_app`` for servers."""
 
     def __init__(self, *, local: bool) -> None:
-        """``local``: the server is on loopback, where it is open until the first key is made."""
+        """``local``: the server listens on loopback, where no credentials are needed until the first key is made."""
         self._local = local
 
     async def __call__(self, request: Request) -> Caller:
-        """Return who sent the request.
+        """Return the caller of the request.
 
         Raises:
-            Unauthenticated: nobody knows.
+            Unauthenticated: the credentials are missing or not accepted.
             Forbidden: the token is valid, and names no role.
             Unavailable: the database or the identity provider did not answer.
         """
         services = services_of(request)
-        if self._local and await _is_open(services) and _is_from_here(request):
+        if self._local and await _needs_no_credentials(services) and _is_from_this_machine(request):
             return await local_admin(request)
-        given = request.headers.get("authorization")
-        if given is None:
+        authorization = request.headers.get("authorization")
+        if authorization is None:
             raise Unauthenticated.without_credentials(f"The request has no credentials. {_HOW}")
-        scheme, _, credentials = given.partition(" ")
+        scheme, _, credentials = authorization.partition(" ")
         credentials = credentials.strip()
         if scheme.lower() != "bearer" or not credentials:
             raise Unauthenticated.without_credentials(f"The Authorization header is of another form. {_HOW}")
         if services.tokens is not None and not credentials.startswith(PREFIX):
             return await services.tokens.caller(credentials)
-        return await _by_key(services, credentials)
+        return await _caller_of_key(services, credentials)
 
 
-async def _is_open(services: Services) -> bool:
+async def _needs_no_credentials(services: Services) -> bool:
     return services.tokens is None and not (await services.keys.keys()).any_made
 
 
-def _is_from_here(request: Request) -> bool:
-    """Whether the client is on this machine too: a proxy in front says for whom it asks."""
-    return request.client is not None and _is_loopback(request.client.host)
+def _is_from_this_machine(request: Request) -> bool:
+    # Behind a proxy that the server trusts, this is the address that the proxy names.
+    return request.client is not None and is_loopback(request.client.host)
 
 
-@lru_cache(maxsize=64)
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-async def _by_key(services: Services, credentials: str) -> Caller:
+async def _caller_of_key(services: Services, credentials: str) -> Caller:
     text = KeyText.parse(credentials)
     if text is None:
         raise Unauthenticated.with_wrong_credentials(
@@ -83,10 +74,10 @@ async def _by_key(services: Services, credentials: str) -> Caller:
 
 
 def _caller(key: Key, settings: Settings) -> Caller:
-    most, rate = key.max_live_jobs, key.submissions_per_second
+    max_live_jobs, rate = key.max_live_jobs, key.submissions_per_second
     quota = Quota(
         f"key:{key.key_id}",
-        settings.max_live_jobs if most is None else most,
+        settings.max_live_jobs if max_live_jobs is None else max_live_jobs,
         settings.submissions_per_second if rate is None else rate,
     )
     return Caller(key.owner, key.role, quota)

@@ -1,4 +1,4 @@
-"""Errors that only HTTP knows: what is wrong with a request, or with asking for this now."""
+"""Errors of HTTP requests; ``callboard.db.errors`` has those of the domain."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class MalformedBody(CallboardError):
 
 
 class UnsupportedMediaType(CallboardError):
-    """The body is declared to be something else than JSON."""
+    """The Content-Type of the body is not JSON."""
 
     code = "unsupported-media-type"
 
 
 class WithHeaders(CallboardError):
-    """An error whose answer has ``headers`` of its own."""
+    """An error whose response has ``headers`` of its own."""
 
     def __init__(self, detail: str, headers: Mapping[str, str]) -> None:
         super().__init__(detail)
@@ -29,13 +29,13 @@ class WithHeaders(CallboardError):
 
 
 class Unauthenticated(WithHeaders):
-    """Nobody knows who sent the request. The message never repeats what was sent."""
+    """The credentials are missing or not accepted. The message never repeats them."""
 
     code = "unauthenticated"
 
     @classmethod
     def without_credentials(cls, detail: str) -> Self:
-        """Return the error for a request that has none (RFC 6750, section 3.1: no error code then)."""
+        """Return the error for a request without credentials (RFC 6750, section 3.1: no error code then)."""
         return cls(detail, {"WWW-Authenticate": "Bearer"})
 
     @classmethod
@@ -45,7 +45,7 @@ class Unauthenticated(WithHeaders):
 
 
 class QuotaExceeded(WithHeaders):
-    """The caller has submitted more than it may."""
+    """The caller has submitted more than its quota allows."""
 
     code = "quota-exceeded"
 
@@ -57,7 +57,7 @@ class Forbidden(CallboardError):
 
 
 class IdempotencyKeyReused(InvalidInput):
-    """The idempotency key stands for another request."""
+    """The idempotency key was used for another request."""
 
     code = "idempotency-key-reused"
 
@@ -75,7 +75,7 @@ class NotDone(Conflict):
 
 
 class Unsuccessful(Conflict):
-    """The job is done and will have no result; ``error`` is its error as JSON, or None if there is none."""
+    """The job ended without a result; ``error`` is the job's error as JSON, or None."""
 
     code = "unsuccessful"
 
@@ -85,6 +85,6 @@ class Unsuccessful(Conflict):
 
 
 class ResultErased(CallboardError):
-    """The job has succeeded, and its result is not kept any more."""
+    """The job has succeeded, and its result has been erased since."""
 
     code = "result-erased"

@@ -1,4 +1,4 @@
-"""What the endpoints need, made once per process."""
+"""The services that endpoints use, made once per application."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from fastapi import Request
 from callboard.actors.types.registry import Registry
 from callboard.api.auth.api_keys import ApiKeys
 from callboard.api.auth.oidc import Tokens
-from callboard.api.database.job_waiters import JobWaiters
 from callboard.api.database.reads import JobReads
 from callboard.api.database.submissions import SubmissionWriter
 from callboard.api.database.threads import DatabaseThreads
 from callboard.api.limits.quotas import Limits
+from callboard.api.limits.uploads import Uploads
+from callboard.api.live.job_waiters import JobWaiters
 from callboard.api.live.streams import LiveStreams
 from callboard.api.server.gauges import GaugeCache
 from callboard.api.server.metrics import Metrics
@@ -24,24 +25,25 @@ from callboard.db.reads.jobs import get_states
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 
-#: Seconds for which submissions and polls are tried again while the database is away: it takes about so long to
-#: restart, or to fail over to a standby that is ready.
+#: Seconds for which submissions and polls are repeated while the database is away. A restart, or a failover to a
+#: standby that is ready, takes about as long.
 _RETRY_FOR: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Reached by endpoints through :func:`services_of`."""
+    """The services of one application; endpoints get them from :func:`services_of`."""
 
     settings: Settings
     registry: Registry
-    """Of the job types that clients may submit."""
+    """The job types that clients may submit."""
     queues: frozenset[str]
-    """Of the job types."""
+    """The queues of these job types."""
     database: Database
     threads: DatabaseThreads
     storage: Storage
-    """Bytes of uploaded files."""
+    """The bytes of uploaded files."""
+    uploads: Uploads
     submissions: SubmissionWriter
     reads: JobReads
     waiters: JobWaiters
@@ -53,7 +55,7 @@ class Services:
     """None where no identity provider is set."""
     limits: Limits
     guards: DatabaseThreads
-    """One thread for keys and limits, which must not wait behind long reads."""
+    """One thread for keys and quotas, which must not wait behind long reads."""
 
     @classmethod
     def open(
@@ -65,8 +67,8 @@ class Services:
         tokens: Tokens | None,
         metrics: Metrics,
     ) -> Self:
-        """Start the threads. Connects to nothing: the server is there before, and without, its database."""
-        # Whatever hangs, a request has its answer after about this time.
+        """Start the threads. Does not connect: the server runs before, and without, its database."""
+        # The longest time that a request waits for the database, even if it hangs.
         timeout = settings.connect_timeout + settings.statement_timeout
         submittable = registry.select(lambda job_type: not job_type.internal)
         threads = DatabaseThreads(database, connections=settings.database_pool_size, timeout=timeout)
@@ -78,6 +80,7 @@ class Services:
             database=database,
             threads=threads,
             storage=storage,
+            uploads=Uploads(storage),
             submissions=SubmissionWriter(database, queues=registry.queues, retry_for=_RETRY_FOR, timeout=timeout),
             reads=JobReads(database, retry_for=_RETRY_FOR, timeout=timeout),
             waiters=JobWaiters(lambda job_ids: threads.run(lambda connection: get_states(connection, list(job_ids)))),
@@ -91,7 +94,7 @@ class Services:
         )
 
     def stop(self) -> None:
-        """End what waits or goes on in the event loop. Called in it, before :meth:`close`."""
+        """End waits, streams and fetches. Called in the event loop, before :meth:`close`."""
         self.waiters.stop()
         self.live.stop()
         self.keys.close()
@@ -99,7 +102,7 @@ class Services:
             self.tokens.close()
 
     def close(self) -> None:
-        """Write what has been accepted and end the threads. Takes up to some seconds; call it in a thread."""
+        """Write the accepted submissions and end the threads. Blocks for up to some seconds: call it in a thread."""
         self.submissions.close()
         self.reads.close()
         self.threads.close()

@@ -34,7 +34,8 @@ from callboard.db.history.retention import Rule, drop_month, set_rule
 from callboard.db.history.rollups import follow
 from callboard.db.history.rollups.counting import count_pending
 from callboard.db.models import history_rollup_pending, job_history
-from callboard.db.reads.jobs import JobFilter, get_jobs
+from callboard.db.reads.job_filter import JobFilter
+from callboard.db.reads.jobs import get_jobs
 from callboard.db.reads.lists import list_jobs
 from callboard.db.rules.ids import new_id
 from callboard.db.rules.states import Status
@@ -244,7 +245,16 @@ def retention(database: Database) -> None:
         while not stop.is_set():
             began = time.perf_counter()
             with database.begin() as connection:
-                job = NewJob(new_id(), "a.b", "default", "bench", b"{}", priority=5, max_retries=0, time_limit=60.0)
+                job = NewJob(
+                    id=new_id(),
+                    type="a.b",
+                    queue="default",
+                    owner="bench",
+                    payload=b"{}",
+                    priority=5,
+                    max_retries=0,
+                    time_limit=60.0,
+                )
                 submit(connection, [SubmissionRequest([job])])
                 cancel(connection, job.id)
             times.append((time.perf_counter() - began) * 1000)

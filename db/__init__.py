@@ -1,1 +1,1 @@
-"""The truth: settings, tables, states, and the statements that read and write them."""
+"""Settings, tables, the rules of jobs, and all statements that read and write them."""

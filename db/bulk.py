@@ -1,7 +1,7 @@
-"""Bulk actions: one verb for all jobs that a filter chooses, batch by batch, so that they can be stopped anywhere.
+"""Bulk actions: one verb for all jobs that a filter selects, batch by batch. They can be stopped anywhere.
 
-Each batch is a transaction: what it does to the jobs, its entries in the audit log, and how far the action has come.
-Whoever takes the action over goes on from there, and nothing is done or counted twice.
+Each batch is one transaction: the changes of the jobs, the entries in the audit log, and the new position. A later
+attempt goes on from there, and nothing is done or counted twice.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from sqlalchemy import Connection, RowMapping, Select, Table, func, insert, lite
 from callboard.db.access.audit import Actor, write_audits
 from callboard.db.files.outputs import delete_outputs
 from callboard.db.models import bulk_actions, job_history, jobs
-from callboard.db.reads.jobs import JobFilter, count_matching, matching_jobs
+from callboard.db.reads.job_filter import JobFilter
+from callboard.db.reads.jobs import count_matching, matching_jobs
 from callboard.db.rules.ids import new_id
 from callboard.db.rules.states import LIVE, TERMINAL, Status
 from callboard.db.transitions import NewJob, cancel_all, erase_all, reopen_all
 
 JOB_TYPE: Final = "callboard.bulk"
-#: A queue of its own: what is to empty a flooded queue must not wait in it.
+#: A queue of its own: a bulk action that empties a flooded queue must not wait in that queue.
 QUEUE: Final = "callboard"
 PRIORITY: Final = 9
 MAX_RETRIES: Final = 20
 TIME_LIMIT: Final = 86_400.0
 
-#: A filter that chooses few of many jobs reads for a while, holding no locks.
+#: A filter that selects few of many jobs reads for a while, without locks.
 _READ_FOR: Final = "600s"
-#: Beyond that many, counting them first would take longer than it is worth.
+#: More jobs are not counted first: that would take longer than it is worth.
 _MOST_COUNTED: Final = 200_000
 _CHANGED_MEANWHILE: Final = "changed_meanwhile"
 
@@ -47,7 +48,7 @@ class Action(StrEnum):
 
     @property
     def applies_to(self) -> frozenset[Status]:
-        """The statuses of the jobs that it can be done to."""
+        """The statuses of the jobs that the action applies to."""
         match self:
             case Action.CANCEL:
                 return LIVE
@@ -58,13 +59,13 @@ class Action(StrEnum):
 
     @property
     def skip_reason(self) -> str | None:
-        """Why some of these jobs need, or allow, no change."""
+        """Why some of these jobs are skipped: they need no change, or allow none."""
         return {Action.CANCEL: "cancel_requested", Action.RETRY: "payload_erased"}.get(self)
 
 
 @dataclass(frozen=True, slots=True)
 class BulkOrder:
-    """What to do, to which jobs, in whose name: the payload of a bulk job."""
+    """The payload of a bulk job: the action, the jobs, the actor in whose name it happens."""
 
     action: Action
     filter: JobFilter
@@ -75,7 +76,7 @@ _ORDER: Final = TypeAdapter(BulkOrder)
 
 
 def bulk_job(order: BulkOrder, *, owner: str) -> NewJob:
-    """Return the job that does it, to be submitted."""
+    """Return the job that carries the order out, to be submitted."""
     return NewJob(
         id=new_id(),
         type=JOB_TYPE,
@@ -90,28 +91,28 @@ def bulk_job(order: BulkOrder, *, owner: str) -> NewJob:
 
 @dataclass(frozen=True, slots=True)
 class BulkAction:
-    """What the bulk job ``job_id`` is to do. It touches only jobs that are older than itself."""
+    """The bulk action of the bulk job ``job_id``. It changes only jobs that are older than that one."""
 
     job_id: UUID
     action: Action
-    wanted: JobFilter
+    job_filter: JobFilter
     actor: Actor
 
     @property
     def table(self) -> Table:
-        """Where the jobs are that it can be done to."""
+        """The table of the jobs that the action applies to."""
         return jobs if self.action is Action.CANCEL else job_history
 
     @property
     def narrowed(self) -> JobFilter:
-        """The filter, without the jobs that it cannot be done to."""
-        statuses = self.wanted.statuses or self.action.applies_to
-        return replace(self.wanted, statuses=statuses & self.action.applies_to)
+        """The filter, limited to the statuses that the action applies to."""
+        statuses = self.job_filter.statuses or self.action.applies_to
+        return replace(self.job_filter, statuses=statuses & self.action.applies_to)
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many jobs were looked at, were changed, and were left as they were, by reason."""
+    """How many jobs matched, how many of them were changed, and how many were skipped, by reason."""
 
     matched: int
     changed: int
@@ -120,7 +121,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a bulk action has come: every matching job from ``before`` on is done with.
+    """How far a bulk action is: every matching job from the id ``before`` on is done.
 
     ``total``: jobs that matched when it began; None for too many to count.
     """
@@ -131,9 +132,9 @@ class Position:
 
 
 def begin(connection: Connection, bulk: BulkAction) -> Position:
-    """Return how far the action has come. The first time it counts what there is to do, which may take minutes."""
+    """Return the position of the action. The first call counts the jobs, which may take minutes."""
     if (position := _read(connection, bulk.job_id)) is None:
-        _take_time(connection)
+        _extend_timeout(connection)
         total = count_matching(connection, bulk.table, bulk.narrowed, before=bulk.job_id, most=_MOST_COUNTED)
         row = {"job_id": bulk.job_id, "total": total, "before_id": bulk.job_id}
         connection.execute(insert(bulk_actions).values(row))
@@ -142,32 +143,34 @@ def begin(connection: Connection, bulk: BulkAction) -> Position:
 
 
 def find_batch(connection: Connection, bulk: BulkAction, position: Position, *, size: int) -> Sequence[RowMapping]:
-    """Return the jobs of the next batch, none if all is done. :func:`apply_batch` takes them in a later transaction."""
-    _take_time(connection)
+    """Return the jobs of the next batch, none if all are done. :func:`apply_batch` comes in a later transaction."""
+    _extend_timeout(connection)
     return matching_jobs(connection, bulk.table, bulk.narrowed, before=position.before, limit=size)
 
 
 def apply_batch(
-    connection: Connection, bulk: BulkAction, found: Sequence[RowMapping], position: Position, *, attempt: int
+    connection: Connection, bulk: BulkAction, rows: Sequence[RowMapping], position: Position, *, attempt: int
 ) -> tuple[Position, Sequence[UUID]] | None:
-    """Act on the jobs of a batch; return the new position, and the files whose bytes may go after the commit.
+    """Apply the action to the jobs of a batch.
 
-    Returns None, and does nothing, when the bulk job's ``attempt`` does not run any more.
+    Returns:
+        The new position, and the ids of files whose bytes are to be deleted after the commit. None, with nothing
+        changed, when the bulk job's ``attempt`` does not run any more.
     """
-    if connection.execute(_hold(bulk.job_id, attempt)).first() is None:
+    if connection.execute(_lock_attempt(bulk.job_id, attempt)).first() is None:
         return None
     if _read(connection, bulk.job_id) != position:
         raise RuntimeError(f"The bulk job {bulk.job_id} was moved on by somebody else than its attempt {attempt}.")
     reason = bulk.action.skip_reason
-    wanted = [row["id"] for row in found if reason is None or not row["skip"]]
-    changed, outputs = _act(connection, bulk.action, wanted)
+    job_ids = [row["id"] for row in rows if reason is None or not row["skip"]]
+    changed, outputs = _act(connection, bulk.action, job_ids)
     subject = f"bulk {bulk.job_id}"
     write_audits(connection, bulk.actor, f"job.{bulk.action}", sorted(changed), subject=subject)
     skipped = Counter(position.counts.skipped)
-    skipped[reason or ""] += len(found) - len(wanted)
-    skipped[_CHANGED_MEANWHILE] += len(wanted) - len(changed)
-    counts = Counts(position.counts.matched + len(found), position.counts.changed + len(changed), dict(+skipped))
-    position = Position(position.total, found[-1]["id"], counts)
+    skipped[reason or ""] += len(rows) - len(job_ids)
+    skipped[_CHANGED_MEANWHILE] += len(job_ids) - len(changed)
+    counts = Counts(position.counts.matched + len(rows), position.counts.changed + len(changed), dict(+skipped))
+    position = Position(position.total, rows[-1]["id"], counts)
     connection.execute(
         update(bulk_actions)
         .where(bulk_actions.c.job_id == bulk.job_id)
@@ -177,7 +180,7 @@ def apply_batch(
 
 
 def _act(connection: Connection, action: Action, job_ids: Sequence[UUID]) -> tuple[set[UUID], Sequence[UUID]]:
-    """Return the jobs that were changed, and the files whose rows are gone with them."""
+    """Change the jobs; return those that were changed, and the files whose rows were deleted with them."""
     match action:
         case Action.CANCEL:
             return cancel_all(connection, job_ids), ()
@@ -188,13 +191,13 @@ def _act(connection: Connection, action: Action, job_ids: Sequence[UUID]) -> tup
             return erased, delete_outputs(connection, sorted(erased))
 
 
-def _take_time(connection: Connection) -> None:
-    """Let the statements of this transaction read for as long as a filter that chooses few of many jobs needs."""
+def _extend_timeout(connection: Connection) -> None:
+    """Raise the statement timeout of this transaction: a filter that selects few of many jobs reads for long."""
     connection.execute(select(func.set_config("statement_timeout", _READ_FOR, literal(value=True))))
 
 
-def _hold(job_id: UUID, attempt: int) -> Select[tuple[UUID]]:
-    # Until the end of the transaction nobody else can end the attempt, so nobody else can have begun the next one.
+def _lock_attempt(job_id: UUID, attempt: int) -> Select[tuple[UUID]]:
+    # Until the end of the transaction nobody else can end the attempt, so no later attempt can run beside it.
     return (
         select(jobs.c.id)
         .where(jobs.c.id == job_id, jobs.c.attempt == attempt, jobs.c.status == Status.RUNNING)

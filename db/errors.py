@@ -1,4 +1,4 @@
-"""Errors of the domain. Each has a stable ``code``; ``callboard.api.wire.problems`` alone turns them into HTTP."""
+"""Errors of the domain. Each has a stable ``code``; only ``callboard.api.wire.problems`` turns them into HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class FieldError:
 
 
 class CallboardError(Exception):
-    """Base of all errors that a user of Callboard may see. ``str(error)`` names the thing, the value, the way out."""
+    """Base of all errors that a user of Callboard may see. ``str(error)`` says what is wrong and how to mend it."""
 
     code = "error"
 
@@ -43,19 +43,19 @@ class UnknownJobType(InvalidInput):
 
 
 class NotFound(CallboardError):
-    """There is no such thing, or it is not the caller's."""
+    """There is no such job, file or key, or it is not the caller's."""
 
     code = "not-found"
 
 
 class Conflict(CallboardError):
-    """The thing is not in a state that allows this."""
+    """The state of the job, file or key does not allow this."""
 
     code = "conflict"
 
 
 class PreconditionFailed(CallboardError):
-    """The thing has changed since the caller last saw it."""
+    """The job has changed since the caller last read it."""
 
     code = "precondition-failed"
 
@@ -67,12 +67,12 @@ class TooLarge(CallboardError):
 
 
 class Unavailable(CallboardError):
-    """The database (or file storage) cannot be reached right now; trying again later is right."""
+    """The database (or file storage) cannot be reached right now; the caller should try again later."""
 
     code = "unavailable"
 
 
 class StorageFull(Unavailable):
-    """No room is left for uploaded files."""
+    """The storage for uploaded files is full."""
 
     code = "storage-full"

@@ -1,4 +1,4 @@
-"""Logs of every process: structured, one line each; readable on a terminal, JSON elsewhere."""
+"""Structured logs of every process: readable on a terminal, JSON lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from structlog.typing import Processor
 
 from callboard.db.settings import Settings
 
-# Loggers of libraries that tell every step of a connection at level info.
+# Loggers of libraries that log every step of a connection at level info.
 _CHATTY = ("httpx", "httpcore", "alembic", "dramatiq", "uvicorn.error")
 
 
@@ -26,7 +26,7 @@ def configure_logs(settings: Settings) -> None:
     readable = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     renderer: Processor = readable if console else structlog.processors.JSONRenderer()
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    # All goes through one handler: two that write to one stream tear each other's lines.
+    # One handler for all: two that write to one stream would tear each other's lines.
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -48,5 +48,5 @@ def configure_logs(settings: Settings) -> None:
     if level > logging.DEBUG:
         for name in _CHATTY:
             logging.getLogger(name).setLevel(max(level, logging.WARNING))
-        # Half a dozen errors with tracebacks for each failed attempt to connect; we say once what they amount to.
+        # Half a dozen errors with tracebacks for each failed attempt to connect; our own log has one line for them.
         logging.getLogger("pika").setLevel(logging.CRITICAL)

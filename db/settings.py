@@ -23,7 +23,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CALLBOARD_", frozen=True, extra="ignore", env_ignore_empty=True)
 
-    # --- where things are -------------------------------------------------------------------------------------
+    # --- connections ------------------------------------------------------------------------------------------
     database_url: SecretStr | None = Field(
         None,
         description="PostgreSQL 15 to 18, as `postgresql://user:password@host:port/name`. "
@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     amqp_url: SecretStr | None = Field(
         None,
         description="RabbitMQ 3.10 or later, as `amqp://user:password@host:port/vhost`; several, separated by `;`, "
-        "are tried in turn. `callboard up` hands messages over in memory where this is not set.",
+        "are tried in turn. `callboard up` passes messages in memory where this is not set.",
     )
     files_url: str | None = Field(
         None,
@@ -75,13 +75,13 @@ class Settings(BaseSettings):
         30.0, gt=0, le=3600, description="Longest wait for a request's head, and for each next 16 KiB of its body."
     )
     stream_heartbeat: float = Field(
-        15.0, gt=0, le=300, description="Time after which a live stream without news sends a comment."
+        15.0, gt=0, le=300, description="Time after which a live stream without events sends a comment."
     )
     stream_buffer_bytes: int = Field(
-        2**20, ge=2**10, description="A reader of a live stream that is this far behind is dropped."
+        2**20, ge=2**10, description="A live stream whose reader is this far behind is closed."
     )
 
-    # --- who may ----------------------------------------------------------------------------------------------
+    # --- access -----------------------------------------------------------------------------------------------
     environment: str = Field(
         "live",
         pattern="^[a-z0-9]{1,16}$",
@@ -129,7 +129,7 @@ class Settings(BaseSettings):
         description="Most messages of one queue in the broker at a time; the rest wait in "
         "PostgreSQL, where priorities, pauses and cancels reach them. A queue may set its own.",
     )
-    dispatch_poll_interval: float = Field(1.0, gt=0, le=60, description="Longest time between two looks for due jobs.")
+    dispatch_poll_interval: float = Field(1.0, gt=0, le=60, description="Longest time between two polls for due jobs.")
     queue_type: Literal["classic", "quorum"] = Field(
         "classic",
         description="Kind of RabbitMQ queue. The same everywhere: RabbitMQ refuses a second declaration that differs.",
@@ -160,7 +160,7 @@ class Settings(BaseSettings):
         30.0,
         ge=1,
         le=3600,
-        description="A worker unseen for so long is lost and its jobs are taken back.",
+        description="A worker that is not seen for so long is lost, and its jobs are rescued.",
     )
     hang_timeout: float | None = Field(
         None,
@@ -169,7 +169,7 @@ class Settings(BaseSettings):
         "suspended, or C code holds Python's lock) is killed and replaced. Default: twice `CALLBOARD_LEASE_TTL`.",
     )
     heartbeat_interval: float = Field(3.0, gt=0, le=600, description="Time between two heartbeats of a worker.")
-    stop_check_interval: float = Field(0.5, gt=0, le=60, description="Time between two looks for cancel requests.")
+    stop_check_interval: float = Field(0.5, gt=0, le=60, description="Time between two polls for cancel requests.")
     progress_interval: float = Field(
         0.25, ge=0, le=60, description="Shortest time between two stored progress reports."
     )
@@ -177,20 +177,20 @@ class Settings(BaseSettings):
     # The columns are jsonb, which holds 255 MiB.
     max_result_bytes: int = Field(16 * 2**20, ge=2**10, le=2**27, description="Largest result of one job, as JSON.")
 
-    # --- upkeep -----------------------------------------------------------------------------------------------
-    maintenance_interval: float = Field(5.0, gt=0, le=3600, description="Time between two rounds of upkeep.")
+    # --- maintenance ------------------------------------------------------------------------------------------
+    maintenance_interval: float = Field(5.0, gt=0, le=3600, description="Time between two rounds of maintenance.")
     reconcile_after: float = Field(
         15.0,
         gt=0,
         le=86_400,
-        description="A job sent to the broker that nobody took for so long is sent again, "
+        description="A dispatched job that is not claimed for so long is dispatched again, "
         "if the broker's queue is empty.",
     )
     partitions_ahead: int = Field(3, ge=1, le=24, description="Months of partitions made ahead.")
     analysts_see_contents: bool = Field(
         default=False,
         description="Whether the database role `callboard_analyst` sees payloads, results, progress and what errors "
-        "say. `callboard migrate` puts it into force.",
+        "say. `callboard migrate` applies it.",
     )
     idempotency_ttl: float = Field(86_400.0, ge=86_400, description="How long an idempotency key is kept.")
 
@@ -229,7 +229,7 @@ class Settings(BaseSettings):
     @property
     def hang_after(self) -> float:
         """Seconds that a process may hang before its supervisor replaces it."""
-        # By then its jobs run elsewhere, so nothing is lost that it could still have recorded.
+        # By then its jobs have been rescued: it could not record anything any more.
         return 2 * self.lease_ttl if self.hang_timeout is None else self.hang_timeout
 
     def require_database_url(self) -> str:

@@ -1,6 +1,5 @@
-"""The version of Callboard that runs."""
+"""The version of Callboard that runs; the only place that says it. What is built gets it from here."""
 
-from importlib.metadata import version
 from typing import Final
 
-VERSION: Final = version("callboard")
+VERSION: Final = "0.1.0"

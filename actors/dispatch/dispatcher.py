@@ -128,13 +128,13 @@ class Dispatcher:
             taken = take_queues(
                 connection,
                 default_window=self._settings.dispatch_window,
-                heads=0 if self._congested else _FIRST_JOBS,
+                first_jobs=0 if self._congested else _FIRST_JOBS,
             )
             limits = taken.limits
             if not limits:
                 return None
-            if not self._congested and self._all_fit(limits, Counter(row["queue"] for row in taken.heads)):
-                waiting = _dispatches(taken.heads)
+            if not self._congested and self._all_fit(limits, Counter(row["queue"] for row in taken.first_jobs)):
+                waiting = _dispatches(taken.first_jobs)
                 if len(self._publish(connection, waiting)) == len(waiting):
                     DISPATCH_ROUND.observe(time.monotonic() - begun)
                     return None
@@ -144,7 +144,7 @@ class Dispatcher:
             self._most_waiting |= depths
             # A queue that the broker refuses is not in the depths, and gets nothing.
             capacities = {
-                queue: capacity for queue, depth in depths.items() if (capacity := limits[queue].room(depth)) > 0
+                queue: capacity for queue, depth in depths.items() if (capacity := limits[queue].capacity(depth)) > 0
             }
             if not capacities:
                 return self._pacing.pause(begun, limits, depths, {}) if depths else None
@@ -169,7 +169,7 @@ class Dispatcher:
             first_jobs[queue] < _FIRST_JOBS
             and limit.rate is None
             and queue in self._most_waiting
-            and first_jobs[queue] <= limit.room(self._most_waiting[queue])
+            and first_jobs[queue] <= limit.capacity(self._most_waiting[queue])
             for queue, limit in limits.items()
         )
 

@@ -1,4 +1,4 @@
-"""Who calls, and what they may do."""
+"""The caller of a request: its owner name, its role and what that permits, its quota."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["AsCaller", "Authenticate", "Caller", "Quota", "Role", "current_calle
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How much a caller may submit; a limit that is None is not set."""
+    """How much a caller may submit; None: no limit."""
 
     name: str = ""
-    """Whose submissions are counted together: those of one key, or of one token's subject."""
+    """The key or the token's subject, whose submissions are counted together."""
     max_live_jobs: int | None = None
     submissions_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever sent the request. Jobs that it submits are its ``owner``'s."""
+    """The sender of a request; it owns the jobs that it submits as ``owner``."""
 
     owner: str
     role: Role
@@ -34,71 +34,71 @@ class Caller:
 
     @property
     def sees_all(self) -> bool:
-        """Whether it may read what others own."""
+        """Whether the caller may read the jobs and files of other owners."""
         return self.role is not Role.CLIENT
 
     @property
     def is_operator(self) -> bool:
-        """Whether it may act on what others own."""
+        """Whether the caller may change the jobs and files of other owners."""
         return self.role in (Role.OPERATOR, Role.ADMIN)
 
     def sees(self, owner: str) -> bool:
-        """Whether it may read what ``owner`` owns."""
-        return self.role is not Role.CLIENT or owner == self.owner
+        """Return whether the caller may read the jobs and files of ``owner``."""
+        return self.sees_all or owner == self.owner
 
     def require_submission(self) -> None:
-        """Return if it may submit jobs, and files for them.
+        """Require that the caller may submit jobs and upload files.
 
         Raises:
-            Forbidden: it may not.
+            Forbidden: the role does not permit it.
         """
         if self.role is Role.VIEWER:
             raise Forbidden("The role viewer reads; it may not submit.")
 
     def require_action_on(self, owner: str) -> None:
-        """Return if it may act on what ``owner`` owns.
+        """Require that the caller may change the jobs and files of ``owner``.
 
         Raises:
-            Forbidden: it may not.
+            Forbidden: the role does not permit it.
         """
         if owner != self.owner and not self.is_operator:
             raise Forbidden(f"The role {self.role!s} may read the jobs of others, but not act on them.")
 
     def require_operator(self) -> None:
-        """Return if it may act on the system as a whole.
+        """Require that the caller may change the system as a whole.
 
         Raises:
-            Forbidden: it may not.
+            Forbidden: the role does not permit it.
         """
         if not self.is_operator:
             raise Forbidden(f"The role {self.role!s} may not do this; an operator may.")
 
     def require_overview(self) -> None:
-        """Return if it may read about the system as a whole.
+        """Require that the caller may read about the system as a whole.
 
         Raises:
-            Forbidden: it may not.
+            Forbidden: the role does not permit it.
         """
         if not self.sees_all:
             raise Forbidden(f"The role {self.role!s} sees its own jobs only; a viewer or an operator sees the system.")
 
 
 Authenticate = Callable[[Request], Awaitable[Caller]]
-"""Finds out who sent a request."""
+"""Returns the caller of a request, or raises ``Unauthenticated`` or ``Forbidden``."""
 
 _LOCAL: Final = Caller(owner="local", role=Role.ADMIN)
 
 
 async def local_admin(_request: Request) -> Caller:
-    """Take everybody who reaches the server for its local admin."""
+    """Return the admin ``local``, whoever sent the request."""
     return _LOCAL
 
 
 async def current_caller(request: Request) -> Caller:
-    """Return who sent the request. Every endpoint under ``/v1`` that shows or changes something of somebody asks it."""
+    """Return the caller of the request, as the application's ``authenticate`` finds it."""
     authenticate: Authenticate = request.app.state.authenticate
     return await authenticate(request)
 
 
 AsCaller = Annotated[Caller, Depends(current_caller)]
-"""Declares that an endpoint needs to know its caller."""
+"""The type of an endpoint's parameter that takes the caller."""

@@ -1,11 +1,11 @@
-"""The public keys of an OpenID Connect provider, fetched when they are needed."""
+"""The public keys (JWKS, RFC 7517) of an OpenID Connect provider, fetched on demand and cached."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Mapping
-from ipaddress import ip_address
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import httpx
@@ -14,85 +14,99 @@ import structlog
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
+from callboard.api.auth.loopback import is_loopback
 from callboard.db.errors import ConfigurationError, Unavailable
 
 _log = structlog.get_logger(__name__)
 
 #: The one algorithm for each kind of key. None of them is symmetric: a public key never serves as a shared secret.
 _ALGORITHMS: Final = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
-_LEAST_RSA_BITS: Final = 2048
+_MIN_RSA_BITS: Final = 2048
 
 #: Seconds.
-_RENEW_AFTER: Final = 300.0
-_OLDEST: Final = 3600.0
-_BETWEEN_FETCHES: Final = 10.0
-_LONGEST_FETCH: Final = 5.0
-_MOST_BYTES: Final = 2**20
-_MOST_KEYS: Final = 100
+_REFRESH_AFTER: Final = 300.0
+_EXPIRE_AFTER: Final = 3600.0
+_MIN_FETCH_INTERVAL: Final = 10.0
+_FETCH_TIMEOUT: Final = 5.0
+_MAX_BYTES: Final = 2**20
+_MAX_KEYS: Final = 100
 
 
 class Jwks:
-    """The key set of one URL. Used in one event loop.
+    """The cached key set of one URL. Used in one event loop.
 
-    Keys are fetched anew after five minutes, in the background, and when a token names one that is not known, at most
-    every ten seconds. While the provider is away they are used for up to an hour.
+    Keys that are five minutes old are fetched anew in the background. A token with an unknown key id has them fetched
+    at once, but not within ten seconds of the last fetch. While the provider is away they are used for up to an hour.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         """
+        Args:
+            url: of the key set; https, or http on loopback.
+            clock: returns seconds; by it keys grow old.
+
         Raises:
-            ConfigurationError: whoever is on the way there could send other keys.
+            ConfigurationError: the URL is not safe: somebody between here and the provider could send other keys.
         """
         parsed = httpx.URL(url)
-        if parsed.scheme != "https" and not (parsed.scheme == "http" and _is_loopback(parsed.host)):
+        is_local = parsed.host == "localhost" or is_loopback(parsed.host)
+        if parsed.scheme != "https" and not (parsed.scheme == "http" and is_local):
             raise ConfigurationError("CALLBOARD_OIDC_JWKS_URL must be an https URL (or http on loopback).")
         self._url = parsed
+        self._clock = clock
         self._keys: Mapping[str | None, PyJWK] = {}
-        self._fetched_at = -_OLDEST
-        self._tried_at = -_BETWEEN_FETCHES
+        self._fetched_at: float | None = None
+        self._tried_at: float | None = None
         self._fetch: asyncio.Task[None] | None = None
 
     async def key(self, kid: str | None) -> PyJWK | None:
-        """Return the key of that id (None: the only one there is), or None if the provider has no such key.
+        """Return the key with an id; None if the provider has none.
+
+        Args:
+            kid: the id; None for tokens that name no key, which are signed with the provider's only one.
 
         Raises:
-            Unavailable: the provider did not answer, and nothing recent is known of its keys.
+            Unavailable: the provider did not answer, and the keys fetched before have expired.
         """
-        now = time.monotonic()
-        is_old = now - self._fetched_at > _RENEW_AFTER
-        if now - self._fetched_at > _OLDEST:
-            await self._renew()
-            if time.monotonic() - self._fetched_at > _OLDEST:
+        age = self._age()
+        if age > _EXPIRE_AFTER:
+            await self._refresh()
+            if self._age() > _EXPIRE_AFTER:
                 raise Unavailable("The identity provider's keys could not be fetched.")
         elif kid not in self._keys:
-            await self._renew()
-        elif is_old:
-            self._start()
+            await self._refresh()
+        elif age > _REFRESH_AFTER:
+            self._start_fetch()
         return self._keys.get(kid)
 
     def close(self) -> None:
-        """Stop fetching. Called in the loop."""
+        """Cancel the fetch under way. Called in the loop."""
         if self._fetch is not None:
             self._fetch.cancel()
 
-    async def _renew(self) -> None:
-        if (fetch := self._start()) is not None:
+    def _age(self) -> float:
+        return math.inf if self._fetched_at is None else self._clock() - self._fetched_at
+
+    async def _refresh(self) -> None:
+        if (fetch := self._start_fetch()) is not None:
+            # Shielded: other requests wait for it too.
             await asyncio.shield(fetch)
 
-    def _start(self) -> asyncio.Task[None] | None:
-        """Return the fetch that is under way, or a new one; None if the last one was too short a time ago."""
-        if self._fetch is None and time.monotonic() - self._tried_at >= _BETWEEN_FETCHES:
-            self._tried_at = time.monotonic()
+    def _start_fetch(self) -> asyncio.Task[None] | None:
+        """Return the fetch under way, or a new one; None within the minimum interval after the last."""
+        now = self._clock()
+        if self._fetch is None and (self._tried_at is None or now - self._tried_at >= _MIN_FETCH_INTERVAL):
+            self._tried_at = now
             self._fetch = asyncio.create_task(self._update())
         return self._fetch
 
     async def _update(self) -> None:
         try:
             document = await asyncio.to_thread(_get, self._url)
-            self._keys = _usable(document)
-            self._fetched_at = time.monotonic()
+            self._keys = _signing_keys(document)
+            self._fetched_at = self._clock()
         except (httpx.HTTPError, ValueError) as error:
-            _log.warning("the identity provider's keys could not be fetched", reason=str(error) or type(error).__name__)
+            _log.warning("jwks_not_fetched", reason=str(error) or type(error).__name__)
         finally:
             self._fetch = None
 
@@ -101,46 +115,44 @@ def _get(url: httpx.URL) -> Any:
     """Return the JSON document.
 
     Raises:
-        httpx.HTTPError: no answer, or an error.
-        ValueError: it is not JSON, or too large, or came too slowly.
+        httpx.HTTPError: the connection failed or timed out.
+        ValueError: the response has another status than 200, is not JSON, is too large, or came too slowly.
     """
-    give_up_at = time.monotonic() + _LONGEST_FETCH
+    deadline = time.monotonic() + _FETCH_TIMEOUT
     # Neither redirects nor a proxy nor credentials of the environment.
     with (
-        httpx.Client(timeout=_LONGEST_FETCH, trust_env=False) as client,
-        client.stream("GET", url, headers={"Accept": "application/json"}) as answer,
+        httpx.Client(timeout=_FETCH_TIMEOUT, trust_env=False) as client,
+        client.stream("GET", url, headers={"Accept": "application/json"}) as response,
     ):
-        if answer.status_code != httpx.codes.OK:
-            raise ValueError(f"the answer was {answer.status_code}")
+        if response.status_code != httpx.codes.OK:
+            raise ValueError(f"the response was {response.status_code}")
         content = bytearray()
-        for chunk in answer.iter_bytes():
+        for chunk in response.iter_bytes():
             content += chunk
-            if len(content) > _MOST_BYTES:
-                raise ValueError(f"the key set has more than {_MOST_BYTES} bytes")
-            if time.monotonic() > give_up_at:
-                raise ValueError(f"the key set took longer than {_LONGEST_FETCH:g} seconds")
+            if len(content) > _MAX_BYTES:
+                raise ValueError(f"the key set has more than {_MAX_BYTES} bytes")
+            if time.monotonic() > deadline:
+                raise ValueError(f"the key set took longer than {_FETCH_TIMEOUT:g} seconds")
     return orjson.loads(content)
 
 
-def _usable(document: Any) -> Mapping[str | None, PyJWK]:
-    """Return the signing keys of our algorithms, by id; the only one also under None.
+def _signing_keys(document: Any) -> Mapping[str | None, PyJWK]:
+    """Return the signing keys of the supported algorithms, by id. A single one is under None too.
 
     Raises:
-        ValueError: this is no key set.
+        ValueError: the document is not a key set.
     """
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
-        raise ValueError("the answer is not a JSON Web Key Set")  # noqa: TRY004 - of what came, not of an argument
-    keys: dict[str | None, PyJWK] = {}
-    found = [key for item in document["keys"][:_MOST_KEYS] if (key := _key(item)) is not None]
-    for key in found:
-        if key.key_id is not None:
-            keys[key.key_id] = key
-    if len(found) == 1:
-        keys[None] = found[0]
-    return keys
+        raise ValueError("the response is not a JSON Web Key Set")  # noqa: TRY004 - of a response, not an argument
+    keys = [key for item in document["keys"][:_MAX_KEYS] if (key := _key(item)) is not None]
+    by_id: dict[str | None, PyJWK] = {key.key_id: key for key in keys if key.key_id is not None}
+    if len(keys) == 1:
+        by_id[None] = keys[0]
+    return by_id
 
 
 def _key(item: Any) -> PyJWK | None:
+    """Return the signing key, or None if it is for something else, malformed, unsupported or too short."""
     if not isinstance(item, dict) or item.get("use", "sig") != "sig":
         return None
     algorithm = _ALGORITHMS.get((str(item.get("kty")), str(item["crv"]) if "crv" in item else None))
@@ -150,13 +162,6 @@ def _key(item: Any) -> PyJWK | None:
         key = PyJWK(item, algorithm)
     except (PyJWTError, ValueError, TypeError):
         return None
-    if algorithm == "RS256" and key.key.key_size < _LEAST_RSA_BITS:
+    if algorithm == "RS256" and key.key.key_size < _MIN_RSA_BITS:
         return None
     return key
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

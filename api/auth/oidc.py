@@ -1,4 +1,4 @@
-"""Tokens of an OpenID Connect provider: signed JWTs that name a subject and a role."""
+"""Authentication by tokens of an OpenID Connect provider: signed JWTs with a subject and a role."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from callboard.db.errors import ConfigurationError
 from callboard.db.rules.roles import Role
 from callboard.db.settings import Settings
 
-#: Seconds that clocks may differ.
+#: Seconds by which the clocks of the provider and this machine may differ.
 _LEEWAY: Final = 30
-_LONGEST_TOKEN: Final = 16 * 2**10
+_MAX_TOKEN_LENGTH: Final = 16 * 2**10
 #: An owner is stored, listed and logged: no control characters, nothing that PostgreSQL cannot hold.
 _SUBJECT: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")
-#: From the least to the most that a caller may do.
+#: In the order of their permissions, the fewest first.
 _ROLES: Final = (Role.CLIENT, Role.VIEWER, Role.OPERATOR, Role.ADMIN)
 
 
 class Tokens:
-    """Tells callers by their tokens. Used in one event loop."""
+    """Verifies tokens. Used in one event loop."""
 
     def __init__(self, settings: Settings, jwks: Jwks, *, issuer: str, audience: str) -> None:
         self._settings = settings
@@ -36,10 +36,10 @@ class Tokens:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self | None:
-        """Return None where no provider is set.
+        """Return the verifier of the provider's tokens; None where the settings name no provider.
 
         Raises:
-            ConfigurationError: only some of its settings are there, or the JWKS URL is not safe.
+            ConfigurationError: only some of the provider's settings are there, or the JWKS URL is not safe.
         """
         url, issuer, audience = settings.oidc_jwks_url, settings.oidc_issuer, settings.oidc_audience
         if url is None and issuer is None and audience is None:
@@ -52,11 +52,11 @@ class Tokens:
         return cls(settings, Jwks(url), issuer=issuer, audience=audience)
 
     async def caller(self, token: str) -> Caller:
-        """Return whom a token stands for.
+        """Return the caller that a token authenticates.
 
         Raises:
-            Unauthenticated: it is not valid.
-            Forbidden: it is, and names no role.
+            Unauthenticated: the token is not valid.
+            Forbidden: the token is valid, and names no role.
             Unavailable: the provider's keys cannot be fetched.
         """
         claims = self._claims(token, await self._jwks.key(_kid(token)))
@@ -79,7 +79,7 @@ class Tokens:
             return jwt.decode(
                 token,
                 key,
-                # The key's own, whatever the token says: never none, never a symmetric one.
+                # The key's own, whatever the token says: never "none", never a symmetric one.
                 algorithms=[key.algorithm_name],
                 issuer=self._issuer,
                 audience=self._audience,
@@ -87,15 +87,15 @@ class Tokens:
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
         except (PyJWTError, ValueError, TypeError, OverflowError) as error:
-            # By its kind: the message may repeat what was sent.
+            # Only the kind of the error: its message may repeat parts of the token.
             raise Unauthenticated.with_wrong_credentials(
                 f"The token is not accepted ({_words(type(error).__name__)})."
             ) from None
 
     def _role(self, claims: dict[str, Any]) -> Role:
         name = self._settings.oidc_role_claim
-        given = claims.get(name)
-        values = given if isinstance(given, list) else [given]
+        claim = claims.get(name)
+        values = claim if isinstance(claim, list) else [claim]
         for role in reversed(_ROLES):
             if role.value in values:
                 return role
@@ -103,18 +103,18 @@ class Tokens:
 
 
 def _kid(token: str) -> str | None:
-    """Return the id of the key that a token says it is signed with; nothing of that has been checked yet.
+    """Return the key id in the header of a token, which is not verified yet.
 
     Raises:
-        Unauthenticated: this is no token, or one that is too long to look at.
+        Unauthenticated: the text is not a token, or too long for one.
     """
     try:
-        kid = jwt.get_unverified_header(token if len(token) <= _LONGEST_TOKEN else "").get("kid")
+        kid = jwt.get_unverified_header(token if len(token) <= _MAX_TOKEN_LENGTH else "").get("kid")
     except (PyJWTError, ValueError):
         raise Unauthenticated.with_wrong_credentials("This is neither an API key nor a token (JWT).") from None
     return kid if isinstance(kid, str) else None
 
 
 def _words(name: str) -> str:
-    """Return ``ExpiredSignatureError`` as ``expired signature``."""
+    """Return the name of an exception in words: ``ExpiredSignatureError`` as ``expired signature``."""
     return re.sub(r"(?<!^)(?=[A-Z])", " ", name.removesuffix("Error")).lower()

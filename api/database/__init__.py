@@ -1,1 +1,1 @@
-"""The database as requests use it: batched reads and writes, bounded waits."""
+"""Access to the database for requests: batched reads and writes, each with a timeout."""

@@ -1,4 +1,4 @@
-"""Batchers, awaited from an event loop."""
+"""An asyncio interface to ``callboard.db.sql.group_commit.Batcher``."""
 
 from __future__ import annotations
 
@@ -14,48 +14,52 @@ Result = TypeVar("Result")
 
 
 class AsyncBatcher(Generic[Item, Result]):
-    """Gives items of one event loop to a batcher and takes the results back.
+    """Passes items of one event loop to a batcher, and its results back.
 
-    All results of a batch wake the loop once. ``asyncio.wrap_future`` would wake it for each, and costs several times
-    as much.
+    All results of a batch wake the loop once. ``asyncio.wrap_future`` would wake it for each result, and costs several
+    times as much.
     """
 
     def __init__(self, batcher: Batcher[Item, Result], *, timeout: float) -> None:
-        """``timeout``: seconds after which a caller gives up."""
+        """
+        Args:
+            batcher: runs the batches in its thread.
+            timeout: seconds after which :meth:`result` raises ``Unavailable``.
+        """
         self._batcher = batcher
         self._timeout = timeout
         self._ended: deque[_Receiver[Result]] = deque()
-        self._collecting = False
+        self._delivering = False
 
     async def result(self, item: Item) -> Result:
-        """Return what came of one item.
+        """Return the batcher's result for an item.
 
         Raises:
-            Unavailable: it took longer than the timeout. What has not begun by then never will.
+            Unavailable: it took longer than the timeout. The item is dropped if its batch has not begun by then.
         """
         loop = asyncio.get_running_loop()
         receiver = _Receiver(self, loop)
         self._batcher.submit_for(receiver, item)
-        give_up = loop.call_later(self._timeout, receiver.give_up, self._timeout)
+        timer = loop.call_later(self._timeout, receiver.time_out, self._timeout)
         try:
             return await receiver.future
         finally:
-            give_up.cancel()
+            timer.cancel()
 
     def close(self) -> None:
-        """Finish what is pending, and take no more. Not called in the loop, which has to take the results."""
+        """Finish the pending items, and accept no more. Blocks; not called in the loop, which delivers the results."""
         self._batcher.close()
 
     def ended(self, receiver: _Receiver[Result], loop: asyncio.AbstractEventLoop) -> None:
-        """Have the loop collect this result, and all that come until it does. Called in the batcher's thread."""
+        """Have the loop deliver this result, and all that follow until it does. Called in the batcher's thread."""
         self._ended.append(receiver)
-        if not self._collecting:
-            self._collecting = True
-            loop.call_soon_threadsafe(self._collect)
+        if not self._delivering:
+            self._delivering = True
+            loop.call_soon_threadsafe(self._deliver)
 
-    def _collect(self) -> None:
-        # Set first: what is appended after the last look below asks for another collection.
-        self._collecting = False
+    def _deliver(self) -> None:
+        # Set first: a result that is appended after the loop below calls for another delivery.
+        self._delivering = False
         while self._ended:
             self._ended.popleft().deliver()
 
@@ -88,6 +92,6 @@ class _Receiver(Generic[Result]):
         else:
             self.future.set_result(self._result)
 
-    def give_up(self, after: float) -> None:
+    def time_out(self, after: float) -> None:
         if not self.future.done():
             self.future.set_exception(Unavailable(f"The database did not answer within {after:g} seconds."))

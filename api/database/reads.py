@@ -1,4 +1,4 @@
-"""Reads of jobs by id: all that are asked for at the same time are one statement."""
+"""Reads of jobs by id, batched: the reads of all concurrent requests are one statement."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from callboard.db.sql.group_commit import Batcher
 
 
 class JobReads:
-    """Reads jobs for this process."""
+    """Reads the jobs that requests of this process ask for."""
 
     def __init__(self, database: Database, *, retry_for: float, timeout: float) -> None:
         """
         Args:
-            database: where from.
-            retry_for: seconds for which a batch is tried again while the database is away.
-            timeout: seconds after which a caller gives up.
+            database: keeps one connection for these reads.
+            retry_for: seconds for which a batch is repeated while the database is away.
+            timeout: seconds after which :meth:`job` raises ``Unavailable``.
         """
         self._connection = database.pinned()
         reads = Batcher("poll", self._read, retry_for=retry_for, at_end=self._connection.close)
@@ -32,7 +32,7 @@ class JobReads:
         """Return the job (``callboard.db.models.job_view``) as it is now.
 
         Raises:
-            NotFound: there is none, or the caller may not see it.
+            NotFound: the job does not exist, or the caller may not see it.
             Unavailable: the database did not answer.
         """
         row = await self._batches.result(job_id)
@@ -41,15 +41,15 @@ class JobReads:
         return row
 
     def close(self) -> None:
-        """Answer what is pending, and take no more."""
+        """Finish the pending reads, and accept no more. Blocks."""
         self._batches.close()
 
     def _read(self, job_ids: Sequence[UUID]) -> Sequence[JobView | None]:
         with self._connection.use() as connection:
-            found = get_jobs(connection, list(dict.fromkeys(job_ids)))
-        return [found.get(job_id) for job_id in job_ids]
+            rows = get_jobs(connection, list(dict.fromkeys(job_ids)))
+        return [rows.get(job_id) for job_id in job_ids]
 
 
 def no_such_job(job_id: object) -> NotFound:
-    """Return the error that hides whether a job is missing or somebody else's."""
+    """404 for a job that does not exist or belongs to another owner."""
     return NotFound(f"There is no job {job_id}.")

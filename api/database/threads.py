@@ -1,4 +1,4 @@
-"""Transactions in threads, awaited from the event loop, each within a bound."""
+"""Transactions in threads, awaited from the event loop, each with a timeout."""
 
 from __future__ import annotations
 
@@ -15,37 +15,36 @@ from callboard.db.sql.engine import Database
 
 T = TypeVar("T")
 
-#: Connections of the pool that the batchers of submissions and polls find free, however busy the threads are.
+#: Connections of the pool that stay free for the batches of submissions and polls, however busy the threads are.
 _RESERVED: Final = 5
 
 
 class DatabaseThreads:
-    """Runs transactions in threads: everything but the hot paths, which are batched."""
+    """Runs transactions in threads: all but submissions and polls, which are batched."""
 
     def __init__(self, database: Database, *, connections: int, timeout: float) -> None:
         """
         Args:
-            database: where to.
-            connections: size of the database's pool.
-            timeout: seconds after which a caller gives up.
+            database: provides the connections.
+            connections: size of its pool.
+            timeout: seconds after which :meth:`run` raises ``Unavailable``.
         """
         self._database = database
         self._timeout = timeout
         self._threads = ThreadPoolExecutor(max(1, connections - _RESERVED), thread_name_prefix="api-database")
 
     async def run(self, work: Callable[[Connection], T], *, within: float | None = None) -> T:
-        """Return what ``work`` returns, in a transaction that is committed by then.
+        """Run ``work`` in a transaction, commit, and return its result.
 
         Args:
             work: called in a thread, with a connection in a transaction.
-            within: seconds after which the caller gives up; None: the timeout of all.
+            within: another timeout in seconds.
 
         Raises:
-            Unavailable: the database cannot be reached, or this took longer than that; the transaction may still be
-                committed.
+            Unavailable: the database cannot be reached, or the timeout is over; the transaction may still be committed.
         """
         seconds = within or self._timeout
-        # The request's context goes along: what is logged or audited in the thread names the request.
+        # With the request's context: log and audit entries of the thread have the request's id.
         in_context = copy_context().run
         future = asyncio.get_running_loop().run_in_executor(self._threads, in_context, self._transact, work)
         try:
@@ -55,7 +54,7 @@ class DatabaseThreads:
             raise Unavailable(f"The database did not answer within {seconds:g} seconds.") from None
 
     def close(self) -> None:
-        """Drop what has not begun, and wait for the end of what has: as long as its statement may take."""
+        """Cancel pending work, and wait for the transactions under way. Blocks for as long as a statement may take."""
         self._threads.shutdown(cancel_futures=True)
 
     def _transact(self, work: Callable[[Connection], T]) -> T:

@@ -1,4 +1,4 @@
-"""Names of files in the header that has them saved."""
+"""The Content-Disposition header (RFC 6266) of downloads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UNQUOTED: Final = "!#$&+-.^_`|~"
 
 
 def content_disposition(name: str) -> str:
-    """Return the header that has a browser save the file under ``name``, never show it (RFC 6266)."""
+    """Return the value with which a browser saves the file under ``name`` and never displays it."""
     plain = _NOT_PLAIN.sub("_", name)
     if plain == name:
         return f'attachment; filename="{name}"'

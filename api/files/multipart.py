@@ -1,7 +1,7 @@
-"""One file out of a ``multipart/form-data`` body (RFC 7578), while it arrives.
+"""Reads the one file of a ``multipart/form-data`` body (RFC 7578) while the body arrives.
 
 Starlette's form parser writes each file to a temporary one before the endpoint runs: every byte goes to disk twice, and
-a limit is noticed only when all of it has come. Here the blocks are handed on as they come.
+a limit is noticed only when all of it has come. Here each block is passed on as it comes.
 """
 
 from __future__ import annotations
@@ -32,16 +32,22 @@ class FilePart:
     name: str
     media_type: str
     blocks: AsyncIterator[bytes]
-    """Its content, in blocks of about 1 MiB, to be read once. Raises InvalidInput when the rest of the body is wrong:
-    only after the last block is it known that the file is whole and the only one.
+    """The content in blocks of about 1 MiB, which can be read once.
+
+    Raises InvalidInput where the rest of the body is invalid: only after the last block is it known that the file is
+    complete and the only one.
     """
 
 
 async def read_file_part(content_type: str, body: AsyncIterator[bytes]) -> FilePart:
     """Read a body up to the content of its field ``file``.
 
+    Args:
+        content_type: of the request.
+        body: its chunks.
+
     Raises:
-        InvalidInput: it is not multipart, or its first field is not a file with a name.
+        InvalidInput: the body is not multipart, or its first field is not a file with a name.
     """
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
@@ -122,7 +128,7 @@ async def _events(boundary: bytes, body: AsyncIterator[bytes]) -> AsyncIterator[
 
 
 class _Collector:
-    """What the parser has met since it was last asked."""
+    """Collects the parser's events; :func:`_events` removes them after each chunk."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, bytes] | bytes] = []

@@ -35,7 +35,7 @@ async def files_of_job(
     services = services_of(request)
     await services.reads.job(job_id, caller)
     rows = await services.threads.run(
-        # One more than the page holds tells whether there is another.
+        # One row more than the page holds shows whether there is a next page.
         lambda connection: list_outputs(connection, job_id, limit=page_size + 1, after=after)
     )
     following = token_after(rows[page_size - 1]["id"]) if len(rows) > page_size else None

@@ -27,10 +27,10 @@ class ByteRange:
 
 
 def parse_range(header: str, size: int) -> ByteRange | None:
-    """Return what a Range header asks of a file of ``size`` bytes; None when the whole file is the answer.
+    """Return the range that a Range header selects of a file of ``size`` bytes; None for the whole file.
 
-    That is so for headers that say nothing valid, for other units, and for several ranges in one: a server may ignore
-    those, and no client needs them here.
+    Invalid headers, other units and several ranges in one header select the whole file: a server may ignore them
+    (RFC 9110, section 14.2).
 
     Raises:
         RangeNotSatisfiable: the range starts at or after the end.

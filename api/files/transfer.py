@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import Generator
 from typing import Final
 from uuid import UUID
 
-import anyio.from_thread
 import anyio.to_thread
 from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy import Connection
@@ -22,19 +20,13 @@ from callboard.api.openapi import file_operations
 from callboard.api.openapi.models import UploadedFile
 from callboard.api.services import services_of
 from callboard.api.wire.etags import matches
-from callboard.db.errors import NotFound, TooLarge, Unavailable
+from callboard.db.errors import NotFound, TooLarge
 from callboard.db.files.rows import File, delete_bytes, delete_file, get_file, insert_file
-from callboard.db.files.storage import Storage, Stored
 from callboard.db.rules.ids import new_id
 
 router = APIRouter(tags=["files"])
 
-# An upload holds a thread for as long as it takes, so slow clients must not take them from everybody else: uploads
-# have threads of their own, and whoever sends nothing for a minute loses his.
-_MOST_UPLOADS: Final = 64
-_uploads: Final = anyio.CapacityLimiter(_MOST_UPLOADS)
-_LONGEST_SILENCE: Final = 60.0
-# What a multipart body has around its file, generously.
+#: Most bytes that a multipart body has around its file.
 _ENVELOPE: Final = 2**16
 
 
@@ -44,11 +36,11 @@ async def upload_file(request: Request, response: Response, caller: AsCaller) ->
     caller.require_submission()
     services = services_of(request)
     _refuse_too_large(request, services.settings.max_file_bytes)
-    part = await read_file_part(request.headers.get("content-type", ""), _arriving(request))
+    part = await read_file_part(request.headers.get("content-type", ""), request.stream())
     file_id = new_id()
-    stored = await _store(services.storage, file_id, part.blocks)
+    stored = await services.uploads.store(file_id, part.blocks)
     file = File(file_id, caller.owner, part.name, stored.size, stored.sha256, part.media_type)
-    # If this fails nobody knows whether it was committed, so the bytes stay; without a row they are swept up later.
+    # If this fails it may have been committed all the same, so the bytes stay. Without a row they are deleted later.
     await services.threads.run(lambda connection: insert_file(connection, file))
     response.headers["Location"] = f"/v1/files/{file.id}"
     return UploadedFile(
@@ -93,7 +85,7 @@ async def remove_file(request: Request, caller: AsCaller) -> None:
 
 
 class _Download(StreamingResponse):
-    """The answer that lets go of the file also when its reader has left."""
+    """A streaming response that closes its file when the client disconnects, too."""
 
     def __init__(self, blocks: Generator[bytes, None, None], status: int, headers: dict[str, str]) -> None:
         super().__init__(blocks, status, headers)
@@ -126,23 +118,23 @@ def _headers(file: File) -> dict[str, str]:
         "Cache-Control": "private, no-cache",
         "Content-Type": file.media_type,
         "Content-Disposition": content_disposition(file.name),
-        # What a client uploaded must never run as a page of this origin.
+        # An uploaded file must never run as a page of this origin.
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
 
 
 def _requested_range(request: Request, file: File, etag: str) -> ByteRange | None:
-    """Return the range to send, None for all; If-Range with anything but the present tag asks for all."""
-    wanted = request.headers.get("range")
-    if wanted is None or request.headers.get("if-range", etag) != etag:
+    """Return the range to send; None for the whole file, as when If-Range has another tag than the present one."""
+    header = request.headers.get("range")
+    if header is None or request.headers.get("if-range", etag) != etag:
         return None
     try:
-        return parse_range(wanted, file.size)
+        return parse_range(header, file.size)
     except RangeNotSatisfiable:
         raise HTTPException(
             416,
-            f"The file has {file.size:,} bytes, none of them in the range {wanted[:100]!r}.",
+            f"The file has {file.size:,} bytes, none of them in the range {header[:100]!r}.",
             {"Content-Range": f"bytes */{file.size}"},
         ) from None
 
@@ -151,31 +143,3 @@ def _refuse_too_large(request: Request, limit: int) -> None:
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length[:20]) > limit + _ENVELOPE:
         raise TooLarge(f"The file is larger than {limit:,} bytes; CALLBOARD_MAX_FILE_BYTES sets the limit.")
-
-
-async def _arriving(request: Request) -> AsyncIterator[bytes]:
-    """Yield the body as it comes, for as long as it keeps coming."""
-    stream = request.stream()
-    while True:
-        try:
-            async with asyncio.timeout(_LONGEST_SILENCE):
-                chunk = await anext(stream, None)
-        except TimeoutError:
-            raise HTTPException(408, f"Nothing of the file came for {_LONGEST_SILENCE:g} seconds.") from None
-        if chunk is None:
-            return
-        yield chunk
-
-
-async def _store(storage: Storage, file_id: UUID, blocks: AsyncIterator[bytes]) -> Stored:
-    """Store the blocks, in a thread that fetches each from the event loop when it has written the one before."""
-    if _uploads.available_tokens < 1:
-        raise Unavailable(f"{_MOST_UPLOADS} uploads are under way in this process.")
-
-    async def fetch() -> bytes:
-        return await anext(blocks, b"")
-
-    def fetched() -> Iterator[bytes]:
-        return iter(lambda: anyio.from_thread.run(fetch), b"")
-
-    return await anyio.to_thread.run_sync(lambda: storage.put(file_id, fetched()), limiter=_uploads)

@@ -1,4 +1,4 @@
-"""``GET /v1/history/export``: finished jobs as one long answer, made as it is read."""
+"""``GET /v1/history/export``: finished jobs as one streaming response, read from the database in pieces."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from callboard.api.services import services_of
 from callboard.api.wire.filters import AsFilter
 from callboard.api.wire.parameters import refused
 from callboard.db.reads.exports import COLUMNS, Piece, export_piece
-from callboard.db.reads.jobs import JobFilter
+from callboard.db.reads.job_filter import JobFilter
 
 router = APIRouter(tags=["history"])
 
-#: Jobs that are looked at, and at most held, at a time; payloads and results may have a mebibyte each.
-_AT_ONCE: Final = 2000
-_LARGE_AT_ONCE: Final = 50
+#: Jobs that are read, and at most held in memory, at a time; payloads and results may have a mebibyte each.
+_PIECE: Final = 2000
+_PIECE_WITH_CONTENT: Final = 50
 
 
 class Include(StrEnum):
@@ -37,7 +37,7 @@ class Include(StrEnum):
 @router.get("/v1/history/export", operation_id="exportHistory", response_class=Response, **history_operations.EXPORT)
 async def export(
     request: Request,
-    wanted: AsFilter,
+    job_filter: AsFilter,
     *,
     format: Annotated[ExportFormat, Query(description="How rows are written.")] = ExportFormat.NDJSON,  # noqa: A002
     include: Annotated[list[Include], Query(description="Adds these columns; repeatable.")] = [],  # noqa: B006
@@ -54,8 +54,8 @@ async def export(
         raise refused("cursor", "cannot resume a Parquet file; export it in parts, by created_after and created_before")
     extra = tuple(sorted({str(name) for name in include}))
     writer = writer_of(format, (*COLUMNS, *extra), resumed=cursor is not None)
-    pieces = _Pieces(services_of(request).threads, wanted, extra)
-    # Before anything is answered, so that a database that is away is a problem and no broken file.
+    pieces = _Pieces(services_of(request).threads, job_filter, extra)
+    # Before the response begins: while the database is away it is a problem, not a broken file.
     first = await pieces.after(cursor)
     headers = {
         "Content-Disposition": f'attachment; filename="callboard-history.{format}"',
@@ -65,20 +65,20 @@ async def export(
 
 
 class _Pieces:
-    """The pieces of one export; between two of them nothing is held in the database."""
+    """Reads the pieces of one export, each in a transaction of its own."""
 
-    def __init__(self, threads: DatabaseThreads, wanted: JobFilter | None, extra: tuple[str, ...]) -> None:
+    def __init__(self, threads: DatabaseThreads, job_filter: JobFilter | None, extra: tuple[str, ...]) -> None:
         self._threads = threads
-        self._wanted = wanted
+        self._job_filter = job_filter
         self._extra = extra
 
     async def after(self, last: UUID | None) -> Piece:
-        wanted = self._wanted
-        if wanted is None:
+        job_filter = self._job_filter
+        if job_filter is None:
             return Piece([], None)
-        looked_at = _LARGE_AT_ONCE if self._extra else _AT_ONCE
+        looked_at = _PIECE_WITH_CONTENT if self._extra else _PIECE
         return await self._threads.run(
-            lambda connection: export_piece(connection, wanted, after=last, looked_at=looked_at, extra=self._extra)
+            lambda connection: export_piece(connection, job_filter, after=last, looked_at=looked_at, extra=self._extra)
         )
 
 

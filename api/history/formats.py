@@ -1,4 +1,4 @@
-"""How exported rows are written: one class a format, each fed piece by piece."""
+"""Writers of exported rows, one class a format, each fed piece by piece."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class ExportFormat(StrEnum):
 
 
 class Writer(Protocol):
-    """Turns rows into bytes; what it holds back is bounded."""
+    """Encodes rows; buffers a bounded number of bytes."""
 
     def write(self, rows: Sequence[RowMapping]) -> bytes:
-        """Return the next bytes, maybe none."""
+        """Encode rows, and return the bytes that are complete, maybe none."""
 
     def close(self) -> bytes:
         """Return the last bytes."""
@@ -44,10 +44,15 @@ MEDIA_TYPES: Final[Mapping[ExportFormat, str]] = {
 
 
 def writer_of(export_format: ExportFormat, columns: Sequence[str], *, resumed: bool) -> Writer:
-    """Return a new writer; ``resumed``: the bytes are to follow those of an export that was cut off.
+    """Return a new writer.
+
+    Args:
+        export_format: of the bytes.
+        columns: to write.
+        resumed: whether the bytes continue an export that was cut off: CSV then has no header.
 
     Raises:
-        InvalidInput: the server has no pyarrow, or a Parquet file is to be resumed.
+        InvalidInput: the server has no pyarrow, which Parquet needs.
     """
     if export_format is ExportFormat.NDJSON:
         return _Ndjson(columns)
@@ -57,8 +62,8 @@ def writer_of(export_format: ExportFormat, columns: Sequence[str], *, resumed: b
         parquet = importlib.import_module("callboard.api.history.parquet")
     except ModuleNotFoundError:
         raise refused("format", "parquet needs callboard[parquet] on the server") from None
-    made: Callable[[Sequence[str]], Writer] = parquet.Parquet
-    return made(columns)
+    new_writer: Callable[[Sequence[str]], Writer] = parquet.Parquet
+    return new_writer(columns)
 
 
 class _Ndjson:

@@ -1,4 +1,4 @@
-"""Parquet, for exports: needs pyarrow (``callboard[parquet]``)."""
+"""The Parquet writer of exports; needs pyarrow (``callboard[parquet]``)."""
 
 from __future__ import annotations
 
@@ -10,25 +10,29 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import RowMapping
 
-#: A row group has about so many rows, or bytes; the file's footer, which is held until the end, says something of each.
+from callboard.db.rules.new_job import OPTIONS, Kind
+
+#: A row group has about so many rows, or bytes. Each has an entry in the footer, which is in memory until the end.
 _GROUP_ROWS: Final = 32_768
 _GROUP_BYTES: Final = 16 * 2**20
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
+_OF_KINDS: Final = {Kind.INTEGER: pa.int32(), Kind.SECONDS: pa.float64(), Kind.TIME: _TIME}
 _TYPES: Final = {
-    "priority": pa.int16(), "attempt": pa.int32(), "retries": pa.int32(), "max_retries": pa.int32(),
-    "time_limit": pa.float64(),
+    **{name: _OF_KINDS[option.kind] for name, option in OPTIONS.items() if option.kind in _OF_KINDS},
+    "priority": pa.int16(),
+    "attempt": pa.int32(),
+    "retries": pa.int32(),
     **dict.fromkeys(
-        ("created_at", "scheduled_at", "started_at", "attempt_started_at", "finished_at", "expires_at",
-         "cancel_requested_at"),
+        ("created_at", "started_at", "attempt_started_at", "finished_at", "cancel_requested_at"),
         _TIME,
     ),
-}  # fmt: skip
-_IDS: Final = ("id", "parent_id")
+}
+_IDS: Final = ("id", *(name for name, option in OPTIONS.items() if option.kind is Kind.JOB_ID))
 
 
 class Parquet:
-    """Writes a file, a row group at a time. Ids, and JSON such as ``tags`` and ``error``, are strings."""
+    """Encodes one file, a row group at a time. Ids, and JSON such as ``tags`` and ``error``, are strings."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._schema = pa.schema([(name, _TYPES.get(name, pa.string())) for name in columns])
@@ -37,7 +41,7 @@ class Parquet:
         self._group: list[Any] = []
 
     def write(self, rows: Sequence[RowMapping]) -> bytes:
-        """Return the row group that is full now, or nothing."""
+        """Buffer rows; return the row group if it is full, or no bytes."""
         arrays = [pa.array([_plain(name, row[name]) for row in rows], kind) for name, kind in self._columns()]
         self._group.append(pa.record_batch(arrays, schema=self._schema))
         full = (

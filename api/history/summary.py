@@ -1,4 +1,4 @@
-"""``/v1/history/summary`` and ``/v1/history/failures``: numbers about finished jobs."""
+"""``/v1/history/summary`` and ``/v1/history/failures``: statistics of finished jobs."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from callboard.db.history.rollups import Bucket, Dimension, summarise
 router = APIRouter(tags=["history"])
 
 _DEFAULT: Final = timedelta(days=1)
-#: Minutes are kept for 26 hours before the present one, one owner's groups in them for 2.
+#: Rollups by minute are kept for 26 hours before the present one, those by minute, owner and group for 2.
 _MINUTES_REACH: Final = timedelta(days=1, hours=1)
 _OWNERS_MINUTES_REACH: Final = timedelta(hours=1)
-_MOST_PERIODS: Final = 2000
-_MOST_ITEMS: Final = 50_000
-#: Where one period ends the next begins, and the same are asked for again and again.
-_bound: Final = lru_cache(_MOST_PERIODS)(rfc3339)
+_MAX_PERIODS: Final = 2000
+_MAX_ITEMS: Final = 50_000
+#: Cached: where one period ends the next begins, and requests repeat.
+_bound: Final = lru_cache(_MAX_PERIODS)(rfc3339)
 
 
 Period = tuple[datetime, datetime]
-"""From the first time up to, without, the second; in UTC."""
+"""Start (inclusive) and end (exclusive), in UTC."""
 
 
 class GroupBy(StrEnum):
@@ -120,12 +120,12 @@ async def failures(
     if not _sees(caller, owner):
         return respond({"complete": True, **page([])})
     since, until = period
-    found = await services_of(request).threads.run(
+    grouped = await services_of(request).threads.run(
         lambda connection: group_failures(
             connection, since, until, type_=type, queue=queue, owner=_scope(caller, owner), limit=groups
         )
     )
-    return respond({"complete": found.complete, **page([_failure(row) for row in found.groups])})
+    return respond({"complete": grouped.complete, **page([_failure(row) for row in grouped.groups])})
 
 
 def _widened(period: Period, unit: Bucket) -> Period:
@@ -141,10 +141,10 @@ def _require_recent(since: datetime, *, grouped: bool) -> None:
 
 
 def _require_few(periods: int, groups: int) -> None:
-    if periods > _MOST_PERIODS:
-        raise refused("bucket", f"asks for {periods:,} periods, and {_MOST_PERIODS:,} is the most; ask for longer ones")
-    if periods * groups > _MOST_ITEMS:
-        raise refused("groups", f"must be at most {_MOST_ITEMS // periods} for {periods:,} periods")
+    if periods > _MAX_PERIODS:
+        raise refused("bucket", f"asks for {periods:,} periods, and {_MAX_PERIODS:,} is the most; ask for longer ones")
+    if periods * groups > _MAX_ITEMS:
+        raise refused("groups", f"must be at most {_MAX_ITEMS // periods} for {periods:,} periods")
 
 
 def _sees(caller: Caller, owner: str | None) -> bool:
@@ -152,12 +152,12 @@ def _sees(caller: Caller, owner: str | None) -> bool:
 
 
 def _scope(caller: Caller, owner: str | None) -> str | None:
-    """Return whose jobs alone are told of, None for all."""
+    """Return the owner whose jobs alone are counted; None for all owners."""
     return owner if caller.sees_all else caller.owner
 
 
 def _summary(row: RowMapping, length: timedelta, group_by: GroupBy | None) -> dict[str, Any]:
-    # Two thousand of them may be one answer, so names stand here rather than in loops.
+    # Without a loop over the names: a response may have thousands of these.
     starts_at, succeeded, failed = row["starts_at"], row["succeeded"], row["failed"]
     decided = succeeded + failed
     return {

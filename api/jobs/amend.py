@@ -1,4 +1,4 @@
-"""``PATCH`` and ``DELETE /v1/jobs/{job_id}``: changes to a job that waits, erasure of one that is done."""
+"""``PATCH`` and ``DELETE /v1/jobs/{job_id}``: changes to a waiting job, erasure of a finished one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def amend_job(request: Request, job_id: JobId, caller: AsCaller) -> Respon
         row = await services.reads.job(job_id, caller)
         if changed:
             break
-        # It changed in between: look again at what it is now. A job ends, so this does too.
+        # Another request changed the job in between: check its new state. A job ends, so this loop does too.
     if "scheduled_at" in amendment.values or "priority" in amendment.values:
         services.submissions.wake_dispatcher()
     return respond(job(row), headers={"ETag": entity_tag(row["revision"], row["status"])})
@@ -59,10 +59,10 @@ def _require_waiting(row: JobView, if_match: str | None) -> None:
 
 
 async def _amend(
-    services: Services, request: Request, caller: Caller, job_id: UUID, amendment: Amendment, seen: JobView | None
+    services: Services, request: Request, caller: Caller, job_id: UUID, amendment: Amendment, expected: JobView | None
 ) -> bool:
     def change(connection: Connection) -> bool:
-        changed = amend(connection, job_id, amendment, revision=None if seen is None else seen["revision"])
+        changed = amend(connection, job_id, amendment, revision=None if expected is None else expected["revision"])
         if changed:
             write_audit(connection, actor_of(request, caller), "job.amend", job_id=job_id)
         return changed
@@ -90,7 +90,7 @@ async def delete_job(request: Request, job_id: JobId, caller: AsCaller) -> Respo
 
     outputs = await services.threads.run(change)
     if outputs is None:
-        # Another request deleted it (then there is no such job) or queued it again.
+        # Another request has deleted the job (then this raises NotFound) or queued it again.
         row = await services.reads.job(job_id, caller)
         raise Conflict(f"Job {job_id} is {row['status']} again; cancel it first, then delete it.")
     if outputs:

@@ -1,4 +1,4 @@
-"""``POST /v1/jobs/bulk``: one action on many jobs, itself a job. Operators only."""
+"""``POST /v1/jobs/bulk``: one action on many jobs, which runs as a job itself. Operators only."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
 from callboard.api.auth.caller import AsCaller
-from callboard.api.jobs.submit import Submitted, accepted, idempotency_key, require_answer
+from callboard.api.jobs.submit import Submitted, accepted, idempotency_key, require_stored
 from callboard.api.openapi import operations
 from callboard.api.services import services_of
 from callboard.api.wire.audit_actor import actor_of
 from callboard.api.wire.bodies import json_body, parse
-from callboard.api.wire.filters import tags_of
+from callboard.api.wire.filters import filter_of
 from callboard.api.wire.prefer import Preference
 from callboard.api.wire.requests import BulkFilter, BulkJobs
 from callboard.db import transitions
@@ -20,7 +20,7 @@ from callboard.db.access.audit import write_audit
 from callboard.db.bulk import QUEUE, BulkOrder, bulk_job
 from callboard.db.dispatching.queues import ensure_queues
 from callboard.db.errors import FieldError, InvalidInput
-from callboard.db.reads.jobs import JobFilter
+from callboard.db.reads.job_filter import JobFilter
 from callboard.db.transitions import SubmissionKind, SubmissionResult
 
 router = APIRouter(tags=["jobs"])
@@ -37,20 +37,20 @@ async def act_on_jobs(request: Request, caller: AsCaller) -> Response:
     services = services_of(request)
     body = await json_body(request)
     key = idempotency_key(request, services, caller, body)
-    wanted = parse(BulkJobs, body)
+    bulk = parse(BulkJobs, body)
     actor = actor_of(request, caller)
-    new = bulk_job(BulkOrder(wanted.action, _filter(wanted), actor), owner=caller.owner)
+    new = bulk_job(BulkOrder(bulk.action, _filter(bulk), actor), owner=caller.owner)
 
     def submit(connection: Connection) -> SubmissionResult:
         ensure_queues(connection, [QUEUE])
         submission = transitions.submit(connection, [transitions.SubmissionRequest([new], key)])[0]
         if submission.kind is SubmissionKind.CREATED:
-            subject = orjson.dumps(wanted.model_dump(mode="json", exclude_unset=True)).decode()
+            subject = orjson.dumps(bulk.model_dump(mode="json", exclude_unset=True)).decode()
             write_audit(connection, actor, "jobs.bulk", job_id=new.id, subject=subject)
         return submission
 
     submission = await services.threads.run(submit)
-    require_answer(submission)
+    require_stored(submission)
     services.submissions.wake_dispatcher()
     job_id = submission.job_ids[0]
     replayed = submission.kind is SubmissionKind.REPLAYED
@@ -58,37 +58,28 @@ async def act_on_jobs(request: Request, caller: AsCaller) -> Response:
     return accepted(Submitted(row, existing=False, replayed=replayed), Preference(), status=202)
 
 
-def _filter(wanted: BulkJobs) -> JobFilter:
-    given = wanted.filter
-    chosen = JobFilter(
-        statuses=frozenset(given.status),
-        type=given.type,
-        queue=given.queue,
-        owner=given.owner,
-        tags=tags_of(given.tag, lambda detail: _refused(f"The tag {detail}.", detail, "/filter/tag")),
-        created_after=given.created_after,
-        created_before=given.created_before,
-        parent_id=given.parent_id,
-    )
-    _require_purpose(wanted, given)
-    if beyond := sorted(chosen.statuses - wanted.action.applies_to):
+def _filter(bulk: BulkJobs) -> JobFilter:
+    given = bulk.filter
+    job_filter = filter_of(dict(given), lambda detail: _refused(f"The tag {detail}.", detail, "/filter/tag"))
+    _require_intent(bulk, given)
+    if beyond := sorted(job_filter.statuses - bulk.action.applies_to):
         raise _refused(
-            f"The action {wanted.action} does not apply to jobs that are {beyond[0]}.",
-            f"{wanted.action} does not apply to {beyond[0]}",
+            f"The action {bulk.action} does not apply to jobs that are {beyond[0]}.",
+            f"{bulk.action} does not apply to {beyond[0]}",
             "/filter/status",
         )
-    return chosen
+    return job_filter
 
 
-def _require_purpose(wanted: BulkJobs, given: BulkFilter) -> None:
+def _require_intent(bulk: BulkJobs, given: BulkFilter) -> None:
     is_empty = given == BulkFilter()
-    if is_empty and not wanted.all:
+    if is_empty and not bulk.all:
         raise _refused(
-            f'The filter names nothing, so it would {wanted.action} every job. If you mean that, add "all": true.',
+            f'The filter names nothing, so it would {bulk.action} every job. If you mean that, add "all": true.',
             "names nothing",
             "/filter",
         )
-    if wanted.all and not is_empty:
+    if bulk.all and not is_empty:
         raise _refused("The filter chooses some jobs, but all is true. Leave out one.", "excludes a filter", "/all")
 
 

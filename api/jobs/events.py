@@ -1,4 +1,4 @@
-"""``GET /v1/jobs/{job_id}/events``: what happened to a job, as a list or as a live stream."""
+"""``GET /v1/jobs/{job_id}/events``: the events of a job, as a list or as a live stream."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ async def events_of_job(
         after = EventPosition() if page_token is None else _position(page_token, "page_token", where="query")
     watch = Watch(job_id, after)
     if not streamed:
-        news = await services.live.events(watch, limit=page_size)
-        if news is None:
+        listed = await services.live.events(watch, limit=page_size)
+        if listed is None:
             raise no_such_job(job_id)
-        following = str(news.events[-1].position) if news.more else None
-        shown = page([event(item, item.position) for item in news.events], following)
+        next_page_token = str(listed.events[-1].position) if listed.more else None
+        shown = page([event(item, item.position) for item in listed.events], next_page_token)
         return respond(shown, headers={"Vary": "Accept"})
-    news = await services.live.events(watch)
-    if news is None:
+    first = await services.live.events(watch)
+    if first is None:
         raise no_such_job(job_id)
-    if resumed and news.done and not news.events:
+    if resumed and first.done and not first.events:
         return Response(status_code=204)
-    return services.live.of_job(watch, news)
+    return services.live.of_job(watch, first)
 
 
 def _position(text: str, name: str, *, where: str) -> EventPosition:

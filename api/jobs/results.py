@@ -1,4 +1,4 @@
-"""``GET /v1/jobs/{job_id}/result``: what a job returned, alone."""
+"""``GET /v1/jobs/{job_id}/result``: the result of a job, alone."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ async def get_result(request: Request, job_id: JobId, caller: AsCaller, consume:
     """
     services = services_of(request)
     row = await services.reads.job(job_id, caller)
-    answer = result_of(row)
+    response = result_response(row)
     if consume:
         caller.require_action_on(row["owner"])
-        consumed = _then_erase(bytes(answer.body), services, actor_of(request, caller), job_id)
+        consumed = _send_and_erase(bytes(response.body), services, actor_of(request, caller), job_id)
         return StreamingResponse(consumed, media_type="application/json")
-    return answer
+    return response
 
 
-def result_of(row: JobView) -> Response:
-    """Return the answer that is the result of a job (``callboard.db.models.job_view``).
+def result_response(row: JobView) -> Response:
+    """Return the response whose body is the result of a job (``callboard.db.models.job_view``).
 
     Raises:
         NotDone: the job has not ended.
-        Unsuccessful: it has, without success.
-        ResultErased: it succeeded, but its result is not kept any more.
+        Unsuccessful: it failed, was cancelled or expired.
+        ResultErased: it succeeded, and its result has been erased since.
     """
     status = row["status"]
     if status not in TERMINAL:
@@ -62,13 +62,13 @@ def result_of(row: JobView) -> Response:
     if status != Status.SUCCEEDED:
         raise Unsuccessful(f"Job {row['id']} is {status}.", row["error"])
     if row["result"] is None:
-        # A handler that returns nothing has the result null, which is not nothing.
+        # NULL in the row, not JSON: a handler that returns None has the result null.
         raise ResultErased(f"Job {row['id']} succeeded; its result has been erased since.")
     return JsonResponse(row["result"].encode())
 
 
-async def _then_erase(content: bytes, services: Services, actor: Actor, job_id: UUID) -> AsyncIterator[bytes]:
-    """Yield the result and erase it before the end of the answer, so a client that sees the end knows."""
+async def _send_and_erase(content: bytes, services: Services, actor: Actor, job_id: UUID) -> AsyncIterator[bytes]:
+    """Yield the result, and erase it before the response ends: to the client, its end means that it is erased."""
     yield content
 
     def change(connection: Connection) -> None:
@@ -78,5 +78,5 @@ async def _then_erase(content: bytes, services: Services, actor: Actor, job_id: 
     try:
         await services.threads.run(change)
     except CallboardError as error:
-        # The client has its answer. What could not be erased now goes with the retention.
-        _log.warning("a consumed result was not erased", job_id=str(job_id), reason=str(error))
+        # The client has its result. A retention rule may erase it later.
+        _log.warning("consumed_result_not_erased", job_id=str(job_id), reason=str(error))

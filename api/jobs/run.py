@@ -1,11 +1,11 @@
-"""``POST /v1/run/{type}``: a job as if it were a function call. The payload goes in, the result comes out."""
+"""``POST /v1/run/{type}``: a job as a function call. The request is its payload, the response its result."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
 from callboard.api.auth.caller import current_caller
-from callboard.api.jobs.results import result_of
+from callboard.api.jobs.results import result_response
 from callboard.api.jobs.submit import accepted, idempotency_key, preference_of, submit_and_wait
 from callboard.api.openapi import operations
 from callboard.api.services import services_of
@@ -33,20 +33,20 @@ async def run_job(request: Request, job_type: str) -> Response:
     if preference.applied is None:
         preference = Preference(services.settings.max_wait)
     body = await json_body(request)
-    wanted = SubmitJob(type=known_type(services.registry, job_type).name, payload=parse(Payload, body).root)
+    submission = SubmitJob(type=known_type(services.registry, job_type).name, payload=parse(Payload, body).root)
     key = idempotency_key(request, services, caller, body)
     try:
-        submitted = await submit_and_wait(request, services, caller, wanted, key, seconds=preference.wait)
+        submitted = await submit_and_wait(request, services, caller, submission, key, seconds=preference.wait)
     except InvalidInput as error:
-        raise _about_the_body(error) from None
+        raise _with_pointers_into_the_body(error) from None
     if preference.wait == 0 or submitted.row["status"] not in TERMINAL:
         return accepted(submitted, preference, status=202)
-    answer = result_of(submitted.row)
-    answer.headers.update(submitted.headers(preference))
-    return answer
+    response = result_response(submitted.row)
+    response.headers.update(submitted.headers(preference))
+    return response
 
 
-def _about_the_body(error: InvalidInput) -> InvalidInput:
+def _with_pointers_into_the_body(error: InvalidInput) -> InvalidInput:
     """Return the error with pointers into the payload, which is the whole body here."""
-    shown = [FieldError(item.detail, item.pointer.removeprefix("/payload")) for item in error.errors]
-    return type(error)(str(error), shown)
+    errors = [FieldError(item.detail, item.pointer.removeprefix("/payload")) for item in error.errors]
+    return type(error)(str(error), errors)

@@ -1,4 +1,4 @@
-"""``GET /v1/jobs/{job_id}`` and what belongs to one job."""
+"""``/v1/jobs/{job_id}``: show, wait, attempts, cancel, retry."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from callboard.db.rules.states import TERMINAL, Status
 router = APIRouter(tags=["jobs"])
 
 
+@router.head(JOB, include_in_schema=False)
 @router.get(JOB, operation_id="getJob", **operations.GET_JOB)
 async def get_job(request: Request) -> Response:
     """Return a job.

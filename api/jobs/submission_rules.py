@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import Connection
@@ -16,9 +16,11 @@ from callboard.db.dispatching.queues import queue_names
 from callboard.db.errors import FieldError, InvalidInput, TooLarge
 from callboard.db.reads.jobs import get_jobs
 from callboard.db.rules.ids import new_id
-from callboard.db.transitions import NewJob
+from callboard.db.rules.new_job import OPTIONS, NewJob
 
 _MOST_ERRORS: Final = 100
+#: The options that a job type has a default for.
+_REQUIRED: Final = tuple(name for name, option in OPTIONS.items() if option.required)
 
 
 def new_job(wanted: SubmitJob, registry: Registry, *, owner: str, max_payload_bytes: int) -> NewJob:
@@ -30,7 +32,8 @@ def new_job(wanted: SubmitJob, registry: Registry, *, owner: str, max_payload_by
         TooLarge: the payload has more bytes than allowed.
     """
     job_type = registry.get(wanted.type)
-    if wrong := _beyond_bounds(wanted, job_type):
+    options = wanted.options
+    if wrong := _beyond_bounds(options, job_type):
         raise InvalidInput(f"The options do not fit job type {job_type.name!r}.", wrong)
     job_type.validate_payload(wanted.payload)
     payload = orjson.dumps(wanted.payload)
@@ -39,22 +42,12 @@ def new_job(wanted: SubmitJob, registry: Registry, *, owner: str, max_payload_by
             f"The payload has {len(payload)} bytes, {max_payload_bytes} are allowed. "
             "Upload large data as a file (POST /v1/files) and name it in the payload."
         )
-    return NewJob(
-        id=new_id(),
-        type=job_type.name,
-        queue=wanted.queue if wanted.queue is not None else job_type.queue,
-        owner=owner,
-        payload=payload,
-        priority=wanted.priority if wanted.priority is not None else job_type.priority,
-        max_retries=wanted.max_retries if wanted.max_retries is not None else job_type.max_retries,
-        time_limit=wanted.time_limit if wanted.time_limit is not None else job_type.time_limit,
-        tags=orjson.dumps(wanted.tags) if wanted.tags else b"{}",
-        delay=wanted.delay or None,
-        scheduled_at=wanted.scheduled_at,
-        expires_at=wanted.expires_at,
-        unique_key=wanted.unique_key,
-        parent_id=wanted.parent_id,
-    )
+    if options.get("delay") == 0:
+        del options["delay"]  # it is due at once, as without one
+    if "tags" in options:
+        options["tags"] = orjson.dumps(options["tags"])
+    of_type = {name: getattr(job_type, name) for name in _REQUIRED}
+    return NewJob(id=new_id(), type=job_type.name, owner=owner, payload=payload, **{**of_type, **options})
 
 
 def new_jobs(wanted: Sequence[SubmitJob], registry: Registry, *, owner: str, max_payload_bytes: int) -> list[NewJob]:
@@ -83,17 +76,24 @@ def new_jobs(wanted: Sequence[SubmitJob], registry: Registry, *, owner: str, max
     return jobs
 
 
-def _beyond_bounds(wanted: SubmitJob, job_type: JobType) -> list[FieldError]:
+def _beyond_bounds(options: Mapping[str, Any], job_type: JobType) -> list[FieldError]:
     wrong = []
-    if wanted.max_retries is not None and wanted.max_retries > job_type.highest_max_retries:
+    if options.get("max_retries", 0) > job_type.highest_max_retries:
         wrong.append(FieldError(f"at most {job_type.highest_max_retries} retries are allowed", "/max_retries"))
-    if wanted.time_limit is not None and wanted.time_limit > job_type.highest_time_limit:
+    if options.get("time_limit", 0) > job_type.highest_time_limit:
         wrong.append(FieldError(f"at most {job_type.highest_time_limit:g} seconds are allowed", "/time_limit"))
-    if wanted.delay is not None and wanted.scheduled_at is not None:
+    scheduled_at, expires_at = options.get("scheduled_at"), options.get("expires_at")
+    if "delay" in options and scheduled_at is not None:
         wrong.append(FieldError("delay and scheduled_at exclude each other", "/scheduled_at"))
-    if wanted.scheduled_at is not None and wanted.expires_at is not None and wanted.expires_at <= wanted.scheduled_at:
+    if scheduled_at is not None and expires_at is not None and expires_at <= scheduled_at:
         wrong.append(FieldError("expires_at must be later than scheduled_at", "/expires_at"))
     return wrong
+
+
+def names_others(wanted: SubmitJob, *, known_queues: frozenset[str]) -> bool:
+    """Return whether the submission names a parent, or a queue that may not exist: :func:`require_references` reads."""
+    options = wanted.options
+    return "parent_id" in options or ("queue" in options and options["queue"] not in known_queues)
 
 
 def require_references(
@@ -111,14 +111,15 @@ def require_references(
         InvalidInput: something does not exist.
     """
     queues = known_queues | queue_names(connection)
-    parents = get_jobs(connection, sorted({item.parent_id for _, item in wanted if item.parent_id is not None}))
+    given = [(place, item.options) for place, item in wanted]
+    parents = get_jobs(connection, sorted({options["parent_id"] for _, options in given if "parent_id" in options}))
     wrong = []
-    for place, item in wanted:
-        if item.queue is not None and item.queue not in queues:
-            wrong.append(FieldError(f"there is no queue {item.queue!r}", f"{place}/queue"))
-        if item.parent_id is not None:
-            parent = parents.get(item.parent_id)
+    for place, options in given:
+        if (queue := options.get("queue")) is not None and queue not in queues:
+            wrong.append(FieldError(f"there is no queue {queue!r}", f"{place}/queue"))
+        if (parent_id := options.get("parent_id")) is not None:
+            parent = parents.get(parent_id)
             if parent is None or not caller.sees(parent["owner"]):
-                wrong.append(FieldError(f"there is no job {item.parent_id}", f"{place}/parent_id"))
+                wrong.append(FieldError(f"there is no job {parent_id}", f"{place}/parent_id"))
     if wrong:
         raise InvalidInput(f"Not accepted: {wrong[0].detail}.", wrong[:_MOST_ERRORS])

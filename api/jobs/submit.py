@@ -1,4 +1,4 @@
-"""``POST /v1/jobs`` and ``/v1/jobs/batch``: accepted means durable."""
+"""``POST /v1/jobs`` and ``/v1/jobs/batch``. The response is sent when the jobs are durable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 
 from callboard.api.auth.caller import Caller, current_caller
 from callboard.api.errors import IdempotencyKeyInFlight, IdempotencyKeyReused, QuotaExceeded
-from callboard.api.jobs.submission_rules import new_job, new_jobs, require_references
+from callboard.api.jobs.submission_rules import names_others, new_job, new_jobs, require_references
 from callboard.api.jobs.waiting import wait_until_done
 from callboard.api.openapi import operations
 from callboard.api.services import Services, services_of
@@ -46,25 +46,25 @@ async def submit_job(request: Request) -> Response:
     preference = preference_of(request, services)
     body = await json_body(request)
     key = idempotency_key(request, services, caller, body)
-    wanted = parse(SubmitJob, body)
-    submitted = await submit_and_wait(request, services, caller, wanted, key, seconds=preference.wait)
+    submission = parse(SubmitJob, body)
+    submitted = await submit_and_wait(request, services, caller, submission, key, seconds=preference.wait)
     done = submitted.row["status"] in TERMINAL
     return accepted(submitted, preference, status=200 if done or submitted.existing else 202)
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A job that has been submitted, and perhaps waited for. It is stored durably."""
+    """A submitted job, which is stored durably and may be done."""
 
     row: JobView
     """The job as it is now."""
     existing: bool
-    """There was a live job of the same unique key; this is it."""
+    """The job was there before: a live one with the same unique key."""
     replayed: bool
-    """The Idempotency-Key had been used for the same request; this is its job."""
+    """The job was made by an earlier request with the same Idempotency-Key."""
 
     def headers(self, preference: Preference) -> dict[str, str]:
-        """Return what the answer says of the submission, whatever its body is."""
+        """Return the response's headers about the submission, whether its body is the job or the result."""
         done = self.row["status"] in TERMINAL
         headers = {"Location": f"/v1/jobs/{self.row['id']}"}
         if not done:
@@ -82,34 +82,37 @@ async def submit_and_wait(
     request: Request,
     services: Services,
     caller: Caller,
-    wanted: SubmitJob,
+    submission: SubmitJob,
     key: IdempotencyKey | None,
     *,
     seconds: float,
 ) -> Submitted:
-    """Store a job durably and return it when it is done, or as it is after ``seconds``.
+    """Store a job durably, and return it when it is done, or as it is after ``seconds``.
 
     Raises:
-        InvalidInput, UnknownJobType, TooLarge: the job does not fit.
-        IdempotencyKeyReused: the key stands for another request.
+        InvalidInput: the payload or an option is not valid.
+        UnknownJobType: there is no such type.
+        TooLarge: the payload has too many bytes.
+        QuotaExceeded: the caller has submitted more than its quota allows.
+        IdempotencyKeyReused: the key was used for another request.
         IdempotencyKeyInFlight: another request with the key is being written.
         Unavailable: the database did not answer.
-        ClientDisconnect: nobody waits any more; the job goes on.
+        ClientDisconnect: the client has closed the connection; the job goes on.
     """
     limit = services.settings.max_payload_bytes
-    new = new_job(wanted, services.registry, owner=caller.owner, max_payload_bytes=limit)
-    await _require_references(services, caller, [("", wanted)])
-    submission = await _submit(services, caller, [new], key)
-    replayed = submission.kind is SubmissionKind.REPLAYED
-    job_id = submission.job_ids[0]
-    row = await services.reads.job(job_id, caller) if replayed else submission.rows[job_id]
+    new = new_job(submission, services.registry, owner=caller.owner, max_payload_bytes=limit)
+    await _require_references(services, caller, [("", submission)])
+    stored = await _submit(services, caller, [new], key)
+    replayed = stored.kind is SubmissionKind.REPLAYED
+    job_id = stored.job_ids[0]
+    row = await services.reads.job(job_id, caller) if replayed else stored.rows[job_id]
     if seconds and row["status"] not in TERMINAL:
         row = await wait_until_done(services, caller, job_id, seconds=seconds, request=request)
     return Submitted(row, existing=not replayed and job_id != new.id, replayed=replayed)
 
 
 def accepted(submitted: Submitted, preference: Preference, *, status: int) -> Response:
-    """Return the answer with the job itself."""
+    """Return the response whose body is the job."""
     row = submitted.row
     tag = entity_tag(row["revision"], row["status"])
     return respond(job(row), status, {**submitted.headers(preference), "ETag": tag})
@@ -126,31 +129,31 @@ async def submit_batch(request: Request) -> Response:
     caller = await current_caller(request)
     body = await json_body(request)
     key = idempotency_key(request, services, caller, body)
-    # Thousands of jobs take a while to check; other requests go on meanwhile.
-    wanted, new = await asyncio.to_thread(_read_batch, services, caller, body)
-    await _require_references(services, caller, [(pointer(("jobs", index)), item) for index, item in enumerate(wanted)])
-    submission = await _submit(services, caller, new, key)
-    headers = {"Idempotency-Replayed": "true"} if submission.kind is SubmissionKind.REPLAYED else None
-    return respond({"ids": submission.job_ids}, 202, headers)
+    # In a thread: thousands of jobs take a while to validate.
+    batch, new = await asyncio.to_thread(_read_batch, services, caller, body)
+    await _require_references(services, caller, [(pointer(("jobs", index)), item) for index, item in enumerate(batch)])
+    stored = await _submit(services, caller, new, key)
+    headers = {"Idempotency-Replayed": "true"} if stored.kind is SubmissionKind.REPLAYED else None
+    return respond({"ids": stored.job_ids}, 202, headers)
 
 
 def _read_batch(services: Services, caller: Caller, body: bytes) -> tuple[list[SubmitJob], list[NewJob]]:
     settings = services.settings
-    wanted = parse(SubmitBatch, body).jobs
-    if len(wanted) > settings.max_batch_jobs:
+    batch = parse(SubmitBatch, body).jobs
+    if len(batch) > settings.max_batch_jobs:
         raise InvalidInput(
-            f"The batch has {len(wanted)} jobs, {settings.max_batch_jobs} are allowed. Split it.",
+            f"The batch has {len(batch)} jobs, {settings.max_batch_jobs} are allowed. Split it.",
             [FieldError(f"at most {settings.max_batch_jobs} jobs are allowed", "/jobs")],
         )
     limit = settings.max_payload_bytes
-    return wanted, new_jobs(wanted, services.registry, owner=caller.owner, max_payload_bytes=limit)
+    return batch, new_jobs(batch, services.registry, owner=caller.owner, max_payload_bytes=limit)
 
 
 def preference_of(request: Request, services: Services) -> Preference:
-    """Return how long the client wants to wait: ``async_mode`` says so, or else the Prefer header.
+    """Return the client's preference: of the parameter ``async_mode``, or else of the Prefer header.
 
     Raises:
-        InvalidInput: ``async_mode`` is no boolean.
+        InvalidInput: ``async_mode`` is not a boolean.
     """
     longest = services.settings.max_wait
     if request.scope["query_string"]:
@@ -164,10 +167,10 @@ def preference_of(request: Request, services: Services) -> Preference:
 
 
 def idempotency_key(request: Request, services: Services, caller: Caller, body: bytes) -> IdempotencyKey | None:
-    """Return the key that the client sent, with what it stands for.
+    """Return the Idempotency-Key header with a hash of the request; None without the header.
 
     Raises:
-        InvalidInput: it is malformed.
+        InvalidInput: the header is malformed.
     """
     key = request.headers.get("idempotency-key")
     if key is None:
@@ -178,12 +181,8 @@ def idempotency_key(request: Request, services: Services, caller: Caller, body: 
     return IdempotencyKey(caller.owner, key, request_hash, services.settings.idempotency_ttl)
 
 
-async def _require_references(services: Services, caller: Caller, wanted: list[tuple[str, SubmitJob]]) -> None:
-    named = [
-        (place, item)
-        for place, item in wanted
-        if item.parent_id is not None or (item.queue is not None and item.queue not in services.queues)
-    ]
+async def _require_references(services: Services, caller: Caller, submissions: list[tuple[str, SubmitJob]]) -> None:
+    named = [(place, item) for place, item in submissions if names_others(item, known_queues=services.queues)]
     if named:
         await services.threads.run(
             lambda connection: require_references(connection, named, known_queues=services.queues, caller=caller)
@@ -196,28 +195,28 @@ async def _submit(
     caller.require_submission()
     try:
         async with services.limits.submission(caller, len(new)):
-            submission = await services.submissions.submit(transitions.SubmissionRequest(new, key))
-            services.metrics.submitted(job for job in new if job.id in submission.rows)
+            stored = await services.submissions.submit(transitions.SubmissionRequest(new, key))
+            services.metrics.submitted(job for job in new if job.id in stored.rows)
     except QuotaExceeded:
         if key is None:
             raise
-        # A repetition makes no job, so no limit is in its way.
+        # A repeated request makes no job, so no quota applies to it.
         earlier = await services.threads.run(lambda connection: transitions.find_submission(connection, key))
         if earlier is None:
             raise
-        submission = earlier
-    require_answer(submission)
-    return submission
+        stored = earlier
+    require_stored(stored)
+    return stored
 
 
-def require_answer(submission: SubmissionResult) -> None:
-    """Return if the submission was made, now or earlier.
+def require_stored(result: SubmissionResult) -> None:
+    """Require that the jobs of a submission have been stored, now or by an earlier request.
 
     Raises:
-        IdempotencyKeyReused: its key stands for another request.
+        IdempotencyKeyReused: its key was used for another request.
         IdempotencyKeyInFlight: another request with its key is being written.
     """
-    match submission.kind:
+    match result.kind:
         case SubmissionKind.KEY_REUSED:
             raise IdempotencyKeyReused(
                 "This Idempotency-Key was used for another request. Use a new key for a new request.",

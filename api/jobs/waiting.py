@@ -1,4 +1,4 @@
-"""Waiting for a job within a request."""
+"""Requests that wait for a job."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ async def wait_until_done(
     """Return the job when it is done, or as it is after ``seconds``.
 
     Raises:
-        NotFound: it is gone.
-        ClientDisconnect: nobody waits any more.
+        NotFound: the job has been deleted.
+        ClientDisconnect: the client has closed the connection.
+        Unavailable: the database did not answer.
     """
     await services.waiters.until(job_id, _is_done, seconds=seconds, request=request)
     return await services.reads.job(job_id, caller)
@@ -30,9 +31,20 @@ async def wait_until_done(
 async def wait_until_changed(
     services: Services, caller: Caller, job_id: UUID, *, seen: str, seconds: float, request: Request
 ) -> JobView:
-    """Return the job when it is done or no longer in the state that ``seen`` (If-None-Match) names.
+    """Return the job when it is done or has another entity tag than ``seen``, or as it is after ``seconds``.
 
-    Raises, and returns after ``seconds``, as :func:`wait_until_done`.
+    Args:
+        services: of the application.
+        caller: of the request.
+        job_id: the job.
+        seen: an If-None-Match header.
+        seconds: longest wait.
+        request: the wait ends with its connection.
+
+    Raises:
+        NotFound: the job has been deleted.
+        ClientDisconnect: the client has closed the connection.
+        Unavailable: the database did not answer.
     """
 
     def changed(state: JobState | None) -> bool:

@@ -1,1 +1,1 @@
-"""Limits of a caller: live jobs, submissions per second, sizes."""
+"""Limits: a caller's live jobs and submissions per second, the process's uploads."""

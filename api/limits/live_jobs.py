@@ -1,4 +1,4 @@
-"""Live jobs at once: counted now and then, and exactly when it gets tight."""
+"""The quota of live jobs: counted now and then, and exactly for each submission near the limit."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-#: Seconds for which a count is good, as long as less than half of what was free then has been used.
-_GOOD_FOR: Final = 0.5
-_MOST_OWNERS: Final = 10_000
+#: Seconds for which a count is used, as long as less than half of what was free then has been admitted since.
+_MAX_AGE: Final = 0.5
+_MAX_OWNERS: Final = 10_000
 
 
 @dataclass(slots=True)
 class _Owner:
-    # Jobs that live, as counted, with those that were being submitted at that time.
     live: int = 0
-    counted_at: float = -_GOOD_FOR
+    """Live jobs when they were last counted, and those that were being submitted then."""
+    counted_at: float = -_MAX_AGE
     admitted: int = 0
-    """Since then."""
-    underway: int = 0
-    """Admitted, and perhaps not stored yet: a count may miss them."""
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Jobs admitted since the count."""
+    in_flight: int = 0
+    """Jobs admitted, and perhaps not stored yet: a count may not include them."""
+    counting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class LiveJobs:
-    """How many live jobs each owner has, as far as this process has to know. Used in one event loop.
+    """Admits jobs up to each owner's limit of live jobs. Used in one event loop.
 
-    A process never admits more than a limit by itself. Several that admit jobs of one owner in the same moments may
-    exceed it by as much as they admit between two counts.
+    One process alone never exceeds a limit. Several processes that admit jobs of one owner at the same time may exceed
+    it by as much as they admit between two counts.
     """
 
     def __init__(self, count: Callable[[str, int], Awaitable[int]]) -> None:
@@ -37,42 +37,49 @@ class LiveJobs:
         self._owners: dict[str, _Owner] = {}
 
     async def admit(self, name: str, jobs: int, *, most: int) -> bool:
-        """Whether an owner may have so many jobs more; if so they count from now on, and :meth:`submitted` is called.
+        """Return whether an owner may have more live jobs. If so they count from now on.
+
+        The caller then calls :meth:`submitted`, whatever becomes of the jobs.
+
+        Args:
+            name: the owner.
+            jobs: how many more.
+            most: the owner's limit.
 
         Raises:
             Unavailable: the database did not answer.
         """
         owner = self._owner(name)
-        if not self._is_roomy(owner, jobs, most):
-            async with owner.turn:
-                if not self._is_roomy(owner, jobs, most):
-                    underway, admitted = owner.underway, owner.admitted
+        if not self._is_far_from_limit(owner, jobs, most):
+            async with owner.counting:
+                if not self._is_far_from_limit(owner, jobs, most):
+                    in_flight, admitted = owner.in_flight, owner.admitted
                     live = await self._count(name, most + 1)
-                    owner.live = live + underway
+                    owner.live = live + in_flight
                     owner.admitted -= admitted
                     owner.counted_at = asyncio.get_running_loop().time()
                     if owner.live + owner.admitted + jobs > most:
                         return False
         owner.admitted += jobs
-        owner.underway += jobs
+        owner.in_flight += jobs
         return True
 
     def submitted(self, name: str, jobs: int) -> None:
-        """Tell that jobs which were admitted are stored, or will not be: from now on a count says so."""
-        self._owners[name].underway -= jobs
+        """Record that admitted jobs have been stored, or will not be: from now on a count is right about them."""
+        self._owners[name].in_flight -= jobs
 
     def _owner(self, name: str) -> _Owner:
         owner = self._owners.get(name)
         if owner is None:
-            if len(self._owners) >= _MOST_OWNERS:
+            if len(self._owners) >= _MAX_OWNERS:
                 self._owners = {
-                    name: owner for name, owner in self._owners.items() if owner.underway or owner.turn.locked()
+                    name: owner for name, owner in self._owners.items() if owner.in_flight or owner.counting.locked()
                 }
             owner = self._owners[name] = _Owner()
         return owner
 
     @staticmethod
-    def _is_roomy(owner: _Owner, jobs: int, most: int) -> bool:
-        if asyncio.get_running_loop().time() - owner.counted_at >= _GOOD_FOR:
+    def _is_far_from_limit(owner: _Owner, jobs: int, most: int) -> bool:
+        if asyncio.get_running_loop().time() - owner.counted_at >= _MAX_AGE:
             return False
         return owner.admitted + jobs <= (most - owner.live) / 2

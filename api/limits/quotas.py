@@ -1,4 +1,4 @@
-"""How much a caller may submit, and what it is told beyond that (draft-ietf-httpapi-ratelimit-headers-10)."""
+"""A caller's quotas of submissions, and the headers of a refusal (draft-ietf-httpapi-ratelimit-headers-10)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from callboard.db.reads.jobs import count_live_of
 
 _SUBMISSIONS: Final = "submissions"
 _LIVE_JOBS: Final = "live-jobs"
-#: Seconds. Nobody knows when a job will end; sooner than this it is not worth asking.
-_TRY_ROOM_AFTER: Final = 5
+#: Seconds for Retry-After at the limit of live jobs. When one will end is not known.
+_RETRY_LIVE_JOBS_AFTER: Final = 5
 
 
 class Limits:
-    """Lets submissions through, or not. Used in one event loop."""
+    """Admits or refuses submissions by the quotas of their callers. Used in one event loop."""
 
     def __init__(self, threads: DatabaseThreads) -> None:
         async def take(name: str, rate: Rate, least: int, most: int) -> Grant:
@@ -35,10 +35,10 @@ class Limits:
         self._live = LiveJobs(count)
 
     def submission(self, caller: Caller, jobs: int) -> AbstractAsyncContextManager[None]:
-        """Enter to submit so many jobs, which takes place within.
+        """Return a context in which the caller submits so many jobs. Entering it admits or refuses them.
 
         Raises:
-            QuotaExceeded: that is more than the caller may.
+            QuotaExceeded: they exceed a quota of the caller.
             Unavailable: the database did not answer.
         """
         unlimited = caller.quota.max_live_jobs is None and caller.quota.submissions_per_second is None
@@ -49,7 +49,7 @@ class Limits:
         quota = caller.quota
         most = quota.max_live_jobs
         if most is not None and not await self._live.admit(caller.owner, jobs, most=most):
-            raise _no_room(quota, most, jobs)
+            raise _too_many_live(quota, most, jobs)
         try:
             await self._spend(quota, jobs)
             yield
@@ -65,14 +65,14 @@ class Limits:
             raise _too_fast(quota, rate, wait)
 
 
-def _no_room(quota: Quota, most: int, jobs: int) -> QuotaExceeded:
+def _too_many_live(quota: Quota, most: int, jobs: int) -> QuotaExceeded:
     detail = (
         f"At most {most} of your jobs may live at a time, and {jobs} more would be above that. "
         "Wait until some have ended, or cancel some."
     )
     if jobs > most:
         detail = f"At most {most} of your jobs may live at a time, so {jobs} cannot be submitted together."
-    return QuotaExceeded(detail, _headers(quota, _LIVE_JOBS, wait=_TRY_ROOM_AFTER))
+    return QuotaExceeded(detail, _headers(quota, _LIVE_JOBS, wait=_RETRY_LIVE_JOBS_AFTER))
 
 
 def _too_fast(quota: Quota, rate: Rate, wait: float) -> QuotaExceeded:

@@ -1,4 +1,4 @@
-"""Submissions per second: each process takes tokens out of the shared bucket in chunks, not one a request."""
+"""The quota of submissions per second: a token bucket in the database, from which processes take tokens in chunks."""
 
 from __future__ import annotations
 
@@ -10,39 +10,44 @@ from typing import Final
 
 from callboard.db.dispatching.rate_limits import Grant, Rate
 
-#: Seconds' worth of tokens that a process takes at a time. So a busy caller costs each process some ten short
-#: statements a second, and what processes hold unused is a tenth of a second's rate each.
+#: Seconds' worth of tokens that a process takes at a time. A busy caller costs each process some ten short statements a
+#: second, and each process holds at most the tokens of a tenth of a second unused.
 _CHUNK: Final = 0.1
-#: Seconds for which a process does not ask an empty bucket again, or each submission would.
-_PAUSE: Final = 0.05
-#: Seconds after which unused tokens are dropped, so that many idle processes do not add up to a burst.
-_KEPT_FOR: Final = 2.0
-_MOST_ALLOWANCES: Final = 10_000
+#: Shortest time in seconds between two statements for an empty bucket, which each submission would send otherwise.
+_MIN_PAUSE: Final = 0.05
+#: Seconds after which unused tokens are dropped: those of many idle processes would add up to a burst.
+_UNUSED_FOR: Final = 2.0
+_MAX_ALLOWANCES: Final = 10_000
 
 
 @dataclass(slots=True)
 class _Allowance:
     tokens: int = 0
     taken_at: float = 0.0
-    # Until then it is not worth asking for this many tokens or more.
-    dry_until: float = 0.0
-    dry_for: int = 0
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    empty_until: float = 0.0
+    """Until then the bucket does not have ``empty_for`` tokens."""
+    empty_for: int = 0
+    taking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class TokenGrants:
-    """The tokens of this process. Used in one event loop.
+    """Spends the tokens that this process has taken. Used in one event loop.
 
-    All processes together let through what flowed into the bucket, what it holds when full, and what each had left.
+    All processes together admit the tokens that flowed into the bucket, a full bucket, and what each process had left.
     """
 
     def __init__(self, take: Callable[[str, Rate, int, int], Awaitable[Grant]]) -> None:
-        """``take(name, rate, least, most)`` takes tokens out of a shared bucket."""
+        """``take(name, rate, least, most)``: takes tokens from a shared bucket (``rate_limits.take_tokens``)."""
         self._take = take
         self._allowances: dict[str, _Allowance] = {}
 
     async def spend(self, name: str, rate: Rate, tokens: int) -> float:
-        """Spend tokens of a bucket. Returns 0 when that was done, else the seconds after which it may succeed.
+        """Spend tokens of a bucket. Returns 0 if they were spent, else the seconds after which a retry may succeed.
+
+        Args:
+            name: of the bucket.
+            rate: at which it fills.
+            tokens: how many.
 
         Raises:
             Unavailable: the database did not answer.
@@ -50,22 +55,22 @@ class TokenGrants:
         allowance = self._allowance(name)
         if self._spent(allowance, tokens):
             return 0.0
-        if wait := self._dry(allowance, tokens):
+        if wait := self._wait(allowance, tokens):
             return wait
-        async with allowance.turn:
-            # Whoever had the turn before may have brought enough for all.
+        async with allowance.taking:
+            # The request that held the lock before may have taken enough for this one.
             if self._spent(allowance, tokens):
                 return 0.0
-            if wait := self._dry(allowance, tokens):
+            if wait := self._wait(allowance, tokens):
                 return wait
             least = tokens - allowance.tokens
             most = max(least, math.floor(rate.per_second * _CHUNK))
             grant = await self._take(name, rate, least, most)
             now = asyncio.get_running_loop().time()
             if grant.tokens < most:
-                # The bucket is as good as empty. What flows into it meanwhile is not lost.
-                allowance.dry_for = 1 if grant.tokens else least
-                allowance.dry_until = now + max(grant.retry_after, _PAUSE)
+                # The bucket is as good as empty. The tokens that flow into it meanwhile are not lost.
+                allowance.empty_for = 1 if grant.tokens else least
+                allowance.empty_until = now + max(grant.retry_after, _MIN_PAUSE)
             if not grant.tokens:
                 return grant.retry_after
             allowance.tokens += grant.tokens - tokens
@@ -75,16 +80,16 @@ class TokenGrants:
     def _allowance(self, name: str) -> _Allowance:
         allowance = self._allowances.get(name)
         if allowance is None:
-            if len(self._allowances) >= _MOST_ALLOWANCES:
+            if len(self._allowances) >= _MAX_ALLOWANCES:
                 self._allowances = {
-                    name: allowance for name, allowance in self._allowances.items() if allowance.turn.locked()
+                    name: allowance for name, allowance in self._allowances.items() if allowance.taking.locked()
                 }
             allowance = self._allowances[name] = _Allowance()
         return allowance
 
     @staticmethod
     def _spent(allowance: _Allowance, tokens: int) -> bool:
-        if asyncio.get_running_loop().time() - allowance.taken_at > _KEPT_FOR:
+        if asyncio.get_running_loop().time() - allowance.taken_at > _UNUSED_FOR:
             allowance.tokens = 0
         if allowance.tokens < tokens:
             return False
@@ -92,7 +97,7 @@ class TokenGrants:
         return True
 
     @staticmethod
-    def _dry(allowance: _Allowance, tokens: int) -> float:
-        if tokens - allowance.tokens < allowance.dry_for:
+    def _wait(allowance: _Allowance, tokens: int) -> float:
+        if tokens - allowance.tokens < allowance.empty_for:
             return 0.0
-        return max(0.0, allowance.dry_until - asyncio.get_running_loop().time())
+        return max(0.0, allowance.empty_until - asyncio.get_running_loop().time())

@@ -1,1 +1,1 @@
-"""Live streams (server-sent events): feeds that poll the database once for all subscribers."""
+"""Waiting requests and live streams (server-sent events): one query at a time polls the database for all of them."""

@@ -1,4 +1,4 @@
-"""Streams of all changes to jobs: one query a tick for all of them, however many they are."""
+"""Feed of all changes to jobs: one query at a time reads them for all subscribers."""
 
 from __future__ import annotations
 
@@ -10,130 +10,138 @@ from uuid import UUID
 
 import orjson
 
-from callboard.api.live.poller import Poller
+from callboard.api.live.poller import Pace, Poller
 from callboard.api.live.send_buffer import SendBuffer
-from callboard.api.live.sse import body_of, with_id
-from callboard.api.wire.filters import includes
+from callboard.api.live.sse import event_without_id, with_id
 from callboard.api.wire.rendering import job
 from callboard.db.models.job_view import JobView
 from callboard.db.reads.change_feed import Changes
-from callboard.db.reads.jobs import JobFilter
+from callboard.db.reads.job_filter import JobFilter
 from callboard.db.rules.snapshot import Snapshot
 from callboard.db.rules.states import Status
 
-#: Jobs that wait, of which the hub remembers what it told: their messages are confirmed, which changes nothing to see.
-_REMEMBERED: Final = 20_000
+#: Queued jobs whose last visible change is remembered. The dispatcher marks their rows when their messages are
+#: confirmed: a new transaction that changes nothing that clients see.
+_MOST_QUEUED_JOBS: Final = 20_000
 
 
 class ReadChanges(Protocol):
-    """Returns what changed since a moment, as ``read_changes`` does; may raise ``Unavailable``."""
+    """Returns the changes since a snapshot, as ``callboard.db.reads.change_feed.read_changes`` does.
+
+    May raise ``Unavailable``.
+    """
 
     def __call__(self, since: Snapshot, *, after: UUID | None) -> Awaitable[Changes]: ...
 
 
 @dataclass(slots=True, eq=False)
 class Subscriber:
-    """A stream that has all changes up to ``moment``."""
+    """A stream that has all changes up to ``snapshot``."""
 
-    wanted: JobFilter
-    moment: Snapshot
+    job_filter: JobFilter
+    snapshot: Snapshot
     buffer: SendBuffer
-    last: bytes = field(default=b"", init=False)
+    held_back: bytes = field(default=b"", init=False)
+    """The last encoded job: it gets the id if no other follows in the same scan."""
 
-    def wants(self, row: JobView, transaction: int) -> bool:
-        """Whether the job is to be told, whose present state this transaction wrote."""
-        return not self.moment.sees(transaction) and includes(self.wanted, row)
+    def needs(self, row: JobView, transaction: int) -> bool:
+        """Return whether the stream is to send the job, whose visible state this transaction wrote."""
+        return not self.snapshot.sees(transaction) and self.job_filter.includes(row)
 
-    def tell(self, body: bytes) -> None:
-        """Send a job. Held back until the next one: the last of a look carries its id."""
-        self.buffer.put(self.last)
-        self.last = body
+    def send(self, encoded: bytes) -> None:
+        """Send the job that was held back, and hold back this one."""
+        self.buffer.put(self.held_back)
+        self.held_back = encoded
 
-    def complete(self, moment: Snapshot) -> None:
-        """All changes up to ``moment`` have been told."""
-        self.moment = moment
-        if self.last:
-            self.buffer.put(with_id(moment, self.last))
-            self.last = b""
+    def complete(self, snapshot: Snapshot) -> None:
+        """Send the last job of a scan with the id of ``snapshot``, up to which the stream has all changes now."""
+        self.snapshot = snapshot
+        if self.held_back:
+            self.buffer.put(with_id(snapshot, self.held_back))
+            self.held_back = b""
 
 
 class ChangeFeed:
-    """Looks for jobs that changed, and tells the streams that want them. Used in one event loop.
+    """Polls for changed jobs and distributes them to the subscribers whose filters match. Used in one event loop.
 
-    A look is everything that changed between two moments, told in pages; only its last event carries an id, so that a
-    stream which breaks within goes on with the whole of it.
+    A scan reads everything that changed between two snapshots, in pages, one page a poll. Only its last event carries
+    an id: a stream that breaks in the middle of a scan resumes at its beginning.
     """
 
-    def __init__(self, read: ReadChanges) -> None:
+    def __init__(self, read: ReadChanges, pace: Pace) -> None:
+        """``pace``: of the polls."""
         self._read = read
         self._subscribers: set[Subscriber] = set()
-        self._ticks = Poller(self._look, wanted=lambda: bool(self._subscribers), failed=self._end_all)
-        self._look_of: _Look | None = None
-        self._told: dict[UUID, tuple[int, int]] = {}
+        self._poller = Poller(
+            "job_changes", self._poll, pace, needed=lambda: bool(self._subscribers), failed=self._end_all
+        )
+        self._scan: _Scan | None = None
+        # Of queued jobs: the revision, and the transaction with which it was first read.
+        self._queued: dict[UUID, tuple[int, int]] = {}
 
     @contextmanager
-    def subscribed(self, wanted: JobFilter, moment: Snapshot, buffer: SendBuffer) -> Iterator[Subscriber]:
-        """Put the wanted jobs that change after ``moment`` into ``outbox``, until the block ends."""
+    def subscribed(self, job_filter: JobFilter, snapshot: Snapshot, buffer: SendBuffer) -> Iterator[Subscriber]:
+        """Put the matching jobs that change after ``snapshot`` into ``buffer``, until the block ends."""
         if not self._subscribers:
-            self._look_of = None
-        subscriber = Subscriber(wanted, moment, buffer)
+            self._scan = None
+        subscriber = Subscriber(job_filter, snapshot, buffer)
         self._subscribers.add(subscriber)
-        self._ticks.start()
+        self._poller.start()
         try:
             yield subscriber
         finally:
             self._subscribers.discard(subscriber)
 
-    async def _look(self) -> bool:
-        look = self._look_of or _Look(list(self._subscribers))
-        changes = await self._read(look.since, after=look.after)
+    async def _poll(self) -> bool:
+        scan = self._scan or _Scan(list(self._subscribers))
+        changes = await self._read(scan.since, after=scan.after)
         for row in changes.rows:
-            transaction = self._written_by(row)
-            body = b""
-            for subscriber in look.subscribers:
-                if subscriber.wants(row, transaction):
-                    body = body or encoded(row)
-                    subscriber.tell(body)
-        look.until = look.until or changes.moment
+            transaction = self._transaction_of(row)
+            encoded = b""
+            for subscriber in scan.subscribers:
+                if subscriber.needs(row, transaction):
+                    encoded = encoded or encode_job(row)
+                    subscriber.send(encoded)
+        scan.until = scan.until or changes.moment
         if changes.more:
-            look.after = changes.rows[-1]["id"]
-            self._look_of = look
+            scan.after = changes.rows[-1]["id"]
+            self._scan = scan
         else:
-            for subscriber in look.subscribers:
-                subscriber.complete(look.until)
-            self._look_of = None
+            for subscriber in scan.subscribers:
+                subscriber.complete(scan.until)
+            self._scan = None
         return bool(changes.rows)
 
-    def _written_by(self, row: JobView) -> int:
-        """Return the transaction that brought about what is to be seen of the job."""
+    def _transaction_of(self, row: JobView) -> int:
+        """Return the id of the transaction that wrote the visible state of the job."""
         transaction: int = row["transaction"]
         if row["status"] != Status.QUEUED:
-            self._told.pop(row["id"], None)
+            self._queued.pop(row["id"], None)
             return transaction
-        told = self._told.get(row["id"])
-        if told is not None and told[0] == row["revision"]:
-            return told[1]
-        while len(self._told) >= _REMEMBERED:
-            del self._told[next(iter(self._told))]
-        self._told[row["id"]] = (row["revision"], transaction)
+        known = self._queued.get(row["id"])
+        if known is not None and known[0] == row["revision"]:
+            return known[1]
+        while len(self._queued) >= _MOST_QUEUED_JOBS:
+            del self._queued[next(iter(self._queued))]
+        self._queued[row["id"]] = (row["revision"], transaction)
         return transaction
 
     def _end_all(self) -> None:
-        self._look_of = None
+        self._scan = None
         for subscriber in self._subscribers:
             subscriber.buffer.end()
 
 
-class _Look:
-    """From the earliest moment of its subscribers until that of its first page."""
+class _Scan:
+    """The changes from the earliest snapshot of its subscribers until that of its first page."""
 
     def __init__(self, subscribers: Sequence[Subscriber]) -> None:
         self.subscribers = subscribers
-        self.since = min((subscriber.moment for subscriber in subscribers), key=lambda moment: moment.age)
+        self.since = min((subscriber.snapshot for subscriber in subscribers), key=lambda snapshot: snapshot.age)
         self.after: UUID | None = None
         self.until: Snapshot | None = None
 
 
-def encoded(row: JobView) -> bytes:
-    """Return the job as it is sent, without an id."""
-    return body_of("job", orjson.dumps(job(row, result=False)))
+def encode_job(row: JobView) -> bytes:
+    """Return the job for a stream, without an id."""
+    return event_without_id("job", orjson.dumps(job(row, result=False)))

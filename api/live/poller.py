@@ -1,9 +1,10 @@
-"""A look at the database again and again, while somebody wants to know."""
+"""Polls the database while there are subscribers, with adaptive pauses."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -12,56 +13,79 @@ from callboard.db.errors import Unavailable
 
 _log = structlog.get_logger(__name__)
 
-#: Seconds between two looks: after one that found something, and at most.
-_BUSY: Final = 0.1
-_IDLE: Final = 0.25
-_GROWTH: Final = 1.2
-#: Pause while the database is away.
+#: Seconds between two polls while the database is away.
 _OUTAGE: Final = 0.5
-#: A look that takes long is repeated so much later that the database spends a tenth of its time on it.
-_PATIENCE: Final = 9.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The pauses between two polls, in seconds."""
+
+    shortest: float
+    """Before the first poll, and after one with changes."""
+    longest: float
+    growth: float
+    """Factor by which the pause grows after each poll without changes."""
+    max_load: float = 1.0
+    """Most of the time, from 0 to 1, that polls may take: after one that took long, the pause is longer."""
 
 
 class Poller:
-    """Runs one look at a time, none while nobody wants one. Used in one event loop."""
+    """Runs one poll at a time, and none while nobody needs its result. Used in one event loop."""
 
     def __init__(
-        self, look: Callable[[], Awaitable[bool]], *, wanted: Callable[[], bool], failed: Callable[[], None]
+        self,
+        name: str,
+        poll: Callable[[], Awaitable[bool]],
+        pace: Pace,
+        *,
+        needed: Callable[[], bool],
+        failed: Callable[[], None],
     ) -> None:
         """
         Args:
-            look: returns whether it found something; may raise ``Unavailable``.
-            wanted: whether somebody still wants to know.
-            failed: called when looking failed for a reason that will not go away.
+            name: for the log.
+            poll: reads and distributes changes; returns whether there were any. May raise ``Unavailable``.
+            pace: the pauses between two polls.
+            needed: returns whether anybody still needs the changes.
+            failed: called when a poll raised anything but ``Unavailable``; polling has ended then.
         """
-        self._look = look
-        self._wanted = wanted
+        self._name = name
+        self._poll = poll
+        self._pace = pace
+        self._needed = needed
         self._failed = failed
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Look from now on, if that is not what happens already."""
+        """Poll until nobody needs it any more. Without effect where this goes on already."""
         if self._task is None:
             self._task = asyncio.create_task(self._run())
 
+    def stop(self) -> None:
+        """Stop polling, in the middle of a poll too."""
+        if self._task is not None:
+            self._task.cancel()
+
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        pause = _BUSY
+        pace = self._pace
+        pause = pace.shortest
         try:
             while True:
                 await asyncio.sleep(pause)
-                if not self._wanted():
+                if not self._needed():
                     return
                 begun = loop.time()
                 try:
-                    found = await self._look()
+                    changed = await self._poll()
                 except Unavailable:
                     pause = _OUTAGE
                     continue
-                pause = _BUSY if found else min(_IDLE, pause * _GROWTH)
-                pause = max(pause, (loop.time() - begun) * _PATIENCE)
+                pause = pace.shortest if changed else min(pace.longest, pause * pace.growth)
+                pause = max(pause, (loop.time() - begun) * (1 / pace.max_load - 1))
         except Exception:  # noqa: BLE001 - it is logged, and nobody may wait for a task that has ended
-            _log.exception("looking for changes failed; the streams end")
+            _log.exception("polling_failed", poller=self._name)
             self._failed()
         finally:
             self._task = None

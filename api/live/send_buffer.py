@@ -1,4 +1,4 @@
-"""What a stream still has to send, within bounds, and all streams of this process that are open."""
+"""Send buffers of live streams, bounded, and the set of all open streams of this process."""
 
 from __future__ import annotations
 
@@ -7,29 +7,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-#: Seconds that a stream has to send its rest when the process stops.
-_LAST_WORDS: Final = 1.0
+#: Seconds that a stream has for sending its rest when the process stops.
+_FLUSH_TIMEOUT: Final = 1.0
 
 
 class SendBuffer:
-    """Bytes for one reader. One that lets more than ``limit`` bytes pile up is dropped. Used in one event loop."""
+    """Bytes that one stream has yet to send. A client that lets them exceed a limit is dropped. Used in one event loop.
+
+    Attributes:
+        dropped: set when the client is to be disconnected, whatever is still to be sent.
+    """
 
     def __init__(self, *, limit: int) -> None:
+        """``limit``: most bytes in the buffer."""
         self._limit = limit
         self._chunks: list[bytes] = []
         self._size = 0
-        self._news = asyncio.Event()
+        self._readable = asyncio.Event()
         self._ended = False
-        #: Set when the reader is to be dropped, whatever it still has to receive.
         self.dropped = asyncio.Event()
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more is taken in."""
+        """Whether the buffer takes nothing more."""
         return self._ended
 
     def put(self, chunk: bytes) -> None:
-        """Send this as well; without effect once the stream has ended."""
+        """Append bytes; without effect once the stream has ended."""
         if self._ended:
             return
         self._size += len(chunk)
@@ -37,39 +41,39 @@ class SendBuffer:
             self.drop()
             return
         self._chunks.append(chunk)
-        self._news.set()
+        self._readable.set()
 
     def end(self) -> None:
-        """Send what there is, and then end the stream."""
+        """End the stream once the bytes in the buffer have been sent."""
         self._ended = True
-        self._news.set()
+        self._readable.set()
 
     def drop(self) -> None:
-        """End the stream without sending the rest."""
+        """End the stream without sending the bytes in the buffer."""
         self._chunks.clear()
         self.dropped.set()
         self.end()
 
-    async def take(self, seconds: float) -> bytes | None:
-        """Return what there is to send, b"" if nothing comes for ``seconds``, None at the end."""
+    async def take(self, *, within: float) -> bytes | None:
+        """Empty the buffer and return its bytes: b"" if none come ``within`` so many seconds, None after the last."""
         try:
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
+            async with asyncio.timeout(within):
+                await self._readable.wait()
         except TimeoutError:
             return b""
         if not self._chunks:
             return None
-        taken, self._chunks, self._size = b"".join(self._chunks), [], 0
+        content, self._chunks, self._size = b"".join(self._chunks), [], 0
         if not self._ended:
-            self._news.clear()
-        return taken
+            self._readable.clear()
+        return content
 
 
 class OpenStreams:
-    """All streams of this process, so that they end when it does."""
+    """All open streams of this process, which end when it does."""
 
     def __init__(self, *, limit: int) -> None:
-        """``limit``: bytes that one reader may be behind."""
+        """``limit``: most bytes in the buffer of one stream."""
         self._limit = limit
         self._open: set[SendBuffer] = set()
         self._stopped = False
@@ -77,13 +81,13 @@ class OpenStreams:
     def __len__(self) -> int:
         return len(self._open)
 
-    def new(self) -> SendBuffer:
-        """Return the outbox of a new stream."""
+    def new_buffer(self) -> SendBuffer:
+        """Return the buffer of a new stream."""
         return SendBuffer(limit=self._limit)
 
     @contextmanager
-    def kept(self, buffer: SendBuffer) -> Iterator[None]:
-        """Let the stream be open until the block ends."""
+    def registered(self, buffer: SendBuffer) -> Iterator[None]:
+        """Count the stream among the open ones until the block ends."""
         self._open.add(buffer)
         if self._stopped:
             buffer.end()
@@ -94,8 +98,8 @@ class OpenStreams:
             buffer.end()
 
     def stop(self) -> None:
-        """End all streams, present and future ones; readers that do not take the rest are dropped a second later."""
+        """End all streams, present and future ones. Clients that have not received the rest in a second are dropped."""
         self._stopped = True
         for buffer in self._open:
             buffer.end()
-            asyncio.get_running_loop().call_later(_LAST_WORDS, buffer.dropped.set)
+            asyncio.get_running_loop().call_later(_FLUSH_TIMEOUT, buffer.dropped.set)

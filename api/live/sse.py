@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
@@ -11,6 +12,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from callboard.api.live.disconnects import disconnected
 from callboard.api.live.send_buffer import SendBuffer
 from callboard.db.errors import Unavailable
 
@@ -18,9 +20,9 @@ _log = structlog.get_logger(__name__)
 
 MEDIA_TYPE: Final = "text/event-stream"
 
-#: Milliseconds after which a browser comes back when the stream ended or broke.
+#: Milliseconds after which a browser reconnects when the stream ended or broke.
 RETRY: Final = b"retry: 2000\n\n"
-#: A comment: tells proxies, and a server whose reader is gone, that the stream lives.
+#: A comment: shows proxies that the stream lives, and fails where the client is gone.
 HEARTBEAT: Final = b":\n\n"
 
 _HEADERS: Final = {
@@ -29,43 +31,56 @@ _HEADERS: Final = {
     "X-Accel-Buffering": "no",
     "Vary": "Accept",
 }
+#: "Not acceptable" (RFC 9110, section 12.4.2).
+_WEIGHT_ZERO: Final = re.compile(r"q=0(\.0{0,3})?", re.IGNORECASE)
 
 
 def accepts(header: str) -> bool:
-    """Whether an Accept header asks for a stream."""
-    return any(part.partition(";")[0].strip().lower() == MEDIA_TYPE for part in header.split(","))
+    """Return whether an Accept header names ``text/event-stream`` with a weight above 0 (RFC 9110, section 12.5.1).
+
+    ``*/*`` is no such name: clients that send it expect JSON.
+    """
+    return any(map(_is_accepted_stream, header.split(",")))
 
 
-def body_of(event: str, data: bytes) -> bytes:
-    """Return an event without its id; ``data`` is one line."""
+def _is_accepted_stream(media_range: str) -> bool:
+    media_type, *parameters = (part.strip() for part in media_range.split(";"))
+    return media_type.lower() == MEDIA_TYPE and not any(map(_WEIGHT_ZERO.fullmatch, parameters))
+
+
+def event_without_id(event: str, data: bytes) -> bytes:
+    """Return an encoded event; ``data`` is one line."""
     return b"event: %b\ndata: %b\n\n" % (event.encode(), data)
 
 
-def with_id(position: object, body: bytes = b"\n") -> bytes:
-    """Return an event with the id where a reader goes on after it; without a body, only readers' memory changes."""
-    return b"id: %b\n%b" % (str(position).encode(), body)
+def with_id(position: object, event: bytes = b"\n") -> bytes:
+    """Return the encoded event with an id, which a client sends as Last-Event-ID to resume after it.
+
+    Without an event, only the id that the client remembers changes.
+    """
+    return b"id: %b\n%b" % (str(position).encode(), event)
 
 
 class EventStream(Response):
-    """The answer that goes on until its content ends, its reader leaves, or it is dropped."""
+    """A streaming response. It ends with its content, when the client disconnects, or when the client is dropped."""
 
     def __init__(self, content: AsyncGenerator[bytes, None], buffer: SendBuffer, *, timeout: float) -> None:
         """
         Args:
-            content: what is sent. It is closed at the end.
-            outbox: says when the reader is to be dropped.
-            timeout: seconds that a reader may take to receive one piece.
+            content: the chunks to send. It is closed at the end.
+            buffer: its ``dropped`` is set when the client is to be dropped.
+            timeout: seconds that a client may take to receive one chunk.
         """
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._content = content
-        self._outbox = buffer
+        self._buffer = buffer
         self._timeout = timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endings = [
             asyncio.create_task(coroutine)
-            for coroutine in (self._write(send), _disconnected(receive), self._outbox.dropped.wait())
+            for coroutine in (self._write(send), disconnected(receive), self._buffer.dropped.wait())
         ]
         try:
             await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
@@ -77,7 +92,7 @@ class EventStream(Response):
         if written and isinstance(results[0], Exception):
             raise results[0]
         if not written and not endings[1].done():
-            _log.warning("slow reader dropped", path=scope["path"])
+            _log.warning("slow_client_dropped", path=scope["path"])
 
     async def _write(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -87,14 +102,9 @@ class EventStream(Response):
                     async with asyncio.timeout(self._timeout):
                         await send({"type": "http.response.body", "body": chunk, "more_body": True})
             except Unavailable as error:
-                # The reader comes back with the id of the last event it has.
-                _log.warning("stream ended, the database does not answer", reason=str(error))
+                # The client reconnects with the id of the last event that it has.
+                _log.warning("stream_interrupted", reason=str(error))
             except TimeoutError:
-                self._outbox.drop()
+                self._buffer.drop()
                 return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

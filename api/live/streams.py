@@ -1,4 +1,4 @@
-"""The live streams of this process: who reads them, and who looks for what they tell."""
+"""The live streams of this process: each client's stream, connected to the feed that it reads from."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Final
 from uuid import UUID
 
 from callboard.api.database.threads import DatabaseThreads
-from callboard.api.live.change_feed import ChangeFeed, encoded
-from callboard.api.live.event_feed import EventFeed
-from callboard.api.live.event_feed import encoded as encoded_event
+from callboard.api.live.change_feed import ChangeFeed, encode_job
+from callboard.api.live.event_feed import EventFeed, encode_event
+from callboard.api.live.poller import Pace
 from callboard.api.live.send_buffer import OpenStreams, SendBuffer
 from callboard.api.live.sse import HEARTBEAT, RETRY, EventStream, with_id
-from callboard.api.wire.filters import includes
 from callboard.db.reads.change_feed import Changes, current_moment, read_changes
-from callboard.db.reads.jobs import JobFilter
+from callboard.db.reads.job_filter import JobFilter
 from callboard.db.reads.timeline import JobEvents, Watch, read_events
 from callboard.db.rules.snapshot import Snapshot
 from callboard.db.settings import Settings
@@ -23,95 +22,108 @@ from callboard.db.settings import Settings
 _PAGE: Final = 500
 #: A transaction may wait for this many statements to time out before it commits.
 _STATEMENTS: Final = 3
+_PACE: Final = Pace(shortest=0.1, longest=0.25, growth=1.2, max_load=0.1)
 
 
 class LiveStreams:
-    """Makes streams, and ends them when the process does. Used in one event loop."""
+    """Makes streams of two kinds, and ends all of them when the process ends. Used in one event loop.
+
+    A stream first sends what has happened already, which it reads by itself, page by page. Then it subscribes to a
+    feed, which polls the database once for all streams of its kind: :class:`EventFeed` for the events of one job,
+    :class:`ChangeFeed` for the changes of all jobs.
+    """
 
     def __init__(self, settings: Settings, threads: DatabaseThreads) -> None:
         self._threads = threads
         self._heartbeat = settings.stream_heartbeat
         self._late = _STATEMENTS * settings.statement_timeout
         self._open = OpenStreams(limit=settings.stream_buffer_bytes)
-        self._events = EventFeed(self._read_events)
-        self._changes = ChangeFeed(self._read_changes)
+        self._event_feed = EventFeed(self._read_events, _PACE)
+        self._change_feed = ChangeFeed(self._read_changes, _PACE)
 
     def __len__(self) -> int:
-        """How many streams are open."""
+        """The number of open streams."""
         return len(self._open)
 
     def stop(self) -> None:
         """End all streams, present and future ones. Called in the loop."""
         self._open.stop()
 
-    def of_job(self, watch: Watch, known: JobEvents) -> EventStream:
-        """Return the stream of what happened to a job after ``watch``; ``known`` is the first page of it."""
-        buffer = self._open.new()
-        return EventStream(self._follow(watch, known, buffer), buffer, timeout=self._heartbeat * 2)
+    def of_job(self, watch: Watch, first: JobEvents) -> EventStream:
+        """Return the stream of the job's events after ``watch``; ``first``: the first page of them."""
+        buffer = self._open.new_buffer()
+        return EventStream(self._job_events(watch, first, buffer), buffer, timeout=self._heartbeat * 2)
 
-    def of_jobs(self, wanted: JobFilter | None, since: Snapshot, first: Changes | None) -> EventStream:
-        """Return the stream of jobs that change after ``since``; ``first`` is the first page of what has already."""
-        buffer = self._open.new()
-        content = self._subscribe(wanted, since, first, buffer)
+    def of_jobs(self, job_filter: JobFilter | None, since: Snapshot, first: Changes | None) -> EventStream:
+        """Return the stream of the jobs that change after ``since``.
+
+        Args:
+            job_filter: which jobs; None for a stream that never sends any.
+            since: the snapshot that the client has.
+            first: the first page of the changes since then; None where ``since`` is the present.
+        """
+        buffer = self._open.new_buffer()
+        content = self._job_changes(job_filter, since, first, buffer)
         return EventStream(content, buffer, timeout=self._heartbeat * 2)
 
     async def events(self, watch: Watch, *, limit: int = _PAGE) -> JobEvents | None:
-        """Return what happened to a job after ``watch``; None if it is gone."""
-        news = (await self._threads.run(lambda connection: read_events(connection, [watch], limit=limit)))[watch.job_id]
-        return None if news.revision is None else news
+        """Return a page of the job's events after ``watch``; None if the job is gone."""
+        by_job = await self._threads.run(lambda connection: read_events(connection, [watch], limit=limit))
+        events = by_job[watch.job_id]
+        return None if events.revision is None else events
 
     async def moment(self) -> Snapshot:
-        """Return the moment from which on changes are new."""
+        """Return the present snapshot: changes after it are new."""
         return await self._threads.run(current_moment)
 
-    async def changes(self, wanted: JobFilter, since: Snapshot, after: UUID | None = None) -> Changes:
-        """Return jobs of the wanted owner that changed after ``since``, those with ids above ``after``."""
-        return await self._read_changes(since, after=after, owner=wanted.owner)
+    async def changes(self, job_filter: JobFilter, since: Snapshot, after: UUID | None = None) -> Changes:
+        """Return a page of the jobs of the filter's owner that changed after ``since``, from the id ``after`` on."""
+        return await self._read_changes(since, after=after, owner=job_filter.owner)
 
-    async def _follow(self, watch: Watch, known: JobEvents, buffer: SendBuffer) -> AsyncGenerator[bytes, None]:
-        with self._open.kept(buffer):
-            position, news = watch.after, known
+    async def _job_events(self, watch: Watch, first: JobEvents, buffer: SendBuffer) -> AsyncGenerator[bytes, None]:
+        with self._open.registered(buffer):
+            position, page = watch.after, first
             yield RETRY
             while not buffer.ended:
-                yield b"".join(encoded_event(event, event.position) for event in news.events)
-                position = news.events[-1].position if news.events else position
-                if news.done:
+                yield b"".join(encode_event(event, event.position) for event in page.events)
+                position = page.events[-1].position if page.events else position
+                if page.done:
                     return
-                if not news.more:
+                if not page.more:
                     break
                 following = await self.events(Watch(watch.job_id, position))
                 if following is None:
                     return
-                news = following
-            with self._events.following(watch.job_id, position, buffer):
-                while (chunk := await buffer.take(self._heartbeat)) is not None:
+                page = following
+            with self._event_feed.following(watch.job_id, position, buffer):
+                while (chunk := await buffer.take(within=self._heartbeat)) is not None:
                     yield chunk or HEARTBEAT
 
-    async def _subscribe(
-        self, wanted: JobFilter | None, since: Snapshot, first: Changes | None, buffer: SendBuffer
+    async def _job_changes(
+        self, job_filter: JobFilter | None, since: Snapshot, first: Changes | None, buffer: SendBuffer
     ) -> AsyncGenerator[bytes, None]:
-        with self._open.kept(buffer):
+        with self._open.registered(buffer):
             yield RETRY
-            moment = since if first is None else first.moment
-            while first is not None and wanted is not None and not buffer.ended:
-                yield b"".join(encoded(row) for row in first.rows if includes(wanted, row))
-                if not first.more:
+            snapshot, page = (since if first is None else first.moment), first
+            while page is not None and job_filter is not None and not buffer.ended:
+                yield b"".join(encode_job(row) for row in page.rows if job_filter.includes(row))
+                if not page.more:
                     break
-                first = await self.changes(wanted, since, first.rows[-1]["id"])
-            told = moment
-            yield with_id(told)
-            if wanted is None:
-                while (chunk := await buffer.take(self._heartbeat)) is not None:
+                page = await self.changes(job_filter, since, page.rows[-1]["id"])
+            sent_id = snapshot
+            yield with_id(sent_id)
+            if job_filter is None:
+                while (chunk := await buffer.take(within=self._heartbeat)) is not None:
                     yield chunk or HEARTBEAT
                 return
-            with self._changes.subscribed(wanted, moment, buffer) as subscriber:
-                while (chunk := await buffer.take(self._heartbeat)) is not None:
+            with self._change_feed.subscribed(job_filter, snapshot, buffer) as subscriber:
+                while (chunk := await buffer.take(within=self._heartbeat)) is not None:
                     if chunk:
                         yield chunk
-                    elif subscriber.moment != told:
-                        # What did not concern this reader need not be looked through again when it comes back.
-                        told = subscriber.moment
-                        yield HEARTBEAT + with_id(told)
+                    elif subscriber.snapshot != sent_id:
+                        # A client that reconnects need not have the changes that its filter excludes read again.
+                        sent_id = subscriber.snapshot
+                        yield HEARTBEAT + with_id(sent_id)
                     else:
                         yield HEARTBEAT
 

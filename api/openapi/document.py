@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document: what FastAPI makes of the routes, and what it cannot know."""
+"""The OpenAPI 3.1 document: FastAPI's, completed by problems, headers, examples and security."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BEARER: Final = {
     "scheme": "bearer",
     "description": "An API key or a token of the identity provider. A server open to its own machine needs neither.",
 }
-_FRAMEWORKS_OWN: Final = ("HTTPValidationError", "ValidationError")
+_FASTAPI_SCHEMAS: Final = ("HTTPValidationError", "ValidationError")
 _REQUEST_ID: Final = "X-Request-ID"
 _LICENSE: Final = {"name": "Apache 2.0", "identifier": "Apache-2.0"}
 _TAGS: Final = (
@@ -36,7 +36,7 @@ _TAGS: Final = (
 
 
 def document(app: FastAPI) -> Document:
-    """Return the document of all operations, each with every problem that it may answer with."""
+    """Return the document of all operations, each with all its possible problems."""
     made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     made["info"]["license"] = _LICENSE
     made["servers"] = [{"url": "/", "description": "Where this document is served."}]
@@ -51,7 +51,7 @@ def document(app: FastAPI) -> Document:
 
 def _add_components(components: Document) -> None:
     schemas = components.setdefault("schemas", {})
-    for name in _FRAMEWORKS_OWN:
+    for name in _FASTAPI_SCHEMAS:
         schemas.pop(name, None)
     described: tuple[type[BaseModel], ...] = (*operations.BODIES, models.ProblemDetails)
     _, definitions = models_json_schema([(model, "validation") for model in described], ref_template=_REF)
@@ -77,7 +77,7 @@ def _complete(operation: Document, path: str, method: str) -> None:
 
 
 def _usual_problems(operation: Document, path: str, method: str, *, public: bool) -> set[str]:
-    """Return the codes of problems that follow from what kind of operation it is."""
+    """Return the codes of the problems that all operations of this kind may respond with."""
     codes = set[str]()
     if not public:
         codes |= {Unauthenticated.code, Forbidden.code, Unavailable.code}
@@ -86,7 +86,7 @@ def _usual_problems(operation: Document, path: str, method: str, *, public: bool
     if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
         codes.add(InvalidInput.code)
     if method != "get":
-        codes.add(TooLarge.code)  # whether or not it looks at its body
+        codes.add(TooLarge.code)  # whether or not it reads its body
     if "application/json" in operation.get("requestBody", {}).get("content", {}):
         codes |= {MalformedBody.code, UnsupportedMediaType.code, InvalidInput.code}
     return codes

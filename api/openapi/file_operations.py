@@ -1,4 +1,4 @@
-"""What the OpenAPI document says about files beyond the docstrings of ``callboard.api.files.transfer``."""
+"""OpenAPI of ``/v1/files``: responses, parameters and bodies. The endpoints have the descriptions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from callboard.db.errors import InvalidInput, StorageFull
 
 _STRING: Final[Document] = {"type": "string"}
 _FILE_ID: Final = documented("file_id", {"type": "string", "format": "uuid"}, "The file.", where="path")
-# Of the media type that it was uploaded with; generators of clients want one by name.
+# The response has the media type of the upload; generators of clients need one by name.
 _BYTES: Final[Document] = {"schema": {"type": "string", "format": "binary"}}
 _CONTENT: Final[Document] = {"application/octet-stream": _BYTES, "*/*": _BYTES}
 _NO_RANGE: Final = 416

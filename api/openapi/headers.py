@@ -1,4 +1,4 @@
-"""Headers of answers, for the OpenAPI document."""
+"""OpenAPI of response headers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ Header = dict[str, Any]
 
 
 def header(description: str, *, required: bool = False, example: str | None = None, **schema: Any) -> Header:
-    """Return a header; ``schema`` narrows what text it is. ``required``: it is never left out."""
+    """Return a header.
+
+    Args:
+        description: what it means.
+        required: whether every such response has it.
+        example: a value.
+        schema: constraints of its text, such as ``pattern``.
+    """
     made: Header = {"description": description, "required": required, "schema": {"type": "string", **schema}}
     if example is not None:
         made["example"] = example
@@ -16,7 +23,7 @@ def header(description: str, *, required: bool = False, example: str | None = No
 
 
 def required(made: Header) -> Header:
-    """Return the header where it is never left out."""
+    """Return the header as one that every such response has."""
     return {**made, "required": True}
 
 

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says about history beyond the docstrings of ``api.history``."""
+"""OpenAPI of ``/v1/history``: responses and their models. The endpoints have the descriptions."""
 
 from __future__ import annotations
 

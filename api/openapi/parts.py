@@ -1,4 +1,4 @@
-"""Parts of what the OpenAPI document says about an operation."""
+"""Builders of OpenAPI operations and of their parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from callboard.api.openapi.headers import Header
 
 Document = dict[str, Any]
 
-#: Where an operation names its problems, for :func:`callboard.api.openapi.document.document`, which takes it out.
+#: The key under which an operation lists its problems; :func:`callboard.api.openapi.document.document` replaces it.
 PROBLEMS: Final = "x-problems"
 
 
@@ -26,11 +26,10 @@ def operation(
     """Return the arguments of a route's decorator.
 
     Args:
-        answered: the answers that are no problem, by status; the first is the usual one.
-        problems: codes of problems that do not follow from what every such operation may answer, or statuses of those
-            that have no code.
-        parameters: those that the endpoint reads by itself.
-        body: of the request, if the endpoint reads it by itself.
+        answered: the responses that are no problems, by status; the first is the usual one.
+        problems: codes of problems besides those of every such operation, or statuses of problems without a code.
+        parameters: those that the endpoint parses itself.
+        body: of the request, if the endpoint parses it itself.
     """
     extra: Document = {PROBLEMS: list(problems)}
     if parameters:
@@ -47,7 +46,14 @@ def answer(
     sent: Mapping[str, Header] | None = None,
     links: Document | None = None,
 ) -> Document:
-    """Return an answer in JSON; ``sent``: its headers."""
+    """Return a response in JSON.
+
+    Args:
+        model: of its body.
+        description: what it means.
+        sent: its headers, by name.
+        links: to operations that take values of it.
+    """
     made: Document = {"model": model, "description": description}
     if sent:
         made["headers"] = dict(sent)
@@ -63,10 +69,17 @@ def body(model: type[BaseModel]) -> Document:
 
 
 def listed(model: type[BaseModel], links: Document | None = None) -> Document:
-    """Return the answer of an operation that lists all there is."""
+    """Return the response of an operation that lists ``model`` on pages."""
     return answer(models.Page[model], "OK", links=links)  # type: ignore[valid-type]
 
 
 def links_by(parameter: str, source: str, *operations: str, where: str = "path") -> Document:
-    """Return links to operations that take ``source``, a runtime expression, for ``parameter``."""
+    """Return links to operations.
+
+    Args:
+        parameter: of these operations.
+        source: its value, a runtime expression of OpenAPI.
+        operations: their ids.
+        where: the parameter is in: path, query, header or cookie.
+    """
     return {name: {"operationId": name, "parameters": {f"{where}.{parameter}": source}} for name in operations}

@@ -1,4 +1,4 @@
-"""The problems that operations may answer with, for the OpenAPI document."""
+"""OpenAPI of problem responses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HEADERS: Final[Mapping[str, Document]] = {
 
 
 def problem_answers(codes: Iterable[str | int]) -> Document:
-    """Return the answers, by status; ``codes`` of problems, or the status of one that has no code of its own."""
+    """Return the responses by status; ``codes``: of problems, or statuses of problems without a code."""
     by_status: defaultdict[int, list[Problem]] = defaultdict(list)
     for code in sorted(set(codes), key=str):
         problem = PROBLEMS[code] if isinstance(code, str) else _uncoded(code)

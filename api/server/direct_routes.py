@@ -1,4 +1,4 @@
-"""The endpoints of submissions and polls, past FastAPI's router."""
+"""Routes that bypass FastAPI: submissions and polls, for speed."""
 
 from __future__ import annotations
 
@@ -12,22 +12,26 @@ from callboard.api.wire.problems import ANSWERED_ERRORS, answer_error
 
 
 class DirectRoutes:
-    """Answers the requests of some routes, and leaves the others to the application.
+    """Middleware that calls the endpoints of some routes itself, and passes all other requests on.
 
-    FastAPI documents these as well, but what it does around each request, from an exit stack for dependencies to two
-    layers that catch errors, takes longer than a poll does.
+    These routes are part of the FastAPI application too, which documents them and responds alike. But its work around
+    each request, from an exit stack for dependencies to two layers that catch errors, takes longer than a poll does.
     """
 
     def __init__(self, app: ASGIApp, *, routes: Sequence[Route]) -> None:
-        """``routes``: their endpoints are coroutine functions that take the request alone."""
+        """
+        Args:
+            app: gets all other requests.
+            routes: those to bypass FastAPI; their endpoints are coroutine functions whose one argument is the request.
+        """
         self._app = app
         self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         for route in self._routes:
-            match, found = route.matches(scope)
+            match, child_scope = route.matches(scope)
             if match is Match.FULL:
-                scope.update(found)
+                scope.update(child_scope)
                 request = Request(scope, receive, send)
                 try:
                     response = await route.endpoint(request)

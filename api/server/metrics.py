@@ -1,4 +1,4 @@
-"""What this process counts for Prometheus. Labels are routes, job types, queues and states: never ids or owners."""
+"""Metrics of this process for Prometheus. Labels are routes, job types, queues and states: never ids or owners."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from callboard.db.transitions import NewJob
 #: Seconds. Polls take well below a millisecond, waits up to a minute.
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"})
-#: Neither clients nor scanners that try paths can make more series.
+#: One label for unknown paths and methods: scanners cannot make more series.
 _OTHER: Final = "other"
 
 
@@ -28,7 +28,7 @@ class Metrics:
     """The counters of one api process."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        """``routes``: those past FastAPI's router, which says in the scope which one it took."""
+        """``routes``: those that bypass FastAPI's router. For the others, the router puts the route into the scope."""
         self._paths: dict[object, str] = {route.endpoint: route.path_format for route in routes}
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
@@ -45,12 +45,18 @@ class Metrics:
             ["type", "queue"],
             registry=self._registry,
         )
-        # Looking labels up costs more than counting.
+        # labels() costs more than counting.
         self._series: dict[tuple[str, str, int], Histogram] = {}
         self._submitted_series: dict[tuple[str, str], Counter] = {}
 
     def answered(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count a request whose answer begins; ``scope`` has been routed."""
+        """Count a request whose response begins.
+
+        Args:
+            scope: of the request, after routing.
+            status: of the response.
+            seconds: from the request until now.
+        """
         route = scope.get("route")
         path = self._paths.get(scope.get("endpoint"), _OTHER) if route is None else route.path_format
         method = scope["method"] if scope["method"] in _METHODS else _OTHER
@@ -61,23 +67,19 @@ class Metrics:
         series.observe(seconds)
 
     def submitted(self, new: Iterable[NewJob]) -> None:
-        """Count jobs that have been made."""
-        made: dict[tuple[str, str], int] = {}
-        for job in new:
-            key = (job.type, job.queue)
-            made[key] = made.get(key, 0) + 1
-        for key, jobs in made.items():
+        """Count jobs that have been submitted."""
+        for key, count in Tally((job.type, job.queue) for job in new).items():
             series = self._submitted_series.get(key)
             if series is None:
                 series = self._submitted_series[key] = self._submitted.labels(*key)
-            series.inc(jobs)
+            series.inc(count)
 
     def exposition(self, gauges: Gauges | None, *, open_streams: int) -> _Exposition:
-        """Return all there is to tell.
+        """Return all metrics, for ``prometheus_client.generate_latest``.
 
         Args:
-            gauges: the numbers of the database, None while it is away.
-            open_streams: how many live streams clients read here.
+            gauges: read from the database; None while it is away.
+            open_streams: the number of open live streams.
         """
         families: list[Metric] = [
             _gauge("database_up", "Whether the database answered.", [], [((), 0 if gauges is None else 1)]),
@@ -89,7 +91,7 @@ class Metrics:
 
 
 class _Exposition:
-    """What prometheus_client's writer takes."""
+    """The part of a CollectorRegistry that ``generate_latest`` uses."""
 
     def __init__(self, families: Sequence[Metric]) -> None:
         self._families = families
@@ -145,6 +147,6 @@ def _gauge(
     name: str, documentation: str, labels: Sequence[str], values: Iterable[tuple[tuple[Any, ...], float]]
 ) -> GaugeMetricFamily:
     family = GaugeMetricFamily(f"callboard_{name}", documentation, labels=labels)
-    for of, value in values:
-        family.add_metric([str(label) for label in of], value)
+    for label_values, value in values:
+        family.add_metric([str(label) for label in label_values], value)
     return family

@@ -1,4 +1,4 @@
-"""What happens around every request, as plain ASGI: identity, log, size limit, the last resort for errors."""
+"""Middleware around every request, as plain ASGI: request id, log, unexpected errors, limit of the body."""
 
 from __future__ import annotations
 
@@ -18,22 +18,27 @@ from callboard.db.rules.ids import new_id
 
 _log = structlog.get_logger(__name__)
 
-#: What we take over from a client or proxy; anything else might garble logs.
+#: Ids that are adopted from a client or proxy; anything else might garble logs.
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
-#: What we make is unique by this start of the process and the number of the request.
+#: Made ids are unique: they hold an id of this process and the number of the request.
 _BOOT: Final = new_id().hex.encode()
 _numbers: Final = itertools.count(1)
 
 
 class RequestContext:
-    """Gives each request an id (X-Request-ID, taken or made), which is echoed and logged with all that it causes.
+    """Gives each request an id (X-Request-ID, adopted or made), which is sent back and is part of every log entry.
 
-    Answers with a problem, and logs the traceback, when an exception comes out of the application.
+    Responds with a problem, and logs the traceback, when the application raises an exception.
     """
 
     def __init__(self, app: ASGIApp, *, answered: Callable[[Scope, int, float], None]) -> None:
-        """``answered`` is told when an answer begins: of which request, its status, the seconds that it took."""
+        """
+        Args:
+            app: the application.
+            answered: called when a response begins, with the request's scope, the status, and the seconds since the
+                request.
+        """
         self._app = app
         self._answered = answered
 
@@ -54,14 +59,14 @@ class RequestContext:
                 self._answered(scope, status, time.perf_counter() - begun)
             await send(message)
 
-        # Not unbound: a server gives each request a context of its own, or its next request binds anew.
+        # Not unbound afterwards: each request has a context of its own, or the next one binds its id anew.
         structlog.contextvars.bind_contextvars(request_id=request_id.decode())
         try:
             await self._app(scope, receive, send_with_id)
         except ClientDisconnect:
-            _log.debug("client disconnected", method=scope["method"], path=scope["path"])
+            _log.debug("client_disconnected", method=scope["method"], path=scope["path"])
         except Exception:
-            _log.exception("unexpected error", method=scope["method"], path=scope["path"])
+            _log.exception("unexpected_error", method=scope["method"], path=scope["path"])
             if status:
                 raise
             await internal_error(scope["path"])(scope, receive, send_with_id)
@@ -72,16 +77,21 @@ class RequestContext:
 def _request_id(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            given: bytes = value
-            return given
+            adopted: bytes = value
+            return adopted
     return b"%s-%x" % (_BOOT, next(_numbers))
 
 
 class BodyLimit:
-    """Refuses bodies above a limit, when they say so or as soon as they have grown beyond it."""
+    """Refuses bodies above a limit: by their Content-Length, or as soon as more bytes have come."""
 
     def __init__(self, app: ASGIApp, *, limit: int, exempt: str) -> None:
-        """Args: ``limit`` in bytes; ``exempt``, the path that has a limit of its own."""
+        """
+        Args:
+            app: the application.
+            limit: in bytes.
+            exempt: the path that has a limit of its own.
+        """
         self._app = app
         self._limit = limit
         self._exempt = exempt

@@ -1,7 +1,4 @@
-"""uvicorn's server, made to stop at once even while requests wait for jobs and streams are open.
-
-And made to send away clients that do not send their requests.
-"""
+"""uvicorn's server, with a prompt shutdown despite waiting requests and open streams, and with request timeouts."""
 
 from __future__ import annotations
 
@@ -16,28 +13,29 @@ from fastapi import FastAPI
 
 from callboard.api.server.protocol import BoundedConnection
 
-#: Ticks of a tenth of a second.
-_LOOK_EVERY: Final = 5
+#: Ticks, each a tenth of a second, between two checks of all connections.
+_TICKS_PER_CHECK: Final = 5
 
 
 class Server(uvicorn.Server):
-    """Ends waits and streams before it waits for the requests themselves.
-
-    uvicorn tells the application to shut down only after the last request has been answered.
-    """
+    """Ends waits and streams before uvicorn's shutdown, which lasts until the last request has been answered."""
 
     def __init__(self, app: FastAPI, config: uvicorn.Config) -> None:
-        """Args: ``app`` is what ``config`` serves, by itself or within something else."""
+        """
+        Args:
+            app: the application that ``config`` serves, alone or within another one.
+            config: of uvicorn.
+        """
         super().__init__(config)
         self._app = app
 
     async def on_tick(self, counter: int) -> bool:
-        if counter % _LOOK_EVERY == 0:
+        if counter % _TICKS_PER_CHECK == 0:
             now = asyncio.get_running_loop().time()
             timeout = self._app.state.services.settings.receive_timeout
             for connection in list(self.server_state.connections):
                 if isinstance(connection, BoundedConnection):
-                    connection.look(now, timeout)
+                    connection.check_timeout(now, timeout)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -48,19 +46,19 @@ class Server(uvicorn.Server):
 
 
 def allow_many_connections() -> None:
-    """Let this process have as many files open as the system allows: each connection is one.
+    """Raise this process's limit of open files, and so of connections, to the hard limit.
 
-    The usual limit, 1024, is for programs that use ``select``; what may be had is usually a thousand times that.
+    The usual soft limit, 1024, is for programs that use ``select``; the hard limit is usually a thousand times that.
     """
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def spare_garbage_collection() -> None:
-    """Make Python's cyclic garbage collector come less often, and pass over what lives as long as the process.
+    """Run Python's cyclic garbage collector less often, and exclude the objects that exist now.
 
-    Called once, when all is imported and made. With the defaults it comes after every few requests, looks through all
-    modules again and again, and takes a third of the time of a poll; requests leave hardly anything for it to find.
+    Called once, after all imports. With the defaults it runs after every few requests, traverses all modules each
+    time, and takes a third of the time of a poll; requests leave hardly any cycles for it to free.
     """
     gc.collect()
     gc.freeze()

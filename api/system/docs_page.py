@@ -1,4 +1,4 @@
-"""``/docs``: the OpenAPI document for people, with Swagger UI from an installed package instead of a CDN."""
+"""``/docs``: Swagger UI for the OpenAPI document, from an installed package instead of a CDN."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/callboard.js`` and the files beside it: the JavaScript client, for pages to import from the server they ask."""
+"""``/callboard.js`` and the files beside it: the JavaScript client, which pages import from the server itself."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _MEDIA_TYPES: Final[Mapping[str, str]] = {
     "use-async-job.js": "text/javascript",
     "use-async-job.d.ts": "text/plain",
 }
-#: A page goes on with its copy for an hour, then asks whether there is another: clients and servers of neighbouring
-#: versions understand each other.
+#: A browser uses its copy for an hour, then revalidates it: clients and servers of neighbouring versions understand
+#: each other.
 _CACHE_CONTROL: Final = "public, max-age=3600"
 _NOT_MODIFIED: Final = 304
 
@@ -42,7 +42,7 @@ async def _serve(request: Request) -> Response:
 
 @cache
 def _modules() -> Mapping[str, _Module]:
-    # By name: the distribution has them, this layer does not know the package that they belong to.
+    # By the name of the distribution: this layer must not import the package that has these files.
     directory = files("callboard") / "js"
     return {
         name: _Module(content, media_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')

@@ -1,4 +1,4 @@
-"""``GET /v1/job-types``: what can be submitted."""
+"""``GET /v1/job-types``: the job types that clients may submit."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ async def get_job_type(request: Request, name: str) -> Response:
 
 
 def known_type(registry: Registry, name: str) -> JobType:
-    """Return the job type that the rest of a path names.
+    """Return the job type with the name at the end of a path.
 
     Raises:
-        NotFound: there is none; the message lists near names.
+        NotFound: there is none; the message lists similar names.
     """
     # Proxies make one slash of two, so the name of a type that begins with one may arrive without it.
     for candidate in (name, f"/{name}"):
@@ -39,7 +39,7 @@ def known_type(registry: Registry, name: str) -> JobType:
     try:
         return registry.get(name[:200])
     except UnknownJobType as error:
-        # It is the path that leads nowhere, not the body that is wrong.
+        # Not 422: the name is part of the path, not of the body.
         raise NotFound(str(error)) from None
 
 

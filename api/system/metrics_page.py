@@ -1,4 +1,4 @@
-"""``GET /metrics``: for Prometheus."""
+"""``GET /metrics``, for Prometheus."""
 
 from __future__ import annotations
 

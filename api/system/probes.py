@@ -1,4 +1,4 @@
-"""``/livez``, ``/readyz``, ``/v1/version``, and what the codes of problems mean."""
+"""``/livez``, ``/readyz``, ``/v1/version``, and ``/problems/{code}``, which explains a kind of problem."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from callboard.db.version import VERSION
 router = APIRouter(tags=["server"])
 
 #: Seconds; below the timeout of any sensible probe.
-_READY_WITHIN: Final = 3.0
+_READY_TIMEOUT: Final = 3.0
 
 
 @router.get("/livez", operation_id="live", **operations.LIVE)
@@ -33,7 +33,7 @@ async def ready(request: Request) -> Response:
     services = services_of(request)
     if services.waiters.stopped:
         raise Unavailable("This process is shutting down.")
-    if not await services.threads.run(schema_is_current, within=_READY_WITHIN):
+    if not await services.threads.run(schema_is_current, within=_READY_TIMEOUT):
         raise Unavailable("The database's schema is older than this version. Run 'callboard migrate'.")
     return respond({"status": "ready"})
 

@@ -49,12 +49,12 @@ async def _change(request: Request, caller: Caller, name: str, action: str, chan
 
     def apply(connection: Connection) -> RowMapping | None:
         if name in services.queues:
-            # Limits may be set before the first submission and the first worker.
+            # Before the first submission and the first worker, the queue of a known job type has no row yet.
             ensure_queues(connection, [name])
         if not change_queue(connection, name, change):
             return None
         if change.values.get("paused") is False:
-            # Workers have dropped the messages that reached them during the pause.
+            # Workers have dropped the messages that they received during the pause.
             undispatch(connection, name, older_than=0.0)
         write_audit(connection, actor_of(request, caller), action, subject=name)
         return next(row for row in list_queues(connection) if row["name"] == name)

@@ -1,4 +1,4 @@
-"""``/v1/queues``, ``/v1/workers``, ``/v1/stats``: what the system is doing."""
+"""``/v1/queues``, ``/v1/workers``, ``/v1/stats``: the present state of the system."""
 
 from __future__ import annotations
 

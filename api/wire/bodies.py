@@ -1,4 +1,4 @@
-"""Request bodies: JSON, checked before anything is done with it."""
+"""Request bodies: JSON, validated by a model."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ Model = TypeVar("Model", bound=BaseModel)
 
 _JSON: Final = re.compile(r"application/([\w.-]+\+)?json", re.IGNORECASE)
 
-#: Errors that one answer lists; a client that got a thousand wrong learns nothing from the rest.
+#: Most errors that one response lists; more would not help a client.
 _MOST_ERRORS: Final = 100
 
 
 async def json_body(request: Request) -> bytes:
-    """Return the body of a request that says it is JSON.
+    """Return the body of a request whose Content-Type is JSON.
 
-    Asking for the media type also keeps web pages of other origins from posting here: browsers send JSON across
-    origins only after asking.
+    Requiring the media type also keeps web pages of other origins from posting here: browsers send JSON across origins
+    only after a preflight request.
 
     Raises:
-        UnsupportedMediaType: it says it is something else, or nothing.
-        TooLarge: it is longer than the limit.
+        UnsupportedMediaType: the Content-Type is missing, or another one.
+        TooLarge: the body has more bytes than allowed.
+        ClientDisconnect: the client has closed the connection.
     """
-    given = request.headers.get("content-type", "")
-    if given != "application/json" and _JSON.fullmatch(given.partition(";")[0].strip()) is None:
-        shown = repr(given[:100]) if given else "missing"
+    media_type = request.headers.get("content-type", "")
+    if media_type != "application/json" and _JSON.fullmatch(media_type.partition(";")[0].strip()) is None:
+        shown = repr(media_type[:100]) if media_type else "missing"
         raise UnsupportedMediaType(f"Content-Type is {shown}; send application/json.")
-    # As Request.body() does, without the detour over a stream.
+    # As Request.body() does, without its async generator.
     chunks = []
     while True:
         message = await request.receive()
@@ -52,8 +53,9 @@ def parse(model: type[Model], body: bytes) -> Model:
     """Return the body as ``model``.
 
     Raises:
-        MalformedBody: it is not JSON.
-        InvalidInput: it does not fit the model, or holds a value that cannot be stored; each error has its pointer.
+        MalformedBody: the body is not JSON.
+        InvalidInput: the body does not fit the model, or holds a value that cannot be stored; each error has its
+            pointer.
     """
     try:
         parsed = model.model_validate_json(body)
@@ -68,7 +70,7 @@ def parse(model: type[Model], body: bytes) -> Model:
 
 
 def field_errors(details: list[ErrorDetails], *prefix: object) -> list[FieldError]:
-    """Return Pydantic's errors as ours, with ``prefix`` before each location."""
+    """Return Pydantic's errors as those of the domain, with ``prefix`` before each location."""
     return [FieldError(_message(item), pointer((*prefix, *item["loc"]))) for item in details[:_MOST_ERRORS]]
 
 

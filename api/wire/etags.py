@@ -1,14 +1,18 @@
-"""Entity tags of jobs: what a client has seen."""
+"""Entity tags of jobs (RFC 9110, section 8.8.3): the state that a client has."""
 
 from __future__ import annotations
 
 
 def entity_tag(revision: int, status: str) -> str:
-    """Return the entity tag of a job in that state."""
+    """Return the entity tag of a job with this revision and status."""
     return f'"{revision}-{status}"'
 
 
-def matches(if_none_match: str, tag: str) -> bool:
-    """Whether an If-None-Match header names this entity tag (RFC 9110, section 13.1.2: compared weakly)."""
-    candidates = (part.strip() for part in if_none_match.split(","))
+def matches(condition: str, tag: str) -> bool:
+    """Return whether an If-Match or If-None-Match header names this entity tag, or any (``*``).
+
+    The comparison is weak (RFC 9110, section 8.8.3.2): a ``W/`` before a tag of the header does not matter. The server
+    sends no weak tags.
+    """
+    candidates = (part.strip() for part in condition.split(","))
     return any(candidate == "*" or candidate.removeprefix("W/") == tag for candidate in candidates)

@@ -1,4 +1,4 @@
-"""JSON values that PostgreSQL and every reader of JSON can hold. Pure."""
+"""JSON values that PostgreSQL or common JSON parsers cannot hold. Pure."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any, Final
 from callboard.api.wire.pointers import pointer
 from callboard.db.errors import FieldError
 
-#: What may decode to a value that cannot be stored. Bodies without it, nearly all, are not walked through.
+#: Text that may decode to such a value. Bodies without it, nearly all, need not be decoded and traversed.
 _SUSPICIOUS: Final = re.compile(rb"\\u0000|NaN|Infinity|[eE]\+?[0-9]{3}|[0-9]{19}")
 _SMALLEST_INTEGER: Final = -(2**63)
 _LARGEST_INTEGER: Final = 2**64 - 1
 
 
 def is_suspicious(body: bytes) -> bool:
-    """Whether JSON text may hold what :func:`unstorable` finds."""
+    """Return whether JSON text may hold a value that :func:`unstorable` finds."""
     return _SUSPICIOUS.search(body) is not None
 
 
 def unstorable(value: Any) -> Iterator[FieldError]:
-    """Yield what of a decoded JSON value cannot be stored as it is, with pointers into it.
+    """Yield an error, with a pointer into ``value``, for each part of a decoded JSON value that cannot be stored.
 
-    These are strings with a NUL character (PostgreSQL has none), numbers that are not finite (neither has JSON), and
-    integers beyond 64 bits (readers would round them).
+    These parts are strings with a NUL character (PostgreSQL has none), numbers that are not finite (JSON has none), and
+    integers beyond 64 bits (parsers would round them).
     """
     todo: list[tuple[tuple[object, ...], Any]] = [((), value)]
     while todo:

@@ -1,6 +1,6 @@
 """Parameters of requests.
 
-Those of submissions and polls are read by hand: FastAPI's way costs there as much as all the rest of the request.
+Those of submissions and polls are parsed here: FastAPI's dependencies would take as long as the rest of the request.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
 def parse_job_id(text: str) -> UUID:
-    """Return the id that a path names.
+    """Return the job id in a path.
 
     Raises:
-        NotFound: this is no UUID, so no job has it.
+        NotFound: the text is not a UUID in its usual form, so no job has this id.
     """
     try:
         # UUID() also takes braces, a URN, and no hyphens: other names for one resource.
@@ -36,11 +36,11 @@ async def _job_id(
 
 
 JobId = Annotated[UUID, Depends(_job_id)]
-"""The job that the path names, for all other endpoints."""
+"""The type of an endpoint's parameter that takes the job id in the path."""
 
 
 def seconds(request: Request, name: str, *, most: float) -> float | None:
-    """Return a query parameter in seconds, None if it was not given.
+    """Return a query parameter in seconds; None if it is missing.
 
     Raises:
         InvalidInput: it is not a number from 0 to ``most``.
@@ -58,7 +58,7 @@ def seconds(request: Request, name: str, *, most: float) -> float | None:
 
 
 def boolean(request: Request, name: str) -> bool | None:
-    """Return a query parameter that is true or false, None if it was not given.
+    """Return a query parameter that is true or false; None if it is missing.
 
     Raises:
         InvalidInput: it is neither.
@@ -73,10 +73,10 @@ def boolean(request: Request, name: str) -> bool | None:
 
 
 def includes_payload(request: Request) -> bool:
-    """Whether ``include=payload`` was given.
+    """Return whether the query has ``include=payload``.
 
     Raises:
-        InvalidInput: something else is to be included.
+        InvalidInput: ``include`` has another value.
     """
     value = request.query_params.get("include")
     if value not in (None, "payload"):
@@ -85,12 +85,12 @@ def includes_payload(request: Request) -> bool:
 
 
 def refused(name: str, detail: str, *, where: str = "query") -> InvalidInput:
-    """Return the error about a parameter; ``where`` it stands: query, path or headers."""
+    """Return the error for a parameter; ``where``: query, path or headers."""
     return InvalidInput(f"The parameter {name} {detail}.", [FieldError(detail, f"/{where}/{name}")])
 
 
 def documented(name: str, schema: dict[str, Any], description: str, *, where: str = "query") -> dict[str, Any]:
-    """Return a parameter for the OpenAPI document."""
+    """Return a parameter as the OpenAPI document describes it; ``where``: query, path or header."""
     return {
         "name": name,
         "in": where,

@@ -1,4 +1,4 @@
-"""The path of one job, which is told from the other resources under ``/v1/jobs/``."""
+"""The path of one job, distinct from those of other resources under ``/v1/jobs/``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from starlette.convertors import Convertor, register_url_convertor
 
 
 class _UuidText(Convertor[str]):
-    """What may be a job's id; other names under /v1/jobs/ are other resources."""
+    """Matches text of the length of a UUID; shorter names under ``/v1/jobs/`` are other resources."""
 
     regex = "[^/]{36}"
 

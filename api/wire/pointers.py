@@ -1,4 +1,4 @@
-"""JSON pointers (RFC 6901): which part of a request an error is about."""
+"""JSON pointers (RFC 6901) to the part of a request that an error is about."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from collections.abc import Iterable
 
 
 def pointer(parts: Iterable[object]) -> str:
-    """Return the pointer to a value by the names and indices that lead to it; "" is the whole document."""
+    """Return the pointer to the value at a path of names and indices; "" is the whole document."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)

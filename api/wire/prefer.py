@@ -1,4 +1,4 @@
-"""``Prefer: respond-async`` and ``Prefer: wait=N`` (RFC 7240): how long a submission waits for its job."""
+"""The Prefer header (RFC 7240) of submissions: ``respond-async`` and ``wait=N``."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """How long to wait, and how to tell the client."""
+    """How long a submission waits for its job."""
 
     wait: float = 0.0
-    """Seconds; 0 answers at once."""
+    """Seconds; 0: the response is sent at once."""
     applied: str | None = None
-    """Value of Preference-Applied; None if nothing was asked for."""
+    """The Preference-Applied header; None if the client has no preference."""
 
     @classmethod
     def read(cls, header: str | None, *, longest: float) -> Self:
-        """Return what the Prefer header asks for. What is unknown or malformed is left alone, as the RFC wants.
+        """Return the preference in a Prefer header; unknown and malformed ones are ignored (RFC 7240, section 2).
 
-        ``wait`` wins over ``respond-async``: together they mean to answer asynchronously after that time.
+        ``wait`` takes precedence over ``respond-async``: together they ask for an asynchronous response after the wait.
+
+        Args:
+            header: its value; None if there is none.
+            longest: most seconds to wait, whatever the client prefers.
         """
         applied = None
         for preference in (header or "").split(","):

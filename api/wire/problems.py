@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457): the one place that knows which error is which HTTP status."""
+"""Errors as problem details (RFC 9457), each with its HTTP status."""
 
 from __future__ import annotations
 
@@ -46,20 +46,18 @@ from callboard.db.errors import (
 _log = structlog.get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
-METHOD_NOT_ALLOWED: Final = 405
-TOO_LARGE: Final = 413
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A kind of problem: what ``/problems/<code>`` explains."""
+    """A kind of problem; ``/problems/<code>`` explains it."""
 
     code: str
     status: int
     title: str
     explanation: str
     retry_after: int | None = None
-    """Seconds after which trying again makes sense."""
+    """Seconds after which a retry makes sense."""
 
 
 _INTERNAL: Final = Problem(
@@ -147,19 +145,20 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     )
 }  # fmt: skip
 
-#: Problems of HTTP itself, by status: unknown paths, methods and the like.
+#: Problems of HTTP itself, by status: unknown paths and methods, bodies that are too large.
 _BY_STATUS: Final = {
     404: PROBLEMS["not-found"],
     405: PROBLEMS["method-not-allowed"],
-    408: REQUEST_TIMEOUT,
     413: PROBLEMS["too-large"],
 }
 
 
 def add_problem_handlers(app: FastAPI, operations: Sequence[APIRoute]) -> None:
-    """Let ``app`` answer every error with a problem; what nobody expected is left to the outermost middleware.
+    """Have ``app`` respond to :data:`ANSWERED_ERRORS` with problems. The outermost middleware handles all others.
 
-    ``operations`` are all routes, to tell which methods a path knows.
+    Args:
+        app: the application.
+        operations: all its routes, for the Allow header of a 405.
     """
     app.state.operations = operations
     for kind in ANSWERED_ERRORS:
@@ -167,7 +166,7 @@ def add_problem_handlers(app: FastAPI, operations: Sequence[APIRoute]) -> None:
 
 
 def problem_of(error: CallboardError) -> Problem:
-    """Return the kind of problem that an error is."""
+    """Return the kind of problem of an error: that of its class, or of the nearest base class that has one."""
     codes = (getattr(kind, "code", "") for kind in type(error).__mro__)
     return next((PROBLEMS[code] for code in codes if code in PROBLEMS), _INTERNAL)
 
@@ -175,14 +174,14 @@ def problem_of(error: CallboardError) -> Problem:
 def problem_response(
     problem: Problem, path: str, detail: str, headers: Mapping[str, str] | None = None, **members: Any
 ) -> Response:
-    """Return the answer that tells of a problem.
+    """Return the response for a problem.
 
     Args:
         problem: its kind.
         path: of the request.
         detail: what happened this time.
-        headers: to send beside those that belong to the problem.
-        members: more of the body.
+        headers: besides those of the kind.
+        members: more members of the body.
     """
     body = {
         "type": f"/problems/{problem.code}",
@@ -200,12 +199,12 @@ def problem_response(
 
 
 def internal_error(path: str) -> Response:
-    """Return the answer to what nobody expected; it says nothing of what that was."""
+    """Return the response to an unexpected error, without any detail of it."""
     return problem_response(_INTERNAL, path, _INTERNAL.explanation)
 
 
 def error_response(error: CallboardError, path: str) -> Response:
-    """Return the answer that tells of a domain error."""
+    """Return the response for an error of the domain."""
     problem = problem_of(error)
     members: dict[str, Any] = {}
     headers: Mapping[str, str] = {}
@@ -218,18 +217,18 @@ def error_response(error: CallboardError, path: str) -> Response:
         case WithHeaders():
             headers = error.headers
     if problem.status >= _INTERNAL.status:
-        # Names of hosts and the like are the operator's, not the client's.
-        _log.warning("request failed", path=path, reason=detail)
+        # Host names and the like are for the operator, not for the client.
+        _log.warning("request_failed", path=path, reason=detail)
         detail = problem.explanation
     return problem_response(problem, path, detail, headers, **members)
 
 
 ANSWERED_ERRORS: Final = (CallboardError, RequestValidationError, HTTPException, DataError)
-"""Errors that :func:`answer_error` tells a client of. Any other is a mistake of ours."""
+"""Errors for which :func:`answer_error` has a response. Any other is a defect of the server."""
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
-    """Return the answer that tells of one of :data:`ANSWERED_ERRORS`, wherever in a request it was raised."""
+    """Return the response for one of :data:`ANSWERED_ERRORS`, whatever part of a request raised it."""
     path = request.url.path
     match error:
         case HTTPException():
@@ -237,8 +236,8 @@ async def answer_error(request: Request, error: Exception) -> Response:
         case RequestValidationError():
             error = InvalidInput("The parameters do not fit.", field_errors(list(error.errors())))
         case DataError():
-            # Input is checked before it gets there; this is for what nobody thought of.
-            _log.error("the database refused a value", path=path, exc_info=error)
+            # Input is validated before it reaches the database; this is for values that no validation covers.
+            _log.error("value_refused_by_database", path=path, exc_info=error)
             error = InvalidInput("The request holds a value that cannot be stored.")
     assert isinstance(error, CallboardError)  # noqa: S101 - for the type checker
     return error_response(error, path)
@@ -249,14 +248,14 @@ def _http_error(request: Request, error: HTTPException) -> Response:
     phrase = HTTPStatus(error.status_code).phrase
     problem = _BY_STATUS.get(error.status_code) or Problem(_HTTP.code, error.status_code, phrase, _HTTP.explanation)
     headers = dict(error.headers or {})
-    if error.status_code == METHOD_NOT_ALLOWED:
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_methods_of(request.app, path))
-    # The framework's own errors say no more than their status.
+    # The detail of the framework's own errors is the phrase of their status.
     detail = error.detail if error.detail != phrase else f"{problem.explanation} ({request.method} {path})"
     return problem_response(problem, path, detail, headers)
 
 
 def _methods_of(app: FastAPI, path: str) -> list[str]:
-    # Each route knows its own methods only, and the first one with this path answers.
+    # Each route has its own methods only, and the first one with this path raises the error.
     routes: Sequence[APIRoute] = app.state.operations
     return sorted({method for route in routes if route.path_regex.match(path) for method in route.methods or ()})

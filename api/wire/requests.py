@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeAlias
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    StringConstraints,
+    create_model,
+    model_validator,
+)
 
 from callboard.api.wire.times import Time
 from callboard.db.bulk import Action
+from callboard.db.reads.job_filter import CONDITIONS
+from callboard.db.rules.new_job import OPTIONS, Kind, Option
 from callboard.db.rules.states import Status
-
-#: Ten years, in seconds.
-LONGEST_DELAY: Final = 315_360_000.0
 
 
 def _whole(value: object) -> object:
@@ -23,7 +31,6 @@ def _whole(value: object) -> object:
 _WHOLE: Final = BeforeValidator(_whole)
 
 Priority = Annotated[int, Field(ge=0, le=9), _WHOLE]
-Retries = Annotated[int, Field(ge=0), _WHOLE]
 Window = Annotated[int, Field(ge=1, le=100_000), _WHOLE]
 AtATime = Annotated[int, Field(ge=0, le=1_000_000), _WHOLE]
 Starts = Annotated[int, Field(ge=1, le=1_000_000), _WHOLE]
@@ -39,32 +46,44 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class SubmitJob(Body):
-    """A job to run."""
+class Submission(Body):
+    """A job to run, without its options: :class:`SubmitJob` has them as fields."""
 
     type: str = Field(min_length=1, max_length=200, description="A job type, see GET /v1/job-types.")
     payload: Any = Field(description="What the job works on, as the type's payload schema says.")
-    queue: str | None = Field(None, max_length=100, description="Another queue than the type's own.")
-    priority: Priority | None = Field(None, description="0 to 9, higher first. Default: the type's.")
-    delay: float | None = Field(
-        None, ge=0, le=LONGEST_DELAY, description="Seconds until it is due. Not together with scheduled_at."
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the options that the client gave, by name; those that are null or empty are as good as left out."""
+        given = ((name, getattr(self, name)) for name in OPTIONS)
+        return {name: value for name, value in given if value is not None and value != {}}
+
+
+def _field_of(option: Option) -> tuple[Any, Any]:
+    """Return the type of an option's values and its Pydantic field."""
+    bounds = {"ge": option.least, "gt": option.above, "le": option.most}
+    lengths = {"min_length": option.min_length, "max_length": option.max_length}
+    limits: dict[str, Any] = {name: limit for name, limit in (bounds | lengths).items() if limit is not None}
+    match option.kind:
+        case Kind.TAGS:
+            return Tags, Field(default_factory=dict, description=option.doc)
+        case Kind.INTEGER:
+            return Annotated[int, Field(**limits), _WHOLE] | None, Field(None, description=option.doc)
+        case kind:
+            plain: dict[Kind, Any] = {Kind.TEXT: str, Kind.SECONDS: float, Kind.TIME: Time, Kind.JOB_ID: UUID}
+            return plain[kind] | None, Field(None, description=option.doc, **limits)
+
+
+if TYPE_CHECKING:
+    SubmitJob: TypeAlias = Submission
+else:
+    SubmitJob = create_model(
+        "SubmitJob",
+        __base__=Submission,
+        __module__=__name__,
+        __doc__="A job to run.",
+        **{name: _field_of(option) for name, option in OPTIONS.items()},
     )
-    scheduled_at: Time | None = Field(None, description="When it is due. Not together with delay.")
-    expires_at: Time | None = Field(None, description="Ends as expired if it has not started by then.")
-    time_limit: float | None = Field(
-        None, gt=0, description="Seconds that one attempt may take, up to the type's bound. Default: the type's."
-    )
-    max_retries: Retries | None = Field(
-        None, description="Attempts after the first, up to the type's bound. Default: the type's."
-    )
-    tags: Tags = Field(default_factory=dict, description="Names and values to find it by.")
-    unique_key: str | None = Field(
-        None,
-        min_length=1,
-        max_length=200,
-        description="While a live job of the same owner and type has it, a submission gives that job.",
-    )
-    parent_id: UUID | None = Field(None, description="The job that this one belongs to.")
 
 
 class Payload(RootModel[Any]):
@@ -96,17 +115,31 @@ class AmendJob(Body):
         return self
 
 
-class BulkFilter(Body):
-    """Which jobs, with the names of the list's filters; all that are named must hold."""
+#: The types of the filters that are not one text.
+_FILTER_TYPES: Final[dict[str, Any]] = {
+    "status": list[Status],
+    "tag": list[FilterText],
+    "created_after": Time | None,
+    "created_before": Time | None,
+    "parent_id": UUID | None,
+}
 
-    status: list[Status] = Field([], description="In one of these states.")
-    type: FilterText | None = Field(None, description="Of this type.")
-    queue: FilterText | None = Field(None, description="In this queue.")
-    owner: FilterText | None = Field(None, description="Of this owner.")
-    tag: list[FilterText] = Field([], description="With all these tags, as key:value.")
-    created_after: Time | None = Field(None, description="Made at this time or later.")
-    created_before: Time | None = Field(None, description="Made before this time.")
-    parent_id: UUID | None = Field(None, description="Children of this job.")
+if TYPE_CHECKING:
+    BulkFilter: TypeAlias = Body
+else:
+    BulkFilter = create_model(
+        "BulkFilter",
+        __base__=Body,
+        __module__=__name__,
+        __doc__="Which jobs, with the names of the list's filters; all that are named must hold.",
+        **{
+            condition.parameter: (
+                _FILTER_TYPES.get(condition.parameter, FilterText | None),
+                Field([] if condition.parameter in {"status", "tag"} else None, description=condition.doc),
+            )
+            for condition in CONDITIONS.values()
+        },
+    )
 
 
 class BulkJobs(Body):

@@ -1,15 +1,14 @@
-"""The command ``callboard``: all its commands, and what an error ends with."""
+"""The command ``callboard`` with all its subcommands, and its exit codes."""
 
 from __future__ import annotations
 
 import io
 import sys
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from callboard.cli import (
+from callboard.cli.commands import (
     analysts,
     history,
     import_history,
@@ -22,8 +21,9 @@ from callboard.cli import (
     submit,
     system,
 )
-from callboard.cli.terminal import exit_code, show_error
+from callboard.cli.display.terminal import exit_code, show_error
 from callboard.db.errors import CallboardError
+from callboard.db.version import VERSION
 
 app = typer.Typer(
     name="callboard",
@@ -47,7 +47,7 @@ import_history.register(app)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"callboard {version('callboard')}")
+        typer.echo(f"callboard {VERSION}")
         raise typer.Exit
 
 
@@ -63,12 +63,12 @@ def _root(
 def main() -> None:
     """Run the command line and exit.
 
-    0 means done; 1 that a watched job did not succeed; 2 that the usage, the settings or the request are wrong; 3 that
-    the server cannot be reached or is in trouble; 130 that Ctrl-C ended the command.
+    Exit codes: 0 done; 1 a watched job did not succeed; 2 the usage, the settings or the request are not valid; 3 the
+    server cannot be reached, or failed; 130 Ctrl-C ended the command.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal without UTF-8 shows question marks, and not an error.
+            # A terminal without UTF-8 shows question marks instead of an error.
             stream.reconfigure(errors="replace")
     try:
         app(prog_name="callboard")

@@ -1,4 +1,4 @@
-"""What commands share that work on the database itself."""
+"""What the commands have in common that work on the database itself."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import typer
 from callboard.db.errors import ConfigurationError
 from callboard.db.settings import Settings, load_settings
 
-if TYPE_CHECKING:  # the client commands are to start quickly, so what speaks to a database is imported when it is used
+if TYPE_CHECKING:  # other commands start quickly, so functions import what uses a database
     from sqlalchemy import Connection
 
     from callboard.db.sql.engine import Database
 
 
 def database_settings(**overrides: object) -> Settings:
-    """Return the settings; without a database URL, those for the PostgreSQL that ``callboard up`` runs here."""
+    """Return the settings. Without a database URL, they name the PostgreSQL that ``callboard up`` runs here."""
     settings = load_settings(**overrides)
     if settings.database_url is not None:
         return settings
@@ -32,11 +32,16 @@ def database_settings(**overrides: object) -> Settings:
 
 @contextmanager
 def current_database(settings: Settings, *, role: str, pool_size: int = 1) -> Iterator[Database]:
-    """Yield connections to a database that has this version's schema.
+    """Yield a database that has this version's schema.
+
+    Args:
+        settings: of the database.
+        role: names the connections, for operators.
+        pool_size: most connections, 1 or more.
 
     Raises:
-        ConfigurationError: it has an older one, or none.
-        Unavailable: it does not answer.
+        ConfigurationError: the schema is older, or missing.
+        Unavailable: the database does not respond.
     """
     from callboard.db.schema.migrate import schema_is_current
     from callboard.db.sql.engine import Database
@@ -53,13 +58,13 @@ def current_database(settings: Settings, *, role: str, pool_size: int = 1) -> It
 
 @contextmanager
 def transaction(settings: Settings, *, role: str) -> Iterator[Connection]:
-    """Yield a connection in a transaction, as :func:`current_database`."""
+    """Yield a connection in a transaction; see :func:`current_database`."""
     with current_database(settings, role=role) as database, database.begin() as connection:
         yield connection
 
 
 def audit(connection: Connection, action: str, subject: str) -> None:
-    """Write down in the audit log what the user of this command does, in the same transaction."""
+    """Record in the audit log, in the same transaction, what the user of this command does."""
     from callboard.db.access.audit import Actor, write_audit
 
     write_audit(connection, Actor(f"cli:{_user()}"), action, subject=subject)
@@ -75,8 +80,12 @@ def _user() -> str:
 def plain(text: str, option: str) -> str:
     """Return ``text`` if it is 1 to 255 printable characters.
 
+    Args:
+        text: to check.
+        option: that the text was given to.
+
     Raises:
-        typer.BadParameter: it is not; ``option`` names where it came from.
+        typer.BadParameter: the text is longer, empty or not printable.
     """
     if not 0 < len(text) <= 255 or not text.isprintable():
         raise typer.BadParameter("must be 1 to 255 printable characters", param_hint=f"'{option}'")

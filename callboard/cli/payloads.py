@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import typer
+from pydantic_core import from_json
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from callboard.cli.client import Client
-from callboard.cli.terminal import narration
+from callboard.cli.display.terminal import narration
 
-#: From this size on an upload takes long enough to show.
+if TYPE_CHECKING:
+    from callboard.client import Client, UploadedFile
+
+#: Uploads from this size on take long enough to show their progress.
 _SHOWN_UPLOAD_BYTES: Final = 4 * 2**20
 
 
 def read_payload(source: str | None) -> Any:
-    """Return the payload that ``source`` gives: JSON, ``@FILE``, ``-`` for stdin, or ``{}`` for None.
+    """Return the payload.
+
+    Args:
+        source: JSON, ``@FILE``, or ``-`` for stdin; None means ``{}``.
 
     Raises:
-        typer.BadParameter: it cannot be read, or is not JSON.
+        typer.BadParameter: the source cannot be read, or is not JSON.
     """
     if source is None:
         return {}
     where, text = _read(source)
     try:
-        return json.loads(text)
+        return from_json(text, allow_inf_nan=False)
     except ValueError as error:
         raise typer.BadParameter(f"{where} is not JSON: {error}.", param_hint="'--payload'") from error
 
@@ -41,7 +46,7 @@ def upload_files(client: Client, payload: Any, files: Sequence[tuple[str, str]])
 
     Raises:
         typer.BadParameter: a file cannot be read, or the payload has no room for it.
-        ProblemAnswer, ServerUnreachable: as :class:`Client` does.
+        ClientError: an upload failed.
     """
     if not files:
         return payload
@@ -53,7 +58,7 @@ def upload_files(client: Client, payload: Any, files: Sequence[tuple[str, str]])
             if field in payload or field in opened:
                 raise typer.BadParameter(f"the payload has two values for {field!r}.", param_hint="'--file'")
             opened[field] = stack.enter_context(_open(Path(path)))
-        return {**payload, **{field: _upload(client, content)["id"] for field, content in opened.items()}}
+        return {**payload, **{field: str(_upload(client, content).id) for field, content in opened.items()}}
 
 
 def _read(source: str) -> tuple[str, str]:
@@ -74,15 +79,15 @@ def _open(path: Path) -> BinaryIO:
         raise typer.BadParameter(f"{path} cannot be read: {_reason(error)}.", param_hint="'--file'") from error
 
 
-def _upload(client: Client, content: BinaryIO) -> dict[str, Any]:
+def _upload(client: Client, content: BinaryIO) -> UploadedFile:
     name = Path(content.name).name
     with _shown(content, name) as shown:
-        return client.upload(name, shown)
+        return client.upload(shown, name=name)
 
 
 @contextmanager
 def _shown(content: BinaryIO, name: str) -> Iterator[BinaryIO]:
-    """Give ``content`` back, with a bar that moves as it is read if that takes a while."""
+    """Yield ``content``; on a terminal, reading a large file moves a progress bar."""
     console = narration()
     size = Path(content.name).stat().st_size
     if size < _SHOWN_UPLOAD_BYTES or not console.is_terminal:

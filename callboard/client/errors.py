@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
+from callboard.client.messages import Response
 from callboard.db.errors import CallboardError, FieldError
 
 
 class ClientError(CallboardError):
-    """Base of all that the clients raise."""
+    """Base of all errors that the clients raise."""
 
 
 class ServerUnreachable(ClientError):
-    """No answer came."""
+    """No response arrived."""
 
     code = "server-unreachable"
 
     def __init__(self, detail: str, *, sent: bool) -> None:
         super().__init__(detail)
         self.sent = sent
-        """True if the request may have reached the server, which may then have acted on it."""
+        """Whether the request may have reached the server, which may then have acted on it."""
 
 
 class WaitTimeout(ClientError):
-    """The job was not done in time. It goes on."""
+    """The job was not done in time. The job goes on."""
 
     code = "wait-timeout"
 
@@ -32,25 +34,34 @@ class WaitTimeout(ClientError):
 class Problem(ClientError):
     """The server refused, with problem details (RFC 9457). ``str`` is ``title: detail``."""
 
-    def __init__(self, status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-        """Args: ``body`` of the answer, empty if it was no problem document; ``headers`` of the answer."""
-        self.title = str(body.get("title") or f"The server answered {status}")
+    def __init__(self, response: Response) -> None:
+        body = _document(response)
+        self.title = str(body["title"]) if body else _foreign(response)
         self.detail = str(body.get("detail") or "")
         super().__init__(f"{self.title}: {self.detail}" if self.detail else self.title)
-        self.status = status
+        self.status = response.status
         """The HTTP status."""
-        self.code = str(body.get("code") or "http-error")
-        """Names the kind of problem, for programs; the server explains it at ``/problems/<code>``."""
+        self.code = str(body.get("code") or "http-error") if body else UnexpectedResponse.code
+        """Names the kind of problem, for programs. The server explains the code at ``/problems/<code>``.
+
+        ``unexpected-response``: the response is not Callboard's; a proxy, say, sent an error page of its own.
+        """
         self.errors = tuple(
             FieldError(str(item.get("detail", "")), str(item.get("pointer", "")))
             for item in body.get("errors") or ()
             if isinstance(item, Mapping)
         )
         """What is wrong with the request, each with a JSON pointer into its body."""
-        self.retry_after = _seconds(headers.get("retry-after", ""))
-        """Seconds after which trying again makes sense, if the server said so."""
-        self.request_id = headers.get("x-request-id")
-        """Under which the server's log tells more."""
+        self.retry_after = _seconds(response.headers.get("retry-after", ""))
+        """Seconds after which to try again, or None if the server named no time."""
+        self.request_id = response.headers.get("x-request-id")
+        """Finds the request in the server's log."""
+
+
+class UnexpectedResponse(Problem):
+    """The response is not Callboard's: the URL names another server, or a proxy responded in its place."""
+
+    code = "unexpected-response"
 
 
 class Unauthorized(Problem):
@@ -58,7 +69,7 @@ class Unauthorized(Problem):
 
 
 class NotFound(Problem):
-    """There is no such thing, or it is not yours."""
+    """There is no such thing, or it belongs to somebody else."""
 
 
 class Conflict(Problem):
@@ -72,15 +83,15 @@ class NotDone(Conflict):
 class Unsuccessful(Conflict):
     """The job is done without success, so it has no result."""
 
-    def __init__(self, status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-        super().__init__(status, body, headers)
-        error = body.get("error")
+    def __init__(self, response: Response) -> None:
+        super().__init__(response)
+        error = _document(response).get("error")
         self.error: dict[str, Any] | None = error if isinstance(error, dict) else None
         """The job's error: ``reason``, ``type``, ``message`` and ``attempt``."""
 
 
 class ResultErased(Problem):
-    """The job succeeded, but its result is not kept any more."""
+    """The job succeeded, but its result is no longer kept."""
 
 
 class InvalidRequest(Problem):
@@ -92,11 +103,37 @@ class TooManyRequests(Problem):
 
 
 class ServerUnavailable(Problem):
-    """The server, or its database, is away for the moment."""
+    """The server or its database is not available for the moment."""
 
 
-_BY_CODE: Final[Mapping[str, type[Problem]]] = {"not-done": NotDone, "unsuccessful": Unsuccessful}
-_BY_STATUS: Final[Mapping[int, type[Problem]]] = {
+#: Every code of the API but ``http-error``, which any status may have.
+KIND_BY_CODE: Final[Mapping[str, type[Problem]]] = {
+    "conflict": Conflict,
+    "forbidden": Unauthorized,
+    "idempotency-key-in-flight": Conflict,
+    "idempotency-key-reused": InvalidRequest,
+    "internal": Problem,
+    "invalid-input": InvalidRequest,
+    "malformed-body": InvalidRequest,
+    "malformed-request": InvalidRequest,
+    "method-not-allowed": Problem,
+    "not-done": NotDone,
+    "not-found": NotFound,
+    "precondition-failed": Problem,
+    "quota-exceeded": TooManyRequests,
+    "request-timeout": Problem,
+    "request-too-long": Problem,
+    "result-erased": ResultErased,
+    "storage-full": Problem,
+    "too-large": Problem,
+    "unauthenticated": Unauthorized,
+    "unavailable": ServerUnavailable,
+    "unknown-job-type": InvalidRequest,
+    "unsuccessful": Unsuccessful,
+    "unsupported-media-type": Problem,
+}
+#: For codes that this version does not know.
+KIND_BY_STATUS: Final[Mapping[int, type[Problem]]] = {
     400: InvalidRequest,
     401: Unauthorized,
     403: Unauthorized,
@@ -109,19 +146,35 @@ _BY_STATUS: Final[Mapping[int, type[Problem]]] = {
     503: ServerUnavailable,
     504: ServerUnavailable,
 }
+#: Statuses that mean the same when a proxy responds in Callboard's place.
+_PROXY_STATUSES: Final = frozenset({401, 403, 429, 502, 503, 504})
 
 
-def problem_of(status: int, body: object, headers: Mapping[str, str]) -> Problem:
-    """Return the exception for an answer that is not a success.
+def problem_of(response: Response) -> Problem:
+    """Return the exception for a response that is neither a success nor a 304."""
+    body = _document(response)
+    if not body and response.status not in _PROXY_STATUSES:
+        return UnexpectedResponse(response)
+    by_status = KIND_BY_STATUS.get(response.status, Problem)
+    return KIND_BY_CODE.get(str(body.get("code")), by_status)(response)
 
-    Args:
-        status: of the answer.
-        body: as decoded from JSON, or None if it is none.
-        headers: of the answer, names in lower case.
-    """
-    members: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
-    kind = _BY_CODE.get(str(members.get("code"))) or _BY_STATUS.get(status, Problem)
-    return kind(status, members, headers)
+
+def _document(response: Response) -> Mapping[str, Any]:
+    """Return the problem details, or an empty object if the response has none."""
+    body = response.json_object()
+    return body if body is not None and "title" in body else {}
+
+
+def _foreign(response: Response) -> str:
+    try:
+        phrase = f" {HTTPStatus(response.status).phrase}"
+    except ValueError:
+        phrase = ""
+    location = response.headers.get("location")
+    return (
+        f"The server at {response.address} answered {response.status}{phrase}{f', to {location}' if location else ''}, "
+        "which is not a response of this version of Callboard. Does the URL name the right server?"
+    )
 
 
 def _seconds(text: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Local files as uploads and downloads see them."""
+"""Local files as uploads and downloads use them."""
 
 from __future__ import annotations
 
@@ -6,23 +6,89 @@ import mimetypes
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
-
-from callboard.client.calls import Upload
+from typing import IO, Protocol, TypeVar
 
 Source = str | Path | IO[bytes]
 """A path, or a file open for reading in binary mode."""
 Target = str | Path | IO[bytes]
-"""A path, or a file open for writing in binary mode that can be sought."""
+"""A path, or a file open for writing in binary mode."""
+
+W = TypeVar("W", bound="Writer")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file to send as the form field ``file``."""
+
+    name: str
+    content: IO[bytes]
+    media_type: str
+
+    def rewind(self) -> bool:
+        """Go back to the start of the file. Returns False if the file cannot be sought."""
+        if not self.content.seekable():
+            return False
+        self.content.seek(0)
+        return True
+
+
+class Writer(Protocol):
+    """Anything that takes bytes, such as a file open for writing in binary mode."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+class Sink:
+    """Receives the body of a response once: one that broke off is not overwritten by a second one."""
+
+    def __init__(self, writer: Writer, *, media_type: str | None = None) -> None:
+        """
+        Args:
+            writer: receives the bytes.
+            media_type: the only media type of responses to write; None: any.
+        """
+        self._writer = writer
+        self._media_type = media_type
+        self._written = False
+
+    def accepts(self, media_type: str) -> bool:
+        """Whether a body of this media type is written."""
+        return self._media_type in {None, media_type}
+
+    def write(self, chunk: bytes) -> None:
+        self._written = True
+        self._writer.write(chunk)
+
+    def rewind(self) -> bool:
+        """Return whether another response may be written."""
+        return not self._written
+
+
+class FileSink(Sink):
+    """Receives the body of a response into a file, from the start again if the body broke off."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file)
+        self._file = file
+        self._start = file.tell() if file.seekable() else None
+
+    def rewind(self) -> bool:
+        """Drop what was written. Returns False if the file cannot be sought."""
+        if self._written and self._start is not None:
+            self._file.seek(self._start)
+            self._file.truncate()
+            self._written = False
+        return super().rewind()
 
 
 @contextmanager
 def reading(source: Source, name: str | None, media_type: str | None) -> Iterator[Upload]:
-    """Open what is to be sent.
+    """Open a file to send.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: ``source`` cannot be opened.
     """
     if isinstance(source, str | Path):
         with Path(source).open("rb") as content:
@@ -33,11 +99,11 @@ def reading(source: Source, name: str | None, media_type: str | None) -> Iterato
 
 
 @contextmanager
-def writing(target: Target) -> Iterator[IO[bytes]]:
-    """Open where bytes go. Under a path, the file is there when it is complete, and as it was before if it fails.
+def writing(target: str | Path | W) -> Iterator[W | IO[bytes]]:
+    """Open a file to write. A path names the file once it is complete; after a failure, the path is as it was.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: ``target`` cannot be written.
     """
     if not isinstance(target, str | Path):
         yield target

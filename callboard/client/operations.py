@@ -1,4 +1,4 @@
-"""The API's operations, without any input or output of their own: what to send, and what the answers mean."""
+"""The API's operations without any I/O: which requests to send, and what the responses mean."""
 
 from __future__ import annotations
 
@@ -9,80 +9,97 @@ from typing import IO, Any, Final, TypeVar
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from callboard.api.openapi.models import Batch, Job, JobInList, Page
-from callboard.client.calls import Answer, Call, Operation, Parameters, Upload
-from callboard.client.errors import ClientError, WaitTimeout
-from callboard.client.options import Filters, NewJob, query, submission
-from callboard.client.retries import Retries
+from callboard.api.openapi.history_operations import FailureGroups, HistorySummary
+from callboard.api.openapi.models import (
+    Attempt,
+    Batch,
+    Health,
+    JobInList,
+    JobType,
+    Page,
+    Queue,
+    UploadedFile,
+    Worker,
+)
+from callboard.client.errors import UnexpectedResponse, WaitTimeout
+from callboard.client.files import FileSink, Sink, Upload, Writer
+from callboard.client.messages import Operation, Parameters, Request, Response
+from callboard.client.models import Job, M, parse
+from callboard.client.options import (
+    ExportOptions,
+    FailureOptions,
+    ListOptions,
+    NewJob,
+    SummaryOptions,
+    query,
+    submission,
+)
+from callboard.client.retries import OnOutage, Retries
 
 T = TypeVar("T")
-M = TypeVar("M", bound=BaseModel)
 JobId = UUID | str
 
 #: Seconds that one request waits for a job. Well below what proxies and load balancers allow.
 LONGEST_WAIT: Final = 25.0
-#: Least seconds between two looks at a job, whatever the server does.
+#: The same for a job whose ETag a proxy removed: without an ETag, the server would wait for the job's end.
+_WAIT_WITHOUT_ETAG: Final = 1.0
+#: Least seconds between two polls of a job, whatever the server does.
 _LEAST_INTERVAL: Final = 0.1
 _ACCEPTED: Final = 202
 _NOT_MODIFIED: Final = 304
-
-
-class StoredFile(BaseModel):
-    """A file that the server keeps. A payload names it as ``{"file": id}``."""
-
-    id: UUID
-    name: str
-    size: int
-    sha256: str
-    media_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A job as the server showed it."""
-
-    job: Job
-    etag: str | None
-    """Sent back, it asks for what has changed since."""
+_JSON: Final = "application/json"
+_EXPORT_MEDIA_TYPES: Final = {
+    "ndjson": "application/x-ndjson",
+    "csv": "text/csv",
+    "parquet": "application/vnd.apache.parquet",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """Makes operations; a transport runs them."""
+    """Makes operations, which a transport runs."""
 
     retries: Retries
 
+    def with_retries(self, retry_for: float | None, on_outage: OnOutage | None) -> Operations:
+        """Return the same operations with other retries; None keeps what holds here."""
+        own = self.retries
+        return Operations(Retries(own.retry_for if retry_for is None else retry_for, on_outage or own.on_outage))
+
+    # --- jobs ---------------------------------------------------------------------------------------------------
+
     def submit(self, new: NewJob, *, key: str | None) -> Operation[Job]:
         """Submit one job."""
-        call = _post("/v1/jobs", to_json(submission(new)), key=key)
-        return _parse(Job, (yield from self.retries.send(call)))
+        request = _post("/v1/jobs", to_json(submission(new)), key=key)
+        return parse(Job, (yield from self.retries.send(request)))
 
     def submit_batch(self, new: Sequence[NewJob], *, key: str | None) -> Operation[list[UUID]]:
-        """Submit all, or none."""
-        call = _post("/v1/jobs/batch", to_json({"jobs": [submission(job) for job in new]}), key=key)
-        return _parse(Batch, (yield from self.retries.send(call))).ids
+        """Submit all jobs or none."""
+        request = _post("/v1/jobs/batch", to_json({"jobs": [submission(job) for job in new]}), key=key)
+        return parse(Batch, (yield from self.retries.send(request))).ids
 
     def run(
         self, job_type: str, payload: Any, result: Any, *, key: str | None, timeout: float | None
     ) -> Operation[Any]:
-        """Submit, wait, and return the result."""
+        """Submit a job, wait for it, and return its result as the type ``result``."""
         began = time.monotonic()
         wait = LONGEST_WAIT if timeout is None else min(timeout, LONGEST_WAIT)
-        answer = yield from self.retries.send(_post(f"/v1/run/{quote(job_type)}", to_json(payload), key=key, wait=wait))
-        if answer.status != _ACCEPTED:
-            return _parse_as(result, answer)
-        job = _parse(Job, answer)
+        request = _post(f"/v1/run/{quote(job_type)}", to_json(payload), key=key, wait=wait)
+        response = yield from self.retries.send(request)
+        if response.status != _ACCEPTED:
+            return _parse_result(result, response)
+        job = parse(Job, response)
         left = None if timeout is None else max(0.0, began + timeout - time.monotonic())
         yield from self.wait(job.id, timeout=left)
         return (yield from self.result(job.id, result, consume=False))
 
-    def get(self, job_id: JobId, *, include_payload: bool = False) -> Operation[Seen]:
+    def get(self, job_id: JobId, *, include_payload: bool = False) -> Operation[Job]:
         """Return the job as it is now."""
         params = {"include": "payload"} if include_payload else {}
-        return _seen((yield from self.retries.send(Call("GET", _path(job_id), params))))
+        return (yield from self._get(Job, _path(job_id), params))
 
     def wait(self, job_id: JobId, *, timeout: float | None) -> Operation[Job]:
         """Return the job once it is done."""
@@ -91,92 +108,129 @@ class Operations:
         while True:
             now = time.monotonic()
             wait = LONGEST_WAIT if last is None else min(LONGEST_WAIT, max(0.0, last - now))
-            call = replace(_poll(job_id, wait), pause=pause)
-            job = _seen((yield from self.retries.send(call))).job
+            request = replace(_poll(job_id, wait), pause=pause)
+            job = parse(Job, (yield from self.retries.send(request)))
             if job.done:
                 return job
             if last is not None and time.monotonic() >= last:
                 raise WaitTimeout(f"Job {job_id} is still {job.status} after {timeout:g} seconds. It goes on.")
             pause = max(0.0, now + _LEAST_INTERVAL - time.monotonic())
 
-    def next_change(self, seen: Seen) -> Operation[Seen]:
-        """Return the job once it is no longer as ``seen``."""
+    def next_change(self, job: Job) -> Operation[Job]:
+        """Return the job once its state differs from that of ``job``."""
         pause = _LEAST_INTERVAL
+        wait = _WAIT_WITHOUT_ETAG if job.etag is None else LONGEST_WAIT
         while True:
             now = time.monotonic()
-            call = replace(_poll(seen.job.id, LONGEST_WAIT, etag=seen.etag), pause=pause)
-            answer = yield from self.retries.send(call)
-            if answer.status != _NOT_MODIFIED:
-                return _seen(answer)
+            request = replace(_poll(job.id, wait, etag=job.etag), pause=pause)
+            response = yield from self.retries.send(request)
+            if response.status != _NOT_MODIFIED:
+                return parse(Job, response)
             pause = max(0.0, now + _LEAST_INTERVAL - time.monotonic())
 
     def result(self, job_id: JobId, result: Any, *, consume: bool) -> Operation[Any]:
-        """Return the result as the type ``result``."""
+        """Return the job's result as the type ``result``."""
         params = {"consume": "true"} if consume else {}
-        # Once it has been sent it is erased, so a second request would find nothing.
-        call = Call("GET", f"{_path(job_id)}/result", params, repeatable=not consume)
-        return _parse_as(result, (yield from self.retries.send(call)))
+        # The server erases a result that it has sent, so a second request would find nothing.
+        request = Request("GET", f"{_path(job_id)}/result", params, repeatable=not consume)
+        return _parse_result(result, (yield from self.retries.send(request)))
+
+    def attempts(self, job_id: JobId) -> Operation[list[Attempt]]:
+        """Return the attempts that have ended, oldest first."""
+        return (yield from self._get(Page[Attempt], f"{_path(job_id)}/attempts")).items
 
     def cancel(self, job_id: JobId) -> Operation[Job]:
         """Ask a job to stop."""
-        return _parse(Job, (yield from self.retries.send(Call("POST", f"{_path(job_id)}/cancel"))))
+        return parse(Job, (yield from self.retries.send(Request("POST", f"{_path(job_id)}/cancel"))))
 
     def retry(self, job_id: JobId) -> Operation[Job]:
         """Queue a job again."""
-        # Repeated after a lost answer, it would be refused: the job is queued already.
-        call = Call("POST", f"{_path(job_id)}/retry", repeatable=False)
-        return _parse(Job, (yield from self.retries.send(call)))
+        # After a lost response the job is queued, and the server would refuse a second request.
+        request = Request("POST", f"{_path(job_id)}/retry", repeatable=False)
+        return parse(Job, (yield from self.retries.send(request)))
 
     def delete(self, job_id: JobId) -> Operation[None]:
         """Erase a job that is done."""
-        yield from self.retries.send(Call("DELETE", _path(job_id), repeatable=False))
+        yield from self.retries.send(Request("DELETE", _path(job_id), repeatable=False))
 
-    def page(self, filters: Parameters, token: str | None) -> Operation[Page[JobInList]]:
+    def jobs_page(self, options: ListOptions, page_token: str | None) -> Operation[Page[JobInList]]:
         """Return one page of a list of jobs."""
-        params = filters if token is None else {**filters, "page_token": token}
-        return _parse(Page[JobInList], (yield from self.retries.send(Call("GET", "/v1/jobs", params))))
+        params = query(options)
+        if page_token is not None:
+            params["page_token"] = page_token
+        return (yield from self._get(Page[JobInList], "/v1/jobs", params))
 
-    def filters(self, filters: Filters) -> Parameters:
-        """Return what :meth:`page` takes."""
-        return query(filters)
+    # --- files --------------------------------------------------------------------------------------------------
 
-    def upload(self, upload: Upload) -> Operation[StoredFile]:
-        """Store a file. One whose answer was lost is nobody's, and the server removes it after a while."""
-        return _parse(StoredFile, (yield from self.retries.send(Call("POST", "/v1/files", upload=upload))))
+    def upload(self, upload: Upload) -> Operation[UploadedFile]:
+        """Store a file. The server removes a file whose response was lost after a while."""
+        return parse(UploadedFile, (yield from self.retries.send(Request("POST", "/v1/files", upload=upload))))
 
-    def download(self, file_id: UUID | str, sink: IO[bytes]) -> Operation[None]:
-        """Write a file's bytes into ``sink``."""
-        yield from self.retries.send(Call("GET", f"/v1/files/{quote(str(file_id), safe='')}", sink=sink))
+    def download(self, file_id: UUID | str, file: IO[bytes]) -> Operation[None]:
+        """Write a stored file into ``file``."""
+        yield from self.retries.send(Request("GET", f"/v1/files/{quote(str(file_id), safe='')}", sink=FileSink(file)))
+
+    # --- the system ---------------------------------------------------------------------------------------------
+
+    def job_type(self, name: str) -> Operation[JobType]:
+        """Describe a job type."""
+        return (yield from self._get(JobType, f"/v1/job-types/{quote(name)}"))
+
+    def queues(self) -> Operation[list[Queue]]:
+        """Return all queues."""
+        return (yield from self._get(Page[Queue], "/v1/queues")).items
+
+    def workers(self) -> Operation[list[Worker]]:
+        """Return the worker processes."""
+        return (yield from self._get(Page[Worker], "/v1/workers")).items
+
+    def check_ready(self) -> Operation[None]:
+        """Return if the server is ready."""
+        yield from self._get(Health, "/readyz")
+
+    # --- history ------------------------------------------------------------------------------------------------
+
+    def summarise_history(self, options: SummaryOptions) -> Operation[HistorySummary]:
+        """Count and measure finished jobs."""
+        return (yield from self._get(HistorySummary, "/v1/history/summary", query(options)))
+
+    def failures(self, options: FailureOptions) -> Operation[FailureGroups]:
+        """Group failed jobs by type and error."""
+        return (yield from self._get(FailureGroups, "/v1/history/failures", query(options)))
+
+    def export_history(self, writer: Writer, options: ExportOptions) -> Operation[None]:
+        """Write finished jobs into ``writer``."""
+        media_type = _EXPORT_MEDIA_TYPES.get(options.get("format", "ndjson"))
+        # An export may take hours. To go on where it broke off is for the caller, who has the last id.
+        sink = Sink(writer, media_type=media_type)
+        response = yield from self.retries.send(Request("GET", "/v1/history/export", query(options), sink=sink))
+        if not sink.accepts(response.media_type):
+            raise UnexpectedResponse(response)
+
+    def _get(self, model: type[M], path: str, params: Parameters | None = None) -> Operation[M]:
+        return parse(model, (yield from self.retries.send(Request("GET", path, params or {}))))
 
 
 def _path(job_id: JobId) -> str:
     return f"/v1/jobs/{quote(str(job_id), safe='')}"
 
 
-def _poll(job_id: JobId, wait: float, *, etag: str | None = None) -> Call:
+def _poll(job_id: JobId, wait: float, *, etag: str | None = None) -> Request:
     headers = {} if etag is None else {"If-None-Match": etag}
-    return Call("GET", _path(job_id), {"wait": f"{wait:.3f}"}, headers, wait=wait)
+    return Request("GET", _path(job_id), {"wait": f"{round(wait, 3):g}"}, headers, wait=wait)
 
 
-def _post(path: str, content: bytes, *, key: str | None, wait: float | None = None) -> Call:
-    headers = {"Content-Type": "application/json", "Idempotency-Key": key or str(uuid4())}
+def _post(path: str, content: bytes, *, key: str | None, wait: float | None = None) -> Request:
+    key = str(uuid4()) if key is None else key
+    if not key.isascii() or not key.isprintable():
+        raise ValueError(f"The idempotency key is {key!r}. It must be 1 to 255 visible ASCII characters.")
+    headers = {"Content-Type": _JSON, "Idempotency-Key": key}
     if wait is not None:
         headers["Prefer"] = f"wait={wait:.0f}"
-    return Call("POST", path, headers=headers, content=content, wait=wait or 0.0)
+    return Request("POST", path, headers=headers, content=content, wait=wait or 0.0)
 
 
-def _seen(answer: Answer) -> Seen:
-    return Seen(_parse(Job, answer), answer.headers.get("etag"))
-
-
-def _parse(model: type[M], answer: Answer) -> M:
-    try:
-        return model.model_validate_json(answer.content)
-    except ValueError as error:
-        raise ClientError(
-            f"The server answered {answer.status}, but not as a Callboard would. Does the URL name the right server?"
-        ) from error
-
-
-def _parse_as(result: Any, answer: Answer) -> Any:
-    return TypeAdapter(result).validate_json(answer.content)
+def _parse_result(result: Any, response: Response) -> Any:
+    if response.media_type != _JSON:
+        raise UnexpectedResponse(response)
+    return TypeAdapter(result).validate_json(response.content)

@@ -1,36 +1,36 @@
-"""What can be said of a job when it is submitted, and of jobs when they are listed."""
+"""The options of submissions, and the filters of lists and of history."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Required, TypedDict
+from typing import Any, Final, Required, TypedDict
 from uuid import UUID
 
 from callboard.db.rules.states import Status
 
 
 class SubmitOptions(TypedDict, total=False):
-    """How a job is to run. What is left out is as its type says."""
+    """How a job is to run. For what is left out, the job type's default holds."""
 
     queue: str
     """Another queue than the type's own."""
     priority: int
     """0 to 9, higher first."""
     delay: float | timedelta
-    """Seconds until it is due. Not together with ``scheduled_at``."""
+    """Seconds until the job is due. Not together with ``scheduled_at``."""
     scheduled_at: datetime
-    """When it is due, with a time zone."""
+    """When the job is due, with a time zone."""
     expires_at: datetime
-    """It ends as expired if it has not started by then. With a time zone."""
+    """A job that has not started by then ends as expired. With a time zone."""
     time_limit: float | timedelta
     """Seconds that one attempt may take."""
     max_retries: int
     """Attempts after the first."""
     tags: Mapping[str, str]
-    """Names and values to find it by."""
+    """Names and values by which lists find the job."""
     unique_key: str
-    """While a live job of the same owner and type has it, a submission gives that job."""
+    """While a live job of the same owner and type has this key, a submission returns that job."""
     parent_id: UUID | str
     """The job that this one belongs to."""
 
@@ -45,20 +45,70 @@ class NewJob(SubmitOptions):
 
 
 class Filters(TypedDict, total=False):
-    """Which jobs to list."""
+    """Which jobs to return. What is left out or None does not filter."""
 
-    status: Status | str | Sequence[Status | str]
-    type: str
-    queue: str
-    owner: str
-    """Operators and viewers see more than their own."""
-    tags: Mapping[str, str]
-    """Names and values, all of which it has."""
-    created_after: datetime
-    created_before: datetime
-    parent_id: UUID | str
+    status: Status | str | Sequence[Status | str] | None
+    type: str | None
+    queue: str | None
+    owner: str | None
+    """Operators and viewers see the jobs of other owners, too."""
+    tags: Mapping[str, str] | None
+    """Names and values; a job needs all of them."""
+    created_after: datetime | None
+    """With a time zone, as every time here."""
+    created_before: datetime | None
+    parent_id: UUID | str | None
+
+
+class ListOptions(Filters, total=False):
+    """Which jobs to list, and how many at a time."""
+
     page_size: int
-    """Jobs that one request fetches, 1 to 500."""
+    """Jobs of one page, 1 to 500. Default: the server's."""
+
+
+class ExportOptions(Filters, total=False):
+    """Which finished jobs to export, and as what."""
+
+    format: str
+    """``ndjson`` (the default), ``csv`` or ``parquet``."""
+    include: Sequence[str]
+    """``payload`` and ``result`` add these columns."""
+    cursor: UUID | str | None
+    """Go on after the job with this id: the last one that an export wrote before it broke off."""
+
+
+class Period(TypedDict, total=False):
+    """When jobs finished, and whose they are."""
+
+    since: datetime | None
+    """Default: a day before ``until``. With a time zone, as every time here."""
+    until: datetime | None
+    """Default: now."""
+    owner: str | None
+    """Operators and viewers see the jobs of other owners, too."""
+    groups: int
+    """Most groups to return, 1 to 1000: the largest ones. Default: the server's."""
+
+
+class SummaryOptions(Period, total=False):
+    """Which finished jobs to count, and how to group them."""
+
+    bucket: str | None
+    """Length of the periods: ``minute``, ``hour`` or ``day``. Default: one period for all."""
+    group_by: str | None
+    """``type``, ``queue``, ``owner`` or ``status``. Default: one group for all."""
+
+
+class FailureOptions(Period, total=False):
+    """Which failed jobs to group."""
+
+    type: str | None
+    queue: str | None
+
+
+#: Parameters whose name in the API differs, or is a keyword of Python.
+_NAMES: Final = {"since": "from", "until": "to", "tags": "tag"}
 
 
 def submission(new: NewJob) -> dict[str, Any]:
@@ -70,21 +120,22 @@ def submission(new: NewJob) -> dict[str, Any]:
     return {name: _plain(name, value) for name, value in new.items() if name == "payload" or value is not None}
 
 
-def query(filters: Filters) -> dict[str, str | list[str]]:
-    """Return the query parameters that list jobs.
+def query(options: ListOptions | ExportOptions | SummaryOptions | FailureOptions) -> dict[str, str | list[str]]:
+    """Return the query parameters for these options.
 
     Raises:
         ValueError: a time has no time zone.
     """
     parameters: dict[str, str | list[str]] = {}
-    for name, value in filters.items():
+    for option, value in options.items():
+        name = _NAMES.get(option, option)
         match value:
             case None:
                 pass
-            case Mapping() if name == "tags":
-                parameters["tag"] = [f"{key}:{item}" for key, item in value.items()]
+            case Mapping():
+                parameters[name] = [f"{key}:{item}" for key, item in value.items()]
             case datetime():
-                parameters[name] = _utc(name, value).isoformat()
+                parameters[name] = _utc(option, value).isoformat()
             case list() | tuple() | set() | frozenset():
                 parameters[name] = [str(item) for item in value]
             case _:
@@ -95,7 +146,7 @@ def query(filters: Filters) -> dict[str, str | list[str]]:
 def _plain(name: str, value: Any) -> Any:
     match value:
         case datetime() if name != "payload":
-            return _utc(name, value)
+            return _utc(name, value).isoformat()
         case timedelta() if name != "payload":
             return value.total_seconds()
     return value

@@ -1,64 +1,87 @@
-"""What both transports do alike with httpx."""
+"""What the two transports have in common: the use of httpx."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from ipaddress import ip_address
 from typing import Any, Final
 
 import httpx
 
-from callboard.client.calls import Answer, Call
 from callboard.client.errors import ServerUnreachable
+from callboard.client.files import Sink
+from callboard.client.messages import Request, Response
 from callboard.db.errors import ConfigurationError
+from callboard.db.version import VERSION
 
 _CONNECT_TIMEOUT: Final = 5.0
 
 
 def base_of(url: str) -> httpx.URL:
-    """Return the address of a server.
+    """Return the URL of a server.
 
     Raises:
-        ConfigurationError: it is not an http or https URL.
+        ConfigurationError: ``url`` is not an http or https URL.
     """
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL:
+        # A name with an empty or too long label would fail as late as the first request.
+        parsed.host.encode("idna")
+    except (httpx.InvalidURL, UnicodeError):
         parsed = httpx.URL("")
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        # The value may hold a password, so it is not repeated.
+        # The value may hold a password, so the message does not repeat it.
         raise ConfigurationError("The URL is not that of a server. It looks like http://127.0.0.1:8000.")
     return parsed
 
 
 def options_of(base: httpx.URL, api_key: str | None) -> dict[str, Any]:
-    """Return the arguments of an httpx client."""
-    headers = {"User-Agent": f"callboard/{version('callboard')}", "Accept": "application/json"}
+    """Return the arguments of an httpx client.
+
+    Raises:
+        ConfigurationError: ``api_key`` cannot be sent in a header.
+    """
+    headers = {"User-Agent": f"callboard/{VERSION}", "Accept": "application/json"}
     if api_key is not None:
+        if not api_key.isascii() or not api_key.isprintable():
+            # httpx would repeat the key in its error.
+            raise ConfigurationError(
+                "The API key holds a character that HTTP does not allow, such as a line break. Copy the key anew."
+            )
         headers["Authorization"] = f"Bearer {api_key}"
     # A proxy cannot reach this machine's own loopback.
     return {"base_url": base, "headers": headers, "trust_env": not _is_loopback(base.host)}
 
 
-def arguments_of(call: Call, timeout: float) -> dict[str, Any]:
-    """Return the arguments of an httpx request. ``timeout``: seconds of silence, beyond what the call waits for."""
-    upload = call.upload
+def arguments_of(request: Request, timeout: float) -> dict[str, Any]:
+    """Return the arguments of an httpx request.
+
+    Args:
+        request: the request.
+        timeout: seconds of silence after which the request fails, beyond the seconds that it lets the server wait.
+    """
+    upload = request.upload
     return {
-        "method": call.method,
-        "url": call.path,
-        "params": call.params,
-        "headers": call.headers,
-        "content": call.content,
+        "method": request.method,
+        "url": request.path,
+        "params": request.params,
+        "headers": request.headers,
+        "content": request.content,
         "files": upload and {"file": (upload.name, upload.content, upload.media_type)},
-        "timeout": httpx.Timeout(timeout + call.wait, connect=_CONNECT_TIMEOUT),
+        "timeout": httpx.Timeout(timeout + request.wait, connect=_CONNECT_TIMEOUT),
     }
 
 
-def answer_of(response: httpx.Response, content: bytes) -> Answer:
+def sink_for(request: Request, response: Response) -> Sink | None:
+    """Return where to write the body of ``response``, of which only the head has arrived; None: into the response."""
+    sink = request.sink
+    return sink if sink is not None and response.is_success and sink.accepts(response.media_type) else None
+
+
+def response_of(response: httpx.Response, address: str, content: bytes = b"") -> Response:
     """Return a response as the operations read it."""
-    return Answer(response.status_code, _lower(response.headers), content)
+    return Response(address, response.status_code, _lower(response.headers), content)
 
 
 def address_of(base: httpx.URL) -> str:
@@ -68,18 +91,29 @@ def address_of(base: httpx.URL) -> str:
 
 @contextmanager
 def unreachable(address: str) -> Iterator[None]:
-    """Raise httpx's errors as ours.
+    """Translate the errors of httpx.
 
     Raises:
-        ServerUnreachable: no answer came.
+        ServerUnreachable: no response arrived.
     """
     try:
         yield
     except httpx.RequestError as error:
         sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-        cause = "timed out" if isinstance(error, httpx.TimeoutException) else str(error) or type(error).__name__
-        what = "did not answer to the end" if sent else "does not answer"
-        raise ServerUnreachable(f"The server at {address} {what} ({cause}).", sent=sent) from error
+        detail = (
+            f"The server at {address} did not answer to the end ({_cause(error)})."
+            if sent
+            else f"No server answers at {address} ({_cause(error)})."
+        )
+        raise ServerUnreachable(detail, sent=sent) from error
+
+
+def _cause(error: httpx.RequestError) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "timed out"
+    text = str(error) or type(error).__name__
+    # "[Errno 111] Connection refused" reads better without the number.
+    return text.partition("] ")[2] or text
 
 
 def _lower(headers: httpx.Headers) -> Mapping[str, str]:

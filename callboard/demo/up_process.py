@@ -12,8 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
-from callboard.cli.answers import ProblemAnswer, ServerUnreachable
-from callboard.cli.client import Client
+from callboard.client import Client, ClientError
 from callboard.db.errors import CallboardError
 
 #: Seconds. The first start on a slow disk makes a database; a stop lets running jobs end (``shutdown_grace``).
@@ -30,13 +29,16 @@ class UpFailed(CallboardError):
 
 
 class UpProcess:
-    """The embedded system on a free port of this machine, open to local clients. A context manager; leaving it stops.
+    """The embedded system on a free port of this machine, open to local clients. A context manager, which stops it.
 
     No ``CALLBOARD_*`` variable reaches the child: a demonstration must not end up in a real database.
     """
 
     def __init__(self, data_dir: Path) -> None:
-        """Args: ``data_dir`` keeps its PostgreSQL, files and ``up.log``; made if missing, for its owner alone."""
+        """
+        Args:
+            data_dir: of its PostgreSQL, files and ``up.log``. A missing directory is made, for its owner alone.
+        """
         self._data_dir = data_dir
         self._log = data_dir / "up.log"
         self._port = _free_port()
@@ -48,7 +50,7 @@ class UpProcess:
 
     @property
     def database_url(self) -> str:
-        """The URL of its PostgreSQL, with the password. It is there once the system is ready.
+        """The URL of its PostgreSQL, with the password; known once the system is ready.
 
         Raises:
             UpFailed: the file with it cannot be read.
@@ -79,30 +81,31 @@ class UpProcess:
         if code != 0 and kind is None:
             raise UpFailed(f"'callboard up' ended with exit code {code} when it was stopped.{self._last_lines()}")
 
-    def wait_until_ready(self, client: Client) -> None:
-        """Return when it serves.
+    def wait_until_ready(self) -> None:
+        """Return when the system serves.
 
         Raises:
-            UpFailed: it ended, or was not ready within two minutes.
+            UpFailed: the process ended, or the system was not ready within two minutes.
         """
         process = self._running()
         deadline = time.monotonic() + _LONGEST_START
-        while True:
-            if process.poll() is not None:
-                raise UpFailed(f"'callboard up' ended with exit code {process.returncode}.{self._last_lines()}")
-            try:
-                client.check_ready()
-            except (ServerUnreachable, ProblemAnswer) as error:
-                if time.monotonic() > deadline:
-                    raise UpFailed(
-                        f"'callboard up' was not ready after {_LONGEST_START:.0f} s: {error}{self._last_lines()}"
-                    ) from error
-                time.sleep(_POLL_INTERVAL)
-            else:
-                return
+        with Client(self.url, retry_for=0) as client:
+            while True:
+                if process.poll() is not None:
+                    raise UpFailed(f"'callboard up' ended with exit code {process.returncode}.{self._last_lines()}")
+                try:
+                    client.check_ready()
+                except ClientError as error:
+                    if time.monotonic() > deadline:
+                        raise UpFailed(
+                            f"'callboard up' was not ready after {_LONGEST_START:.0f} s: {error}{self._last_lines()}"
+                        ) from error
+                    time.sleep(_POLL_INTERVAL)
+                else:
+                    return
 
     def _stop(self) -> int:
-        """Stop it, by force if it takes longer than it may, and return its exit code."""
+        """Stop the process, by force if it does not end in time, and return its exit code."""
         process = self._running()
         # A second Ctrl-C must not leave the child behind.
         interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)

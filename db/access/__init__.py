@@ -1,1 +1,1 @@
-"""Who may: API keys and the audit log."""
+"""Access: API keys and the audit log."""

@@ -25,7 +25,7 @@ class Actor:
 def write_audit(
     connection: Connection, actor: Actor, action: str, *, job_id: UUID | None = None, subject: str | None = None
 ) -> None:
-    """Add an entry, in the transaction of what it tells of: both happen or neither.
+    """Add an entry, in the transaction of the action itself: both are committed, or neither.
 
     Args:
         connection: in a transaction.
@@ -40,7 +40,7 @@ def write_audit(
 def write_audits(
     connection: Connection, actor: Actor, action: str, job_ids: Collection[UUID], *, subject: str | None = None
 ) -> None:
-    """Do as :func:`write_audit` for each of these jobs."""
+    """:func:`write_audit` for each of these jobs."""
     if job_ids:
         connection.execute(insert(audit_log), [_entry(actor, action, job_id, subject) for job_id in job_ids])
 

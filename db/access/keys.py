@@ -1,4 +1,4 @@
-"""API keys: made, listed, rotated, revoked, and read by the api to tell callers apart."""
+"""API keys: made, listed, rotated, revoked, and read by the api to authenticate callers."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class Key:
     revoked_at: datetime | None
 
     def is_valid(self, now: datetime) -> bool:
-        """Whether it opens anything at ``now``."""
+        """Return whether the key authenticates its caller at ``now``."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What the api knows of keys."""
+    """The keys, as the api reads them."""
 
     any_made: bool
-    """Whether there ever was one, valid or not."""
+    """Whether there ever was a key, valid or not."""
     valid: Mapping[str, Key]
-    """By id; those that were valid when this was read."""
+    """The keys that were valid when this was read, by id."""
 
 
 _valid = and_(api_keys.c.revoked_at.is_(None), or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > func.now()))
@@ -65,11 +65,11 @@ def read_keys(connection: Connection) -> Keys:
 
 
 def any_valid_key(connection: Connection) -> bool:
-    """Whether anybody could authenticate with a key now; not where the schema has not been made yet."""
+    """Return whether there is a valid key now; False where the schema has not been made yet."""
     if connection.execute(select(func.to_regclass(api_keys.fullname))).scalar_one() is None:
         return False
-    found: bool = connection.execute(select(exists(select(api_keys.c.key_id).where(_valid)))).scalar_one()
-    return found
+    any_valid: bool = connection.execute(select(exists(select(api_keys.c.key_id).where(_valid)))).scalar_one()
+    return any_valid
 
 
 def list_keys(connection: Connection) -> Sequence[Key]:
@@ -89,17 +89,17 @@ def add_key(
     submissions_per_second: float | None = None,
     lifetime: timedelta | None = None,
 ) -> Key:
-    """Store a new key: its id and the SHA-256 of its secret, so that nobody can show it again.
+    """Store a new key: its id and the SHA-256 of its secret. The secret cannot be shown again.
 
     Args:
         connection: in a transaction.
         text: the key.
-        name: what people call it.
-        owner: whose jobs those are that it submits.
-        role: what it may do.
-        max_live_jobs: most jobs of its owner that may live at once, 0 or more; None: the server's default.
+        name: what people call the key.
+        owner: the owner of the jobs that the key submits.
+        role: what the key may do.
+        max_live_jobs: most live jobs of its owner at a time, 0 or more; None: the server's default.
         submissions_per_second: above 0; None: the server's default.
-        lifetime: after which it is no longer valid; None: never.
+        lifetime: the key is valid for so long; None: for ever.
     """
     values: dict[str, Any] = {
         "key_id": text.key_id,
@@ -139,7 +139,7 @@ def rotate_key(connection: Connection, key_id: str, text: KeyText, *, overlap: t
 
     Raises:
         NotFound: there is no such key.
-        Conflict: it is no longer valid, so there is nothing to go on with.
+        Conflict: the key is no longer valid.
     """
     row = (
         connection.execute(select(*api_keys.c).where(api_keys.c.key_id == key_id).with_for_update()).mappings().first()

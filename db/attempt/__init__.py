@@ -1,1 +1,1 @@
-"""What a running attempt stores: progress and checkpoints."""
+"""Writes of a running attempt: progress, checkpoints and steps."""

@@ -37,26 +37,26 @@ _of_running, _running = each(
     .where(jobs.c.id == _reports.c.id, jobs.c.attempt == _reports.c.attempt, jobs.c.status == Status.RUNNING)
     .with_for_update(),
 )
-_news = select(_running.c.id, _reports.c.progress).select_from(_of_running).cte("news")
-_report = select(cast(_news.c.progress, JSONB)).where(_news.c.id == jobs.c.id).scalar_subquery()
-_shown = (
+_accepted = select(_running.c.id, _reports.c.progress).select_from(_of_running).cte("accepted")
+_report = select(cast(_accepted.c.progress, JSONB)).where(_accepted.c.id == jobs.c.id).scalar_subquery()
+_updated = (
     update(jobs)
-    .where(among(jobs.c.id, _news))
+    .where(among(jobs.c.id, _accepted))
     .values(
         progress=_report.op("||")(func.jsonb_build_object("updated_at", _now_text)),
         revision=jobs.c.revision + 1,
     )
     .returning(jobs.c.id, jobs.c.created_at, jobs.c.attempt)
-    .cte("shown")
+    .cte("updated")
 )
-_same_attempt = and_(_reports.c.id == _shown.c.id, _reports.c.attempt == _shown.c.attempt)
-_kept = (
+_same_attempt = and_(_reports.c.id == _updated.c.id, _reports.c.attempt == _updated.c.attempt)
+_store = (
     insert(job_progress)
     .from_select(
         ["job_id", "created_at", "attempt", "seq", "reported_at", "current", "total", "step", "message"],
         select(
-            _shown.c.id,
-            _shown.c.created_at,
+            _updated.c.id,
+            _updated.c.created_at,
             _reports.c.attempt,
             _reports.c.seq,
             cast(func.now(), TIME),
@@ -64,18 +64,18 @@ _kept = (
             _reports.c.total,
             _reports.c.step,
             _reports.c.message,
-        ).select_from(_shown.join(_reports, _same_attempt)),
+        ).select_from(_updated.join(_reports, _same_attempt)),
     )
-    # They may have been committed before, and only the answer was lost.
+    # The reports may have been committed before, and only the response was lost.
     .on_conflict_do_nothing()
 )
 
 
 def report_progress(connection: Connection, reports: Sequence[ProgressReport]) -> None:
-    """Store reports, at most one a job, of attempts that still run; others are dropped."""
+    """Store progress reports, at most one for each job. Those of attempts that do not run any more are dropped."""
     if reports:
         rows = (_row(report) for report in sorted(reports, key=lambda report: report.attempt_id))
-        connection.execute(_kept, rowset_of(rows))
+        connection.execute(_store, rowset_of(rows))
 
 
 def _row(report: ProgressReport) -> dict[str, object]:

@@ -1,1 +1,1 @@
-"""What the dispatcher reads: due jobs, queues, rate limits."""
+"""Queries of the dispatcher: due jobs, queues, rate limits."""

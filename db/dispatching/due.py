@@ -1,4 +1,4 @@
-"""What is due, for the dispatcher. Reads only; ``callboard.db.transitions`` has the verbs."""
+"""The jobs that are due, for the dispatcher. Reads only; ``callboard.db.transitions`` has the verbs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ _take_queues = PreparedStatement(
 
 
 def _first_of(queue: ColumnElement[str], at_most: ColumnElement[int]) -> FromClause:
-    """Return the jobs of a queue to dispatch, by priority (highest first), then by id (oldest first)."""
+    """Return the first jobs of a queue that wait for dispatch, by priority (highest first), then by id (oldest first).
+
+    SQL: ``LATERAL (SELECT … FROM jobs WHERE queue = :queue … ORDER BY priority DESC, id LIMIT :at_most)``.
+    """
     return (
         select(jobs.c.id, (jobs.c.attempt + literal(1)).label("attempt"), jobs.c.type, jobs.c.queue, jobs.c.priority)
         .where(jobs.c.queue == queue, *_waits)
@@ -69,74 +72,76 @@ def _first_of(queue: ColumnElement[str], at_most: ColumnElement[int]) -> FromCla
     )
 
 
-_heads = _first_of(queues.c.name, bindparam("at_most", type_=Integer))
-_heads_of_all = PreparedStatement(
-    select(*_heads.c).select_from(queues.join(_heads, true())).where(queues.c.paused.is_(False))
+_first_jobs = _first_of(queues.c.name, bindparam("at_most", type_=Integer))
+_first_jobs_of_all = PreparedStatement(
+    select(*_first_jobs.c).select_from(queues.join(_first_jobs, true())).where(queues.c.paused.is_(False))
 )
 
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """How much of a queue may be dispatched."""
+    """The limits on dispatching jobs of one queue."""
 
     window: int
-    """Most messages in the broker."""
+    """Most messages that wait in the broker."""
     startable: int | None
     """Jobs that may start now; None: any number."""
     rate: Rate | None = None
-    """How many may start as time goes by; None: any number."""
+    """Jobs that may start per time; None: any number."""
 
-    def room(self, depth: int) -> int:
-        """Return how many messages may follow those ``depth`` that wait in the broker."""
+    def capacity(self, depth: int) -> int:
+        """Return how many messages may be published while ``depth`` messages wait in the broker."""
         bounds = [self.window - depth]
         if self.startable is not None:
             bounds.append(self.startable)
         if self.rate is not None:
-            # What waits in the broker may start all at once, as soon as there are workers.
+            # All messages in the broker may start at once, as soon as there are workers.
             bounds.append(self.rate.capacity - depth)
         return max(0, min(bounds))
 
 
 @dataclass(frozen=True, slots=True)
 class TakenQueues:
-    """The queues whose only dispatcher this transaction is until it ends."""
+    """The queues that this transaction alone may dispatch until it ends (advisory locks)."""
 
     limits: Mapping[str, QueueLimits]
-    heads: Sequence[RowDict]
-    """Their first jobs, as :func:`next_jobs` returns them."""
+    first_jobs: Sequence[RowDict]
+    """The first jobs of these queues, as :func:`next_jobs` returns them."""
 
 
-def take_queues(connection: Connection, *, default_window: int, heads: int = 0) -> TakenQueues:
-    """Take the queues that have jobs to dispatch; those that another dispatcher has are left out, as are paused ones.
+def take_queues(connection: Connection, *, default_window: int, first_jobs: int = 0) -> TakenQueues:
+    """Lock the queues that have jobs to dispatch. Paused queues, and those locked by another dispatcher, are left out.
 
     Args:
-        heads: how many jobs of each queue to return at once, at most.
+        connection: in a transaction.
+        default_window: the window of queues that set none.
+        first_jobs: return at most so many jobs of each queue in the same round trip.
     """
-    limits_of, *heads_of = execute_together(
+    limit_rows, *job_rows = execute_together(
         connection,
         (_take_queues, {"window": default_window}),
-        *([(_heads_of_all, {"at_most": heads})] if heads else ()),
+        *([(_first_jobs_of_all, {"at_most": first_jobs})] if first_jobs else ()),
     )
     limits = {
         row["name"]: QueueLimits(
             row["window"], row["startable"], Rate(row["per_second"]) if row["per_second"] else None
         )
-        for row in limits_of
+        for row in limit_rows
     }
-    return TakenQueues(limits, [row for rows in heads_of for row in rows if row["queue"] in limits])
+    return TakenQueues(limits, [row for rows in job_rows for row in rows if row["queue"] in limits])
 
 
-_rooms = rowset(queue=Text(), room=Integer())
-_next = _first_of(_rooms.c.queue, _rooms.c.room)
-_next_jobs = PreparedStatement(select(*_next.c).select_from(_rooms.join(_next, true())))
+_capacities = rowset(queue=Text(), capacity=Integer())
+_next = _first_of(_capacities.c.queue, _capacities.c.capacity)
+_next_jobs = PreparedStatement(select(*_next.c).select_from(_capacities.join(_next, true())))
 
 
-def next_jobs(connection: Connection, rooms: Mapping[str, int]) -> list[RowDict]:
-    """Return up to ``rooms[queue]`` jobs of each queue, by priority (highest first), then by id (oldest first).
+def next_jobs(connection: Connection, capacities: Mapping[str, int]) -> list[RowDict]:
+    """Return up to ``capacities[queue]`` jobs of each queue, by priority (highest first), then by id (oldest first).
 
     Columns: ``id``, ``attempt`` (the one to start), ``type``, ``queue``, ``priority``.
     """
-    parameters = rowset_of({"queue": queue, "room": room} for queue, room in sorted(rooms.items()))
+    parameters = rowset_of({"queue": queue, "capacity": capacity} for queue, capacity in sorted(capacities.items()))
     [rows] = execute_together(connection, (_next_jobs, parameters))
     return rows
 
@@ -149,7 +154,7 @@ _until_due = PreparedStatement(
 
 
 def seconds_until_due(connection: Connection, *, commit: bool = False) -> float | None:
-    """Return when the next scheduled or retrying job is due: 0 or less for now, None when there is none.
+    """Return the seconds until the next scheduled or retrying job is due: 0 or less for now, None when there is none.
 
     Args:
         commit: also commit the transaction, in the same round trip.
@@ -178,5 +183,5 @@ _due_in = (
 
 
 def anything_due(connection: Connection, queue_names: Sequence[str]) -> bool:
-    """Whether a job in one of these queues could start now."""
+    """Return whether a job in one of these queues could start now."""
     return any(connection.execute(_due_in, {"of_queue": name}).first() is not None for name in queue_names)

@@ -1,4 +1,4 @@
-"""Queues: their settings, and how full they are."""
+"""Queues: their settings, and the numbers of their jobs."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def queue_names(connection: Connection) -> set[str]:
 @dataclass(frozen=True, slots=True)
 class QueueChange:
     """New values by column: ``paused``, ``dispatch_window``, ``concurrency_limit``, ``rate_limit`` and ``rate_period``
-    together; what is not named stays.
+    together. Columns left out stay.
     """
 
     values: Mapping[str, bool | float | None]
 
 
 def change_queue(connection: Connection, name: str, change: QueueChange) -> bool:
-    """Change a queue's settings; they act on what waits in it at once. False when there is no such queue.
+    """Change a queue's settings, with effect on the jobs that wait in it; False when there is no such queue.
 
-    When a queue stops being paused, jobs whose messages workers have dropped meanwhile are dispatched again.
+    Jobs whose messages were dropped by workers while the queue was paused are dispatched again by reconciling.
     """
     changed = connection.execute(
         update(queues).where(queues.c.name == name).values(**change.values, updated_at=func.now())

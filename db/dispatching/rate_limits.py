@@ -1,4 +1,4 @@
-"""Token buckets that all api processes share."""
+"""Token buckets that all processes share."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sqlalchemy.dialects.postgresql import insert
 
 from callboard.db.models import rate_limits
 
-_AT_ONCE = 5000
-#: Seconds after which any bucket is full again, for all practical rates, and its row says nothing more.
+_BUCKETS_PER_CALL = 5000
+#: Seconds after which any bucket is full again, at all practical rates: its row can be deleted.
 _FULL_AFTER = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """``per_second`` tokens flow into a bucket, above 0; it holds those of a second, and one at least."""
+    """The rate of a bucket, above 0. The bucket's capacity is the tokens of one second, and one at least."""
 
     per_second: float
 
@@ -33,18 +33,19 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a bucket gave."""
+    """The tokens taken from a bucket."""
 
     tokens: int
     """0 if there were not enough."""
     retry_after: float
-    """Seconds until there will be enough, if nobody else takes any; 0 if there were."""
+    """Seconds until there are enough tokens, if nobody else takes any; 0 if there were enough."""
 
 
 def granted(available: float, rate: Rate, *, least: int, most: int) -> Grant:
-    """Decide what a bucket with ``available`` tokens gives to somebody who needs ``least`` and would take ``most``.
+    """Decide how many of ``available`` tokens a caller gets that needs ``least`` and would take ``most``.
 
-    Who needs more than a bucket holds gets it from a full one, which is then in debt: the rate holds all the same.
+    A caller that needs more than the capacity gets it from a full bucket, whose tokens are then negative: in the long
+    run the rate holds all the same.
     """
     needed = min(least, rate.capacity)
     if available < needed:
@@ -59,7 +60,7 @@ _make = (
 )
 _now = func.clock_timestamp()
 _elapsed = func.greatest(0, func.extract("epoch", _now - rate_limits.c.refilled_at))
-_look = (
+_read = (
     select(
         func.least(
             bindparam("capacity"),
@@ -78,32 +79,33 @@ _take = (
 
 
 def take_tokens(connection: Connection, name: str, rate: Rate, *, least: int, most: int) -> Grant:
-    """Take from ``least`` to ``most`` tokens out of a bucket, or none if it has fewer than ``least``.
+    """Take ``least`` to ``most`` tokens from a bucket, or none if it has fewer than ``least``.
 
-    A bucket that nobody has used is full. What is taken counts for all processes once the transaction has ended, which
-    should be soon: it locks the bucket.
+    A bucket that has never been used is full. The bucket is locked until the end of the transaction, which should be
+    soon.
     """
     values = {"name": name, "capacity": float(rate.capacity), "per_second": rate.per_second}
-    row = connection.execute(_look, values).first()
+    row = connection.execute(_read, values).first()
     if row is None:
         connection.execute(_make, {"name": name, "capacity": values["capacity"]})
-        row = connection.execute(_look, values).one()
+        row = connection.execute(_read, values).one()
     grant = granted(row.available, rate, least=least, most=most)
     if grant.tokens:
         connection.execute(_take, {"bucket": name, "left": row.available - grant.tokens, "at": row.now})
     return grant
 
 
+# A CTE, as a join may run a subquery for each row, and SKIP LOCKED then finds others beyond the limit.
 _idle = (
     select(rate_limits.c.name)
     .where(rate_limits.c.refilled_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, literal(_FULL_AFTER)))
-    .limit(_AT_ONCE)
+    .limit(_BUCKETS_PER_CALL)
     .with_for_update(skip_locked=True)
-    .subquery()
+    .cte("idle")
 )
-_forget = delete(rate_limits).where(rate_limits.c.name == _idle.c.name)
+_delete_idle = delete(rate_limits).where(rate_limits.c.name == _idle.c.name)
 
 
 def delete_full_buckets(connection: Connection) -> int:
-    """Delete buckets that nobody used for a day, some thousands at most; return how many."""
-    return connection.execute(_forget).rowcount
+    """Delete up to 5000 buckets that have not been used for a day; return how many."""
+    return connection.execute(_delete_idle).rowcount

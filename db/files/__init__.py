@@ -1,1 +1,1 @@
-"""Uploaded files: their rows, jobs' outputs, and the storage of bytes."""
+"""Files: their rows, jobs' outputs, and the storage of bytes."""

@@ -1,8 +1,8 @@
-"""Files that attempts attach to their jobs.
+"""Outputs: files that attempts attach to their jobs.
 
-They are files like uploaded ones, of the job's owner. A job shows those of its latest attempt, unless that attempt was
-lost: its worker has been fenced out, and the next attempt makes them anew. What an earlier attempt attached is removed
-when a later one attaches something, or with the job.
+They are files like uploaded ones, of the job's owner. A job shows the outputs of its latest attempt, unless that
+attempt's worker was lost: the next attempt makes them again. The outputs of an earlier attempt are removed when a later
+attempt attaches a file, or with the job.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from callboard.db.sql.rowset import rowset, rowset_of
 _JOB_ID = bindparam("job_id", type_=Uuid)
 _ATTEMPT = bindparam("attempt", type_=Integer)
 
-# Whoever ends the attempt waits for the end of this transaction, or has ended it already.
-_hold = (
+# With this lock, the end of the attempt waits for this transaction; without a row, it has ended already.
+_lock_attempt = (
     select(jobs.c.id)
     .where(jobs.c.id == _JOB_ID, jobs.c.attempt == _ATTEMPT, jobs.c.status == Status.RUNNING)
     .with_for_update(read=True)
@@ -39,11 +39,12 @@ _superseded = (
 def attach(connection: Connection, file: File, *, job_id: UUID, attempt: int) -> Sequence[UUID] | None:
     """Store the row of a file whose bytes are stored, as an output of this attempt.
 
-    Returns the outputs of earlier attempts that are gone now, whose bytes go after the commit; None, and nothing is
-    stored, when the attempt has ended or been fenced out.
+    Returns:
+        The outputs of earlier attempts, whose rows are deleted: their bytes are to be deleted after the commit. None,
+        with nothing stored, when the attempt has ended or been fenced out.
     """
     named = {"job_id": job_id, "attempt": attempt}
-    if connection.execute(_hold, named).first() is None:
+    if connection.execute(_lock_attempt, named).first() is None:
         return None
     insert_file(connection, file)
     connection.execute(insert(job_files).values(file_id=file.id, **named))
@@ -76,9 +77,9 @@ _outputs = (
 
 
 def list_outputs(connection: Connection, job_id: UUID, *, limit: int, after: UUID | None = None) -> list[RowMapping]:
-    """Return up to ``limit`` outputs of a job, in the order in which they were attached, those after ``after``.
+    """Return up to ``limit`` outputs of a job that come after the id ``after``, in the order of attachment.
 
-    Columns: those of ``files`` but ``owner``, and ``attempt``.
+    Columns: those of ``files`` without ``owner``, and ``attempt``.
     """
     parameters = {"job_id": job_id, "created_at": created_at_of(job_id), "after": after or UUID(int=0), "limit": limit}
     return list(connection.execute(_outputs, parameters).mappings())
@@ -93,5 +94,5 @@ _of_jobs = (
 
 
 def delete_outputs(connection: Connection, job_ids: Sequence[UUID]) -> Sequence[UUID]:
-    """Remove the rows of all files that these jobs put out; return their ids. Their bytes go after the commit."""
+    """Delete the rows of all outputs of these jobs; return the ids, whose bytes are to be deleted after the commit."""
     return connection.execute(_of_jobs, rowset_of({"id": job_id} for job_id in job_ids)).scalars().all()

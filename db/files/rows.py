@@ -1,7 +1,7 @@
-"""Files: the rows that say whose they are. Their bytes are in a :class:`Storage`.
+"""Rows of files: names, sizes and owners. The bytes are in a :class:`Storage`.
 
-Bytes come first and go last: an upload stores them, then the row; a deletion removes the row, then them. So a row
-always has its bytes, and a crash in between leaves at most bytes without a row, which :func:`remove_orphans` finds.
+An upload stores the bytes, then the row; a deletion removes the row, then the bytes. So a row always has its bytes, and
+a crash in between leaves at most bytes without a row, which :func:`remove_orphans` finds.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ def get_file(connection: Connection, file_id: UUID, *, owner: str | None) -> Fil
 
 
 def delete_file(connection: Connection, file_id: UUID, *, owner: str | None) -> None:
-    """Remove the row of a file of ``owner``; of anyone where ``owner`` is None. Its bytes go after the commit.
+    """Delete the row of a file of ``owner``, of anyone where ``owner`` is None.
+
+    The bytes are to be deleted after the commit.
 
     Raises:
         NotFound: there is no such file, or it is someone else's.
@@ -92,33 +94,33 @@ def _refuse(file_id: UUID) -> NoReturn:
 
 
 def delete_bytes(storage: Storage, file_ids: Iterable[UUID]) -> None:
-    """Delete the bytes of files whose rows are gone for good. What cannot be deleted now is left as orphans."""
+    """Delete the bytes of files whose rows have been deleted. Bytes that cannot be deleted now stay, as orphans."""
     for file_id in file_ids:
         try:
             storage.delete(file_id)
         except Unavailable as error:
-            _log.warning("the bytes of a deleted file are left behind", file_id=str(file_id), reason=str(error))
+            _log.warning("file_bytes_left_behind", file_id=str(file_id), reason=str(error))
 
 
 _BATCH = 1000
 
 
 def remove_orphans(database: Database, storage: Storage, *, older_than: float = 86_400.0) -> int:
-    """Delete the stored bytes that have no row and were last written ``older_than`` seconds ago; return how many.
+    """Delete stored bytes without a row that were last written ``older_than`` seconds ago; return how many files.
 
-    Younger ones may belong to an upload that is about to store its row. The storage must be this database's alone: what
-    another database knows looks like an orphan here.
+    Younger bytes may belong to an upload that is about to store its row. No other database may use the storage: its
+    files would look like orphans here.
 
     Raises:
-        Unavailable: the database or the storage cannot be reached; what was deleted by then stays deleted.
+        Unavailable: the database or the storage cannot be reached; bytes deleted by then stay deleted.
     """
     before = datetime.now(UTC) - timedelta(seconds=older_than)
     old = (item.file_id for item in storage.objects() if item.modified_at < before)
     removed = 0
-    while rowset := set(islice(old, _BATCH)):
+    while batch := set(islice(old, _BATCH)):
         with database.begin() as connection:
-            known = set(connection.execute(select(files.c.id).where(files.c.id.in_(rowset))).scalars())
-        for file_id in sorted(rowset - known):
+            known = set(connection.execute(select(files.c.id).where(files.c.id.in_(batch))).scalars())
+        for file_id in sorted(batch - known):
             storage.delete(file_id)
             removed += 1
     return removed

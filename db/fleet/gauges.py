@@ -1,4 +1,4 @@
-"""The system in numbers, for monitoring. As many rows as there are types, queues and states; none names a job."""
+"""Gauges for monitoring, by type, queue and state. No row names a job."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from callboard.db.models import jobs, queues, workers
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """The numbers now."""
+    """The gauges at one time."""
 
     jobs: Sequence[RowMapping]
     """Live jobs by ``status``, ``type`` and ``queue``: how many ``jobs``, and the ``oldest_age`` in seconds."""
     queues: Sequence[RowMapping]
     """Every queue by ``queue``, and whether it is ``paused``: 1 or 0."""
     workers: Sequence[RowMapping]
-    """``workers`` by ``state``, as far as they were seen in the last day."""
+    """``workers`` by ``state``: how many were seen in the last day."""
 
 
 _jobs = select(
@@ -38,7 +38,7 @@ _workers = (
 
 
 def read_gauges(connection: Connection) -> Gauges:
-    """Return the numbers now. Reads the live jobs, and no history."""
+    """Return the current gauges. Reads live jobs, and no history."""
     return Gauges(
         jobs=connection.execute(_jobs).mappings().all(),
         queues=connection.execute(_queues).mappings().all(),

@@ -1,4 +1,4 @@
-"""Worker processes: their boots, heartbeats, and what they are asked to stop."""
+"""Worker processes: their boots, heartbeats, stop requests, and the attempts of lost ones."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from callboard.db.sql.rowset import each, rowset, rowset_of
 
 
 class WorkerState(StrEnum):
-    """Life of one boot of a worker process."""
+    """State of one boot of a worker process."""
 
     RUNNING = "running"
     DRAINING = "draining"
     """Takes no new jobs, finishes those it has."""
     STOPPED = "stopped"
-    """Ended by itself; it held nothing any more."""
+    """Ended by itself, without a running job."""
     LOST = "lost"
-    """Unseen for ``lease_ttl``. For good: if it comes back, it must start anew under another id."""
+    """Not seen for ``lease_ttl`` seconds. For good: to go on, the process must register as a new boot."""
 
 
 ALIVE = (WorkerState.RUNNING, WorkerState.DRAINING)
@@ -87,7 +87,7 @@ _heartbeat = (
 
 
 def heartbeat(connection: Connection, worker_id: UUID, state: WorkerState) -> bool:
-    """Say that this worker lives, in ``state``; False when it has been declared lost: its jobs are not its any more."""
+    """Record that this worker is alive, in ``state``; return False if it was declared lost and has lost its jobs."""
     parameters = {"boot_id": worker_id, "new_state": state}
     return connection.execute(_heartbeat, parameters).first() is not None
 
@@ -114,7 +114,7 @@ _stop_requests = (
 
 
 def stop_requests(connection: Connection, held: Iterable[AttemptId]) -> dict[AttemptId, StopReason]:
-    """Return which of these running attempts are to stop: cancelled by someone, or not the worker's any more."""
+    """Return which of these running attempts are to stop: their cancel was requested, or they have been fenced out."""
     rows = connection.execute(_stop_requests, _parameters(held))
     return {AttemptId(row.id, row.attempt): StopReason(row.reason) for row in rows}
 
@@ -137,10 +137,10 @@ _unheld = (
 def unheld_attempts(
     connection: Connection, worker_id: UUID, held: Iterable[AttemptId], *, older_than: float
 ) -> list[AttemptId]:
-    """Return what runs on this worker for the record, but not in truth: it is not among ``held``.
+    """Return the attempts that run on this worker according to the database, but are not among ``held``.
 
-    A claim that was committed while its answer got lost leaves such an attempt. The worker releases them. Attempts
-    younger than ``older_than`` seconds are left out: they may have been claimed since ``held`` was put together.
+    A claim leaves such an attempt if it is committed and its response is lost; the worker releases it. Attempts younger
+    than ``older_than`` seconds are left out: they may have been claimed since ``held`` was collected.
     """
     parameters = {**_parameters(held), "boot_id": worker_id, "older_than": older_than}
     return [AttemptId(row.id, row.attempt) for row in connection.execute(_unheld, parameters)]
@@ -170,7 +170,7 @@ def declare_lost(connection: Connection, *, lease_ttl: float) -> list[tuple[UUID
 
 
 def declare_dead(connection: Connection, *, host: str, pid: int) -> None:
-    """Declare a worker lost at once: whoever calls this has seen its process end, on this host."""
+    """Declare a worker lost at once. The caller has seen its process end, on this host."""
     connection.execute(
         update(workers)
         .where(workers.c.host == host, workers.c.pid == pid, workers.c.state.in_(ALIVE))
@@ -195,14 +195,14 @@ _abandoned = (
 def abandoned_attempts(connection: Connection, *, limit: int = 1000) -> Sequence[RowMapping]:
     """Return running jobs whose worker is lost, stopped or unknown.
 
-    Columns: ``id``, ``attempt``, ``retries``, ``max_retries``, ``cancel_requested_at``, ``worker``. What is done about
-    them is fenced by the attempt's number, so a job that has moved on meanwhile is not touched.
+    Columns: ``id``, ``attempt``, ``retries``, ``max_retries``, ``cancel_requested_at``, ``worker``. Their rescue is
+    fenced by the attempt's number, so a job that has moved on meanwhile is not changed.
     """
     return connection.execute(_abandoned, {"limit": limit}).mappings().all()
 
 
 def list_workers(connection: Connection, *, seen_within: float = 86_400.0) -> Sequence[RowMapping]:
-    """Return the worker boots that were seen in the last ``seen_within`` seconds, and which ``jobs`` each runs."""
+    """Return the worker boots seen in the last ``seen_within`` seconds, each with the ids of its running ``jobs``."""
     running = (
         select(jobs.c.worker_id, func.array_agg(jobs.c.id, type_=ARRAY(Uuid)).label("jobs"))
         .where(jobs.c.dispatched_at.is_not(None), jobs.c.status == Status.RUNNING)

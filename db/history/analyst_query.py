@@ -1,4 +1,4 @@
-"""One question of an analyst: read only, as the role ``callboard_analyst``, and not for long."""
+"""Runs one query of an analyst: read-only, as the role ``callboard_analyst``, with a time limit."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from callboard.db.schema.analysts import ANALYST
 Row = tuple[object, ...]
 
 
-def ask(connection: Connection, question: str, *, timeout: float) -> Iterator[Sequence[str] | Row]:
-    """Yield the names of the columns (none where there are no rows), then row after row, as PostgreSQL makes them.
+def ask(connection: Connection, query: str, *, timeout: float) -> Iterator[Sequence[str] | Row]:
+    """Yield the names of the columns (none where there are no rows), then row after row, as PostgreSQL sends them.
 
     Args:
-        connection: at the beginning of a transaction, which is of no other use.
-        question: one SQL statement.
+        connection: at the beginning of a transaction that is used for nothing else.
+        query: one SQL statement.
         timeout: seconds that it may take.
 
     Raises:
@@ -41,8 +41,8 @@ def ask(connection: Connection, question: str, *, timeout: float) -> Iterator[Se
         ) from error
     with driver.cursor() as cursor:
         try:
-            # Sent as one statement with parameters (none), so that nothing else can hide behind it.
-            rows = cast("Generator[Row, None, None]", cursor.stream(question.encode()))
+            # Sent as one statement with parameters (none): PostgreSQL then refuses a second statement behind it.
+            rows = cast("Generator[Row, None, None]", cursor.stream(query.encode()))
             with closing(rows):
                 first = next(rows, None)
                 yield [column.name for column in cursor.description or ()]

@@ -1,4 +1,4 @@
-"""What failed, grouped by job type and error: messages that differ in numbers and ids only are one."""
+"""Failed jobs, grouped by type and error; messages that differ only in numbers and ids count as one."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from callboard.db.models import TIME, job_attempts, job_history
 from callboard.db.rules.states import Status
 
-#: Failures that one answer counts, the latest: many enough to tell what goes wrong.
+#: Most failures that one call counts, the latest ones: enough to show what goes wrong.
 MOST_FAILURES: Final = 20_000
 
-#: Characters of a message that tell it from others.
-_TOLD_BY: Final = 200
+#: Messages that agree in so many characters count as one.
+_COMPARED: Final = 200
 # Words with a digit in them: numbers, ids, names of files and hosts that are counted.
 _VARIABLE: Final = r"[\w-]*\d[\w-]*"
 _PLACEHOLDER: Final = "#"
@@ -39,8 +39,8 @@ class Failures:
     """Groups of failures, the largest first.
 
     Each has ``type``, ``reason``, ``error_type``, ``message`` (``#`` for words with a digit; None for erased jobs),
-    ``jobs``, ``first_seen`` and ``last_seen`` (when they ended), and ``example``, the id of the latest one that was not
-    erased, or None.
+    ``jobs``, ``first_seen`` and ``last_seen`` (when the jobs ended), and ``example``, the id of the latest job that was
+    not erased, or None.
     """
 
     groups: Sequence[RowMapping]
@@ -59,9 +59,19 @@ def group_failures(
     limit: int,
     most: int = MOST_FAILURES,
 ) -> Failures:
-    """Return what the jobs failed with that ended from ``since`` on and before ``until``, in at most ``limit`` groups.
+    """Group the failures of the jobs that ended from ``since`` on and before ``until``.
 
-    Of a job that was erased the kind of error is known still. ``most``: as :data:`MOST_FAILURES`.
+    The kind of error of an erased job is still known, its message is not.
+
+    Args:
+        connection: to read with.
+        since: the first time.
+        until: the first time that is too late.
+        type_: only jobs of this type.
+        queue: only jobs of this queue.
+        owner: only this owner's jobs.
+        limit: most groups that are returned, the largest ones.
+        most: as :data:`MOST_FAILURES`.
     """
     columns = job_history.c
     latest = (
@@ -77,11 +87,11 @@ def group_failures(
         .order_by(columns.finished_at.desc())
         .limit(bindparam("most", most + 1, type_=Integer))
     )
-    for column, wanted in ((columns.type, type_), (columns.queue, queue), (columns.owner, owner)):
-        if wanted is not None:
-            latest = latest.where(column == wanted)
+    for column, value in ((columns.type, type_), (columns.queue, queue), (columns.owner, owner)):
+        if value is not None:
+            latest = latest.where(column == value)
     failed = latest.cte("failed")
-    kept = (
+    attempts = (
         select(job_attempts.c.reason, job_attempts.c.error_type)
         .where(
             failed.c.deleted,
@@ -90,37 +100,38 @@ def group_failures(
             job_attempts.c.attempt == failed.c.attempt,
         )
         .limit(1)
-        .lateral("kept")
+        .lateral("attempts")
     )
     message = func.regexp_replace(
-        func.left(failed.c.error.op("->>")("message"), _TOLD_BY), _VARIABLE, _PLACEHOLDER, "g"
+        func.left(failed.c.error.op("->>")("message"), _COMPARED), _VARIABLE, _PLACEHOLDER, "g"
     )
-    told = select(
+    described = select(
         failed.c.id,
         failed.c.finished_at,
         failed.c.type,
         failed.c.deleted,
-        func.coalesce(failed.c.error.op("->>")("reason"), kept.c.reason).label("reason"),
-        func.coalesce(failed.c.error.op("->>")("type"), kept.c.error_type).label("error_type"),
+        func.coalesce(failed.c.error.op("->>")("reason"), attempts.c.reason).label("reason"),
+        func.coalesce(failed.c.error.op("->>")("type"), attempts.c.error_type).label("error_type"),
         message.label("message"),
-    ).select_from(failed.outerjoin(kept, true()))
-    each = told.subquery("told")
-    latest_ids = func.array_agg(aggregate_order_by(each.c.id, each.c.finished_at.desc())).filter(not_(each.c.deleted))
+    ).select_from(failed.outerjoin(attempts, true()))
+    failure = described.subquery("failure")
+    newest_first = aggregate_order_by(failure.c.id, failure.c.finished_at.desc())
+    latest_ids = func.array_agg(newest_first).filter(not_(failure.c.deleted))
     jobs = func.count().label("jobs")
     statement = (
         select(
-            each.c.type,
-            each.c.reason,
-            each.c.error_type,
-            each.c.message,
+            failure.c.type,
+            failure.c.reason,
+            failure.c.error_type,
+            failure.c.message,
             jobs,
-            func.min(each.c.finished_at).label("first_seen"),
-            func.max(each.c.finished_at).label("last_seen"),
+            func.min(failure.c.finished_at).label("first_seen"),
+            func.max(failure.c.finished_at).label("last_seen"),
             latest_ids[1].label("example"),
             cast(func.sum(func.count()).over(), Integer).label("counted"),
         )
-        .group_by(each.c.type, each.c.reason, each.c.error_type, each.c.message)
-        .order_by(jobs.desc(), func.max(each.c.finished_at).desc())
+        .group_by(failure.c.type, failure.c.reason, failure.c.error_type, failure.c.message)
+        .order_by(jobs.desc(), func.max(failure.c.finished_at).desc())
         .limit(bindparam("limit", limit, type_=Integer))
     )
     groups = connection.execute(statement).mappings().all()

@@ -1,4 +1,4 @@
-"""The tables of schema ``callboard``, as SQLAlchemy Core. Alembic makes them; a test holds the two alike."""
+"""The tables of schema ``callboard``, as SQLAlchemy Core. Alembic makes them; a test compares the two."""
 
 from callboard.db.models.analytics import (
     QUANTILES,
@@ -16,8 +16,8 @@ from callboard.db.models.service import (
     bulk_actions,
     files,
     idempotency_keys,
+    job_checkpoints,
     job_files,
-    job_memos,
     queues,
     rate_limits,
     workers,
@@ -38,9 +38,9 @@ __all__ = [
     "history_rollup_state",
     "idempotency_keys",
     "job_attempts",
+    "job_checkpoints",
     "job_files",
     "job_history",
-    "job_memos",
     "job_progress",
     "jobs",
     "metadata",

@@ -1,4 +1,4 @@
-"""What is kept about the history: its rollups, the rules of its retention, who may query it."""
+"""Tables about the history: rollups, retention rules, analysts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _quantiles(of: str) -> Computed:
     return Computed(f"callboard.histogram_quantiles({of}, '{{{fractions}}}'::double precision[])", persisted=True)
 
 
-#: The history, counted and measured by the time at which jobs finished: see ``callboard.db.history.rollups``.
+#: Counts, sums and histograms of the history by the time at which jobs finished: see ``callboard.db.history.rollups``.
 history_rollup = Table(
     "history_rollup",
     metadata,
@@ -96,7 +96,7 @@ history_rollup_state = Table(
     CheckConstraint("single", name="single"),
 )
 
-#: Times whose jobs are to be counted anew; both ends belong to them.
+#: Periods whose jobs are to be recounted, both ends included.
 history_rollup_pending = Table(
     "history_rollup_pending",
     metadata,

@@ -1,4 +1,4 @@
-"""What all tables have in common: their schema, and how their constraints are named."""
+"""The schema of all tables, and the naming convention of their constraints."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Column, ColumnElement, Label, Select, Table, Text, cast, func, literal, null, select
 
 from callboard.db.models import TIME, job_history, jobs
+from callboard.db.rules.new_job import OPTIONS
 
 
 class JobView(Protocol):
@@ -18,23 +19,16 @@ class JobView(Protocol):
 _SHARED: Final = (
     "id",
     "type",
-    "queue",
     "status",
-    "priority",
     "owner",
-    "tags",
     "attempt",
-    "max_retries",
-    "time_limit",
     "revision",
     "created_at",
-    "scheduled_at",
     "started_at",
-    "expires_at",
     "cancel_requested_at",
-    "parent_id",
     "batch_id",
     "worker",
+    *(name for name, option in OPTIONS.items() if option.shown),
 )
 
 #: JSON that is passed on as it is: nobody here looks into it, so nobody decodes and encodes it.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
@@ -17,8 +20,10 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeEngine
 
 from callboard.db.models.base import TIME, metadata
+from callboard.db.rules.new_job import OPTIONS, Kind
 from callboard.db.rules.states import LIVE, TERMINAL
 
 
@@ -26,22 +31,37 @@ def _one_of(column: str, values: frozenset[str]) -> str:
     return f"{column} IN ({', '.join(repr(str(value)) for value in sorted(values))})"
 
 
+#: How each kind of option is stored.
+SQL_TYPES: Final[Mapping[Kind, TypeEngine[Any]]] = {
+    Kind.TEXT: Text(),
+    Kind.INTEGER: Integer(),
+    Kind.SECONDS: Double(),
+    Kind.TIME: TIME,
+    Kind.JOB_ID: Uuid(),
+    Kind.TAGS: JSONB(),
+}
+
+
+def _option(name: str) -> Column[object]:
+    option = OPTIONS[name]
+    tags = option.kind is Kind.TAGS
+    return Column(
+        name,
+        SmallInteger() if name == "priority" else SQL_TYPES[option.kind],
+        nullable=not (option.required or tags),
+        server_default=text("'{}'::jsonb") if tags else None,
+        comment=option.comment,
+    )
+
+
 def _described(statuses: str) -> list[Column[object]]:
     """Columns that a job has while it lives and keeps in its history."""
     return [
         Column("type", Text, nullable=False, comment="Job type."),
-        Column("queue", Text, nullable=False, comment="Queue it is sent through."),
         Column("status", Text, nullable=False, comment=statuses),
-        Column("priority", SmallInteger, nullable=False, comment="0 to 9, higher first."),
         Column("owner", Text, nullable=False, comment="Whose job it is: the client that submitted it."),
         Column("payload", JSONB, nullable=True, comment="What the handler is given; NULL once erased."),
-        Column(
-            "tags",
-            JSONB,
-            nullable=False,
-            server_default=text("'{}'::jsonb"),
-            comment="What the client labelled it with: an object of strings.",
-        ),
+        *(_option(name) for name, option in OPTIONS.items() if option.comment is not None),
         Column(
             "attempt",
             Integer,
@@ -52,8 +72,6 @@ def _described(statuses: str) -> list[Column[object]]:
         Column(
             "retries", Integer, nullable=False, server_default=text("0"), comment="How many of its retries are spent."
         ),
-        Column("max_retries", Integer, nullable=False, comment="How many it has."),
-        Column("time_limit", Double, nullable=False, comment="Longest run of one attempt, in seconds."),
         Column(
             "revision",
             Integer,
@@ -61,8 +79,6 @@ def _described(statuses: str) -> list[Column[object]]:
             server_default=text("0"),
             comment="Grows with everything that a client may see of the job.",
         ),
-        Column("scheduled_at", TIME, comment="When it is to start at the earliest; NULL: at once."),
-        Column("expires_at", TIME, comment="When it is given up unless it has started; NULL: never."),
         Column("started_at", TIME, comment="When its first attempt started; NULL if none did."),
         Column(
             "attempt_started_at",
@@ -78,9 +94,7 @@ def _described(statuses: str) -> list[Column[object]]:
             JSONB,
             comment="What ended the last attempt that failed: reason, type, message, attempt; NULL once erased.",
         ),
-        Column("parent_id", Uuid, comment="The job that submitted it, if one did."),
         Column("batch_id", Uuid, comment="The batch it was submitted in, if it was."),
-        Column("unique_key", Text, comment="At most one live job of an owner and type has it."),
         Column("fairness_key", Text, comment="Reserved."),
         Column("concurrency_key", Text, comment="Reserved."),
         Column("webhook_url", Text, comment="Reserved."),

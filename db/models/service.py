@@ -1,4 +1,4 @@
-"""What jobs are run with: workers, queues, keys, limits, files, and what attempts leave behind."""
+"""Tables beside the jobs: workers, queues, keys, limits, files, checkpoints, bulk actions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from callboard.db.models.base import TIME, metadata
 workers = Table(
     "workers",
     metadata,
-    # One boot of one process: a process that starts again has a new id.
+    # One boot of one process: a process that is restarted has a new id.
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
     Column("host", Text, nullable=False),
@@ -90,7 +90,7 @@ api_keys = Table(
     CheckConstraint("role IN ('admin', 'client', 'operator', 'viewer')", name="role"),
 )
 
-#: Token buckets: what each held when somebody last took some. Unlogged, as full ones are right after a crash.
+#: Token buckets, as of the last time that tokens were taken. Unlogged: after a crash, full buckets are right.
 rate_limits = Table(
     "rate_limits",
     metadata,
@@ -127,7 +127,7 @@ files = Table(
     Index("files_owner_idx", "owner", "id"),
 )
 
-#: The files that attempts attached to their jobs; the rest of what is known of each is in ``files``.
+#: Outputs: the files that attempts have attached to their jobs. ``files`` has their other columns.
 job_files = Table(
     "job_files",
     metadata,
@@ -143,9 +143,9 @@ job_files = Table(
     Index("job_files_job_idx", "job_id", "file_id"),
 )
 
-#: What an attempt leaves for those after it: see ``callboard.db.attempt.checkpoints``.
-job_memos = Table(
-    "job_memos",
+#: Checkpoints and results of steps: see ``callboard.db.attempt.checkpoints``.
+job_checkpoints = Table(
+    "job_checkpoints",
     metadata,
     Column("job_id", Uuid, nullable=False, comment="The job."),
     Column("created_at", TIME, nullable=False, comment="When the job was submitted."),
@@ -161,14 +161,14 @@ job_memos = Table(
     comment="Checkpoints and steps of jobs that may run again: what an attempt leaves for those after it.",
 )
 
-#: How far a bulk action has come, written with each of its batches: whoever takes it over goes on from there.
+#: The position of each bulk action, written with each of its batches: a later attempt goes on from there.
 bulk_actions = Table(
     "bulk_actions",
     metadata,
     Column("job_id", Uuid, primary_key=True),
-    # Jobs that matched when it began, NULL for too many to count: for its progress alone.
+    # Jobs that matched when it began, NULL for too many to count. Only its progress needs it.
     Column("total", BigInteger),
-    # It goes from newer jobs to older ones; every matching job from this id on is done with.
+    # It goes from newer jobs to older ones; every matching job from this id on is done.
     Column("before_id", Uuid, nullable=False),
     Column("counts", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
 )

@@ -1,4 +1,4 @@
-"""Which jobs changed since a moment, live and finished, found by the transactions that wrote their rows."""
+"""The jobs, live and finished, that changed since a snapshot, found by the transactions that wrote their rows."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ _BITS: Final = 2**32 - 1
 
 
 def _transaction(table: Table) -> ColumnElement[int]:
-    """Return the whole id of the transaction that wrote a row, of which the row holds the low 32 bits."""
+    """Return the SQL of the full id of the transaction that wrote a row, whose low 32 bits are in the row (xmin)."""
     following = cast(cast(func.pg_snapshot_xmax(_NOW), Text), BigInteger)
     low = cast(cast(_WRITTEN[table], Text), BigInteger)
     return following - (following - low).bitwise_and(_BITS)
@@ -77,8 +77,8 @@ def _transaction(table: Table) -> ColumnElement[int]:
 def _changed(table: Table) -> ColumnElement[bool]:
     oldest = select(func.age(cast(func.pg_snapshot_xmin(_SINCE), _Xid))).scalar_subquery()
     seen = func.pg_visible_in_snapshot(cast(cast(_transaction(table), Text), _Xid8), _SINCE)
-    # Whether any transaction ended since is asked once, and if none did no row is looked at. The next is cheap, and for
-    # all but a few rows enough.
+    # The first condition is evaluated once: if no transaction has ended since, no row is read. The second is cheap, and
+    # decides for all but a few rows.
     return and_(cast(_NOW, Text) != _SINCE_TEXT, func.age(_WRITTEN[table]) <= oldest, not_(seen))
 
 
@@ -87,15 +87,15 @@ _owner = bindparam("owner", type_=Text)
 
 
 def _ids(table: Table, *conditions: ColumnElement[bool]) -> Select[Any]:
-    wanted = (
+    narrowing = (
         or_(cast(_after, Uuid).is_(None), table.c.id > _after),
         or_(cast(_owner, Text).is_(None), table.c.owner == _owner),
     )
-    return select(table.c.id, table.c.created_at).where(*conditions, _changed(table), *wanted)
+    return select(table.c.id, table.c.created_at).where(*conditions, _changed(table), *narrowing)
 
 
 _late = func.make_interval(0, 0, 0, 0, 0, 0, bindparam("late", type_=Double))
-# Materialized: with their LIMIT in sight, the planner would rather walk through the primary keys of all history.
+# Materialized: the planner would use the LIMIT as a reason to read the primary keys of all history in order.
 _live = _ids(jobs).cte("live").prefix_with("MATERIALIZED", dialect="postgresql")
 _finished = (
     _ids(
@@ -144,15 +144,15 @@ class Changes:
     """Jobs that changed, in the order of their ids."""
 
     moment: Snapshot
-    """When they were read: whatever is committed later is not among them."""
+    """The snapshot of the read: later commits are not among the rows."""
     rows: Sequence[RowMapping]
     """Views (``JobView``) without results, and the ``transaction`` that wrote the present state."""
     more: bool
-    """There are more than were asked for; they come after the last of these."""
+    """There are more than ``limit``; they come after the last of these."""
 
 
 def current_moment(connection: Connection) -> Snapshot:
-    """Return the moment from which on changes are new."""
+    """Return the current snapshot, to read the changes after it."""
     row = connection.execute(_here).one()
     return Snapshot.of(row.at, row.snapshot)
 
@@ -168,21 +168,21 @@ def read_changes(
 ) -> Changes:
     """Return the jobs whose rows were written by transactions that ``since`` does not see, as they are now.
 
-    A row may have been written without a change that shows (its message was confirmed). Jobs whose history was
-    erased since are not found. Reads all of ``jobs``, and of ``job_history`` what ended since then.
+    A row may have been written without a visible change (its message was confirmed). Jobs that have been erased since
+    are not among them. Reads all of ``jobs``, and the part of ``job_history`` that has finished since.
 
     Args:
         connection: in a transaction with isolation level READ COMMITTED, or one that begins with this.
-        since: what is known already.
-        limit: most jobs.
+        since: the snapshot of the last read.
+        limit: most jobs that are returned.
         late: seconds; the longest that a transaction which ends a job takes to commit.
-        after: only ids above this one.
-        owner: only this owner's.
+        after: only jobs with ids above this one.
+        owner: only this owner's jobs.
     """
     parameters = {
         "since": since.snapshot, "since_at": since.at, "late": late, "after": after, "owner": owner, "limit": limit + 1,
     }  # fmt: skip
     rows = connection.execute(_read, parameters).mappings().all()
-    found = [row for row in rows if row["id"] is not None]
+    changed = [row for row in rows if row["id"] is not None]
     moment = Snapshot.of(rows[0]["at"], rows[0]["snapshot"])
-    return Changes(moment=moment, rows=found[:limit], more=len(found) > limit)
+    return Changes(moment=moment, rows=changed[:limit], more=len(changed) > limit)

@@ -10,15 +10,21 @@ from uuid import UUID
 from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Text, and_, cast, or_, select, true
 
 from callboard.db.models import job_history
-from callboard.db.reads.jobs import JobFilter, conditions_of, indexed_parts
+from callboard.db.reads.indexed import by_index, indexed_parts, read_in_order
+from callboard.db.reads.job_filter import JobFilter, conditions_of
 from callboard.db.rules.ids import created_at_of
+from callboard.db.rules.new_job import OPTIONS
 
-#: What every exported row has, in this order.
-COLUMNS: Final = (
+_COLUMNS: Final = (
     "id", "type", "queue", "status", "priority", "owner", "tags", "attempt", "retries", "max_retries", "time_limit",
     "created_at", "scheduled_at", "started_at", "attempt_started_at", "finished_at", "expires_at",
     "cancel_requested_at", "parent_id", "worker", "error",
 )  # fmt: skip
+#: What every exported row has, in this order; an option that is new comes last.
+COLUMNS: Final = (
+    *_COLUMNS,
+    *(name for name, option in OPTIONS.items() if option.shown and name not in _COLUMNS),
+)
 #: What it has if asked for.
 EXTRA: Final = ("payload", "result")
 #: Passed on as PostgreSQL writes it: JSON that nobody here looks into.
@@ -45,18 +51,14 @@ def export_piece(
     """
     indexed = indexed_parts(job_history, wanted)[0]
     columns = (*COLUMNS, *extra)
-    found = (
-        select(
-            *(_shown(job_history.c[name]) for name in columns),
-            and_(true(), job_history.c.deleted.is_(False), *conditions_of(job_history.c, wanted)).label("fits"),
-        )
-        .where(*conditions_of(job_history.c, indexed), *_after(after))
-        .order_by(job_history.c.id)
-        .limit(looked_at)
-        .cte("found")
-    )
+    jobs = select(
+        *(_shown(job_history.c[name]) for name in columns),
+        and_(true(), job_history.c.deleted.is_(False), *conditions_of(job_history.c, wanted)).label("fits"),
+    ).where(*_after(after))
+    found = by_index(jobs, job_history, indexed).limit(looked_at).cte("found")
     last = select(found.c.id).order_by(found.c.id.desc()).limit(1).scalar_subquery()
     statement = select(found).where(or_(found.c.fits, found.c.id == last)).order_by(found.c.id)
+    read_in_order(connection)
     rows = connection.execute(statement).mappings().all()
     return Piece([row for row in rows if row["fits"]], rows[-1]["id"] if rows else None)
 

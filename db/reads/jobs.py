@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    Column,
-    ColumnElement,
     CompoundSelect,
     Connection,
     RowMapping,
@@ -22,23 +19,17 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
-    literal,
     select,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from callboard.db.models import TIME, job_attempts, job_history, jobs
 from callboard.db.models.job_view import JobView, view_of
-from callboard.db.rules.ids import created_at_of, first_id
+from callboard.db.reads.job_filter import JobFilter, narrowed
+from callboard.db.rules.ids import created_at_of
 from callboard.db.rules.states import Status
 from callboard.db.sql.pipeline import PreparedStatement, execute_together
 from callboard.db.sql.rowset import each, rowset, rowset_of
-
-Columns = Mapping[str, ColumnElement[Any]] | ReadOnlyColumnCollection[str, Column[Any]]
-
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 _ids = rowset(id=Uuid(), created_at=TIME)
 _in_history = and_(
@@ -114,61 +105,6 @@ def list_attempts(connection: Connection, job_id: UUID) -> Sequence[RowMapping]:
     """Return the ended attempts of a job, oldest first: the columns of ``job_attempts``."""
     parameters = {"job_id": job_id, "created_at": created_at_of(job_id)}
     return connection.execute(_attempts, parameters).mappings().all()
-
-
-@dataclass(frozen=True, slots=True)
-class JobFilter:
-    """Which jobs are meant; a field that is None or empty does not narrow it."""
-
-    statuses: frozenset[Status] = frozenset()
-    type: str | None = None
-    queue: str | None = None
-    owner: str | None = None
-    tags: Mapping[str, str] | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    parent_id: UUID | None = None
-
-
-def narrowed(statement: Select[Any], table: Table, wanted: JobFilter, before: UUID | None) -> Select[Any]:
-    """Return the statement about ``table`` for the jobs of the filter; those older than the id ``before``."""
-    if before is not None:
-        # created_at says the same as the id, and lets the planner leave out later partitions.
-        statement = statement.where(table.c.id < before, table.c.created_at <= created_at_of(before))
-    return statement.where(*conditions_of(table.c, wanted))
-
-
-def conditions_of(columns: Columns, wanted: JobFilter) -> list[ColumnElement[bool]]:
-    """Return what the filter asks of rows with these columns: of live or finished jobs, or of views of them."""
-    conditions = [
-        columns[name] == value
-        for name in ("type", "queue", "owner", "parent_id")
-        if (value := getattr(wanted, name)) is not None
-    ]
-    if wanted.statuses:
-        conditions.append(columns["status"].in_(sorted(wanted.statuses)))
-    if wanted.tags:
-        conditions.append(columns["tags"].contains(cast(literal(dict(wanted.tags), JSONB), JSONB)))
-    # Of ids, too, which say the same to the millisecond: partitions are found by the time, rows in them by the id.
-    if wanted.created_after is not None:
-        conditions += [columns["created_at"] >= wanted.created_after, columns["id"] >= first_id(wanted.created_after)]
-    if wanted.created_before is not None:
-        after = first_id(wanted.created_before + _MILLISECOND)
-        conditions += [columns["created_at"] < wanted.created_before, columns["id"] < after]
-    return conditions
-
-
-def indexed_parts(table: Table, wanted: JobFilter) -> list[JobFilter]:
-    """Return the parts of the filter that have an index of ``table`` which is in the order of ids, or that of all jobs.
-
-    Each is one condition, and the times. The filter itself is among them if there is nothing else to it.
-    """
-    times = JobFilter(created_after=wanted.created_after, created_before=wanted.created_before)
-    names = ("parent_id", "owner") if table is jobs else ("parent_id", "owner", "type", "queue")
-    parts = [replace(times, **{name: getattr(wanted, name)}) for name in names if getattr(wanted, name) is not None]
-    if table is job_history and len(wanted.statuses) == 1 and Status.SUCCEEDED not in wanted.statuses:
-        parts.append(replace(times, statuses=wanted.statuses))
-    return parts or [times]
 
 
 def matching_jobs(

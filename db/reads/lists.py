@@ -11,7 +11,8 @@ from sqlalchemy import CompoundSelect, Connection, RowMapping, Select, Table, Uu
 
 from callboard.db.models import job_history, jobs
 from callboard.db.models.job_view import view_of
-from callboard.db.reads.jobs import JobFilter, conditions_of, indexed_parts, narrowed
+from callboard.db.reads.indexed import by_index, index_order, indexed_parts, read_in_order
+from callboard.db.reads.job_filter import JobFilter, conditions_of, narrowed
 from callboard.db.rules.states import LIVE, TERMINAL
 
 #: Jobs of one table that a page looks at, at most, where no index knows all that the filter asks for.
@@ -42,6 +43,7 @@ def list_jobs(
     it looks at ``looked_at`` of each table, about.
     """
     filters = {table: found for table in (jobs, job_history) if (found := _of_table(table, wanted)) is not None}
+    read_in_order(connection)
     found_by, edge = _edge(connection, filters, before, looked_at)
     parts = [_page_of(table, filters[table], found_by[table], before, edge, limit + 1) for table in filters]
     # One more than the page holds tells whether there is another.
@@ -91,14 +93,15 @@ def _reaches_further(edge: UUID | None, other: UUID | None) -> bool:
 
 def _nth(table: Table, part: JobFilter, before: UUID | None, number: int) -> Any:
     """Find the id by the index alone."""
-    ids = narrowed(select(table.c.id), table, part, before).order_by(table.c.id.desc())
+    ids = by_index(narrowed(select(table.c.id), table, JobFilter(), before), table, part, newest_first=True)
     return ids.offset(number).limit(1).scalar_subquery()
 
 
 def _page_of(
     table: Table, wanted: JobFilter, found_by: JobFilter, before: UUID | None, edge: UUID | None, limit: int
 ) -> Select[Any]:
-    found = narrowed(view_of(table, result=False), table, found_by, before).order_by(table.c.id.desc())
+    views = narrowed(view_of(table, result=False), table, JobFilter(), before)
+    found = by_index(views, table, found_by, newest_first=True)
     if edge is not None:
         found = found.where(table.c.id >= literal(edge, Uuid))
     if table is job_history:
@@ -106,8 +109,9 @@ def _page_of(
     if wanted == found_by:
         return found.limit(limit)
     # OFFSET 0: by the index that was chosen, whatever the planner thinks of the rest.
-    return _newest(found.offset(0), limit).where(*conditions_of(_SHOWN, wanted))
+    fitting = select(*_SHOWN.values()).select_from(found.offset(0).subquery()).where(*conditions_of(_SHOWN, wanted))
+    return fitting.order_by(*index_order(_SHOWN, found_by, newest_first=True)).limit(limit)
 
 
-def _newest(views: Select[Any] | CompoundSelect[Any], limit: int) -> Select[Any]:
+def _newest(views: CompoundSelect[Any], limit: int) -> Select[Any]:
     return select(*_SHOWN.values()).select_from(views.subquery()).order_by(_SHOWN["id"].desc()).limit(limit)

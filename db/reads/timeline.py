@@ -1,4 +1,4 @@
-"""What happened to a job, derived from its row, its attempts and its progress reports: nothing is written for it."""
+"""The events of a job, derived from its row, its attempts and its progress reports: nothing is written for them."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ from callboard.db.sql.rowset import rowset, rowset_of
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened to a job; what does not belong to its kind is None."""
+    """One event of a job. Fields that do not belong to its kind are None."""
 
     position: EventPosition
-    """Just after it."""
+    """Just after this event."""
     kind: EventKind
     at: datetime
     attempt: int
@@ -67,7 +67,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """A job, and what is known of it: its events up to ``after``, all those of ``revision``."""
+    """A job, and what its reader has seen: the events up to ``after``, and all of ``revision``."""
 
     job_id: UUID
     after: EventPosition = field(default_factory=EventPosition)
@@ -76,13 +76,13 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class JobEvents:
-    """Events that are new to a watch, oldest first."""
+    """The events of a watched job that its reader has not seen, oldest first."""
 
     revision: int | None
-    """None: there is no such job (any more)."""
+    """None: there is no such job, or it was erased."""
     events: Sequence[Event]
     more: bool
-    """There are more than were asked for."""
+    """There are more than ``limit``."""
     done: bool
     """The job has ended and these are the last."""
 
@@ -96,7 +96,7 @@ _job = union_all(
     select(
         *_seen,
         *(jobs.c[name] for name in _shared),
-        # A blocked job's may be 'infinity', which Python cannot hold; nobody asks for it.
+        # Only of retrying jobs: a blocked job's may be 'infinity', which Python cannot hold.
         case((jobs.c.status == Status.RETRYING, jobs.c.due_at)).label("next_attempt_at"),
         cast(null(), TIME).label("finished_at"),
         cast(null(), Text).label("error"),
@@ -118,7 +118,7 @@ _job = union_all(
         )
     ),
 ).cte("job")
-# Of most jobs nothing is new, and nothing else of them is looked at.
+# Most watched jobs have not changed; nothing else of them is read.
 _changed = select(_job).where(_job.c.revision != _job.c.known).cte("changed")
 
 _DETAILS: Final[dict[str, TypeEngine[Any]]] = {
@@ -129,7 +129,7 @@ _DETAILS: Final[dict[str, TypeEngine[Any]]] = {
 
 
 def _events(source: FromClause, kind: Any, stage: Stage, at: Any, *, count: Any = 0, **details: Any) -> Select[Any]:
-    """Return the events of one kind; ``details`` are ``attempt`` and some of ``_DETAILS``."""
+    """Return the SELECT of the events of one kind; ``details`` are ``attempt`` and some of ``_DETAILS``."""
     columns = {"id": _changed.c.id, "kind": cast(kind, Text), "stage": literal(int(stage)), "at": at}
     columns |= {"attempt": details["attempt"], "count": cast(count, BigInteger)}
     columns |= {name: details.get(name, cast(null(), type_)) for name, type_ in _DETAILS.items()}
@@ -208,16 +208,16 @@ _read = (
 
 
 def read_events(connection: Connection, watches: Sequence[Watch], *, limit: int) -> dict[UUID, JobEvents]:
-    """Return what is new of these jobs, at most ``limit`` events each; jobs that have not changed are left out.
+    """Return the events that the watches have not seen, at most ``limit`` for each job that has changed.
 
-    One statement, whatever their number. Events of jobs that were retried by hand: the attempts stay, what came between
-    them (the end, a cancel) is no longer known.
+    One statement, whatever the number of watches. Jobs that have not changed are left out. Of a job that was reopened
+    the attempts are known, but not the events between them (the end, a cancel).
     """
     parameters = rowset_of(map(_row, watches)) | {"limit": limit + 1}
     rows = connection.execute(_read, parameters).mappings()
     after = {watch.job_id: watch.after for watch in watches}
     return {
-        job_id: _new_of(list(group), after[job_id], limit) for job_id, group in groupby(rows, lambda row: row["id"])
+        job_id: _unseen_of(list(group), after[job_id], limit) for job_id, group in groupby(rows, lambda row: row["id"])
     }
 
 
@@ -240,7 +240,7 @@ def _row(watch: Watch) -> dict[str, object]:
     }
 
 
-def _new_of(rows: Sequence[RowMapping], after: EventPosition, limit: int) -> JobEvents:
+def _unseen_of(rows: Sequence[RowMapping], after: EventPosition, limit: int) -> JobEvents:
     job = rows[0]
     happened = [row for row in rows if row["kind"] is not None and _place(row) > after.place]
     more = len(happened) > limit
@@ -251,7 +251,7 @@ def _new_of(rows: Sequence[RowMapping], after: EventPosition, limit: int) -> Job
 
 
 def _placed(happened: Sequence[RowMapping], job: RowMapping, after: EventPosition, *, more: bool) -> Iterable[Event]:
-    """Yield the events with their positions, the request to cancel at its time among them."""
+    """Yield the events with their positions, with the requested cancel among them, at its time."""
     position = after
     requested_at: datetime | None = job["cancel_requested_at"]
     pending = requested_at is not None and _milliseconds(requested_at) > after.cancel
@@ -312,5 +312,5 @@ def _event(row: RowMapping, position: EventPosition) -> Event:
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _milliseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+def _milliseconds(time: datetime) -> int:
+    return (time - _EPOCH) // timedelta(milliseconds=1)

@@ -1,4 +1,4 @@
-"""Attempts of jobs: which one, what it is given, how far it is. Pure values."""
+"""Attempts of jobs: their ids, the claimed job, progress. Pure values."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from uuid import UUID
 
 
 class AttemptId(NamedTuple):
-    """One attempt of one job. A message says no more; each write of an attempt is fenced by it."""
+    """One attempt of one job: all that a message holds, and what fences each write of the attempt."""
 
     job_id: UUID
     number: int
-    """Counts the job's attempts, from 1."""
+    """Number of the attempt among those of its job, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:
-    """A job that now runs here, and all that its attempt needs."""
+    """A job that this worker has claimed, with all that its attempt needs."""
 
     id: UUID
     attempt: int
@@ -37,13 +37,13 @@ class ClaimedJob:
 
     @property
     def attempt_id(self) -> AttemptId:
-        """Return which attempt runs."""
+        """The attempt that runs."""
         return AttemptId(self.id, self.attempt)
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressReport:
-    """How far an attempt is. ``seq`` counts the stored reports of the attempt; ``reported_at`` is set on writing."""
+    """Progress of an attempt. ``seq`` counts the attempt's stored reports; ``reported_at`` is set when it is stored."""
 
     attempt_id: AttemptId
     seq: int
@@ -59,5 +59,5 @@ class ProgressReport:
 
 
 def percent(current: float, total: float | None) -> float | None:
-    """Return how much of ``total`` is done, 0 to 100, or None when it is not known."""
+    """Return ``current`` as a percentage of ``total``, 0 to 100 with two decimals; None when the total is not known."""
     return round(min(100.0, 100.0 * current / total), 2) if total else None

@@ -1,4 +1,4 @@
-"""Pauses between tries of the same thing."""
+"""Exponential backoff of a process's own retries, such as connecting. :mod:`retry` decides when jobs run again."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import random
 
 
 class Backoff:
-    """Pauses that double, from ``first`` up to ``longest`` seconds. Used by one thread.
-
-    This is for what a process does by itself, such as connecting; :mod:`retry` decides when jobs run again.
-    """
+    """Pauses that double, from ``first`` up to ``longest`` seconds. For one thread."""
 
     def __init__(self, first: float, longest: float, *, jitter: float = 0.0) -> None:
         """
         Args:
             first: seconds of the first pause.
-            longest: seconds that no pause exceeds.
-            jitter: share of a pause, 0 to 1, of which a random part is taken off, so that many processes do not try
+            longest: seconds of the longest pause.
+            jitter: 0 to 1. A pause is shortened by a random part of this share of it: many processes then do not retry
                 at once.
         """
         self._first = first

@@ -1,4 +1,4 @@
-"""How far a reader of a job's events is. Pure; ``callboard.db.reads.timeline`` derives the events."""
+"""The position of a reader in a job's events. Pure; ``callboard.db.reads.timeline`` derives the events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, Self
 
 
 class Stage(IntEnum):
-    """Steps of an attempt, in their order; with the attempt's number before and a count behind, a place among all."""
+    """The order of an attempt's events. Events are ordered by (attempt, stage, count)."""
 
     SUBMITTED = 1
     STARTED = 2
@@ -17,7 +17,7 @@ class Stage(IntEnum):
     ENDED = 4
     """The attempt ended and the job did not."""
     FINISHED = 5
-    """The job ended. Its count is the time, as a job that is retried by hand may end again before it starts."""
+    """The job ended. Its count is the time: a job that is reopened may end again without another attempt."""
 
 
 _TEXT: Final = re.compile(r"(\d{1,9})\.([0-5])\.(\d{1,15})\.(\d{1,15})", re.ASCII)
@@ -27,8 +27,8 @@ _TEXT: Final = re.compile(r"(\d{1,9})\.([0-5])\.(\d{1,15})\.(\d{1,15})", re.ASCI
 class EventPosition:
     """Just after an event; the default is before the first.
 
-    Everything up to (``attempt``, ``stage``, ``count``) has been seen. A request to cancel can come at any time and so
-    has no place in that order: ``cancel`` tells by its time (milliseconds since 1970) whether it has been seen.
+    Everything up to (``attempt``, ``stage``, ``count``) has been seen. A cancel can be requested at any time, so it has
+    no place in that order: ``cancel`` is the time of the last one seen, in milliseconds since 1970.
     """
 
     attempt: int = 0
@@ -38,11 +38,11 @@ class EventPosition:
 
     @property
     def place(self) -> tuple[int, int, int]:
-        """What orders positions, requests to cancel apart."""
+        """The order of positions, without requested cancels."""
         return self.attempt, self.stage, self.count
 
     def and_of(self, other: EventPosition) -> EventPosition:
-        """Return the latest position that neither of the two is before."""
+        """Return the latest position up to which both readers have seen everything."""
         return EventPosition(*min(self.place, other.place), min(self.cancel, other.cancel))
 
     def __str__(self) -> str:
@@ -50,6 +50,6 @@ class EventPosition:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Return the position that ``str()`` wrote; None if it did not write this."""
+        """Return the position that ``str()`` has made ``text`` of; None if it has not."""
         match = _TEXT.fullmatch(text)
         return None if match is None else cls(*map(int, match.groups()))

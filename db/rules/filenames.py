@@ -1,4 +1,4 @@
-"""Names and media types that people give to files, made safe to store, to send back and to save under. Pure."""
+"""Sanitizes names and media types of uploaded files. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 from typing import Final
 
 _NAMELESS: Final = "file"
-# What common file systems take, so that a download can be saved under the same name.
+# The limit of common file systems: a download can be saved under the same name.
 _MOST_BYTES: Final = 255
 # RFC 6838 gives each half 127 characters. Parameters are kept while they are plain.
 _MEDIA_TYPE: Final = re.compile(
@@ -28,10 +28,10 @@ def safe_name(name: str) -> str:
         return _NAMELESS
     stem, dot, extension = clean.rpartition(".")
     ending = f"{dot}{extension}" if stem and len(extension) <= 16 else ""
-    room = _MOST_BYTES - len(ending.encode())
-    return clean.removesuffix(ending).encode()[:room].decode(errors="ignore") + ending
+    length = _MOST_BYTES - len(ending.encode())
+    return clean.removesuffix(ending).encode()[:length].decode(errors="ignore") + ending
 
 
 def safe_media_type(text: str) -> str:
-    """Return a media type in lower case; ``application/octet-stream`` where ``text`` is none."""
+    """Return ``text`` in lower case; ``application/octet-stream`` where it is no media type."""
     return text.lower() if _MEDIA_TYPE.fullmatch(text) else _ANY_MEDIA_TYPE

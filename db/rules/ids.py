@@ -1,6 +1,6 @@
 """Job ids: UUIDv7 (RFC 9562), made in the application, ordered by time.
 
-A job's ``created_at`` is the id's own timestamp, so whoever has an id knows the partition that holds its history.
+A job's ``created_at`` is the timestamp in its id, so an id alone leads to the partition of its history.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ def new_id() -> UUID:
 
 
 def created_at_of(job_id: UUID) -> datetime:
-    """Return the instant in a UUIDv7: UTC, whole milliseconds.
+    """Return the time in a UUIDv7: UTC, whole milliseconds.
 
-    For a UUID of another version the answer is some instant that means nothing; no job is stored under it.
+    Of a UUID of another version it is a meaningless time, under which no job is stored.
     """
     return _EPOCH + timedelta(milliseconds=min(job_id.int >> 80, _LAST_MILLISECOND))
 
 
-def first_id(moment: datetime) -> UUID:
-    """Return the least id that a job made at ``moment`` or later can have."""
-    return UUID(int=((moment - _EPOCH) // timedelta(milliseconds=1)) << 80)
+def first_id(time: datetime) -> UUID:
+    """Return the least id that a job made at ``time`` or later can have."""
+    return UUID(int=((time - _EPOCH) // timedelta(milliseconds=1)) << 80)

@@ -1,7 +1,7 @@
 """The text of an API key: ``cb_<environment>_<key id>_<secret><checksum>``. Pure.
 
-The fixed form and the checksum let a server tell a mistyped key from a wrong one without looking it up, and let secret
-scanners find a leaked one without guessing.
+By the fixed form and the checksum, a server recognizes a mistyped key without a query, and secret scanners recognize a
+leaked key without guessing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FORM: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class KeyText:
-    """A key in its parts. ``repr`` leaves the secret out; :meth:`reveal` does not."""
+    """The parts of a key. ``repr`` omits the secret; :meth:`reveal` does not."""
 
     environment: str
     key_id: str
@@ -43,7 +43,7 @@ class KeyText:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Return the key that ``text`` is, or None: another form, or another checksum (mistyped, cut off)."""
+        """Parse a key; None if the form or the checksum is wrong (mistyped, cut off)."""
         match = _FORM.fullmatch(text)
         if match is None:
             return None
@@ -52,7 +52,7 @@ class KeyText:
 
     @property
     def secret_sha256(self) -> bytes:
-        """What is stored in the secret's place."""
+        """The hash that is stored in place of the secret."""
         return hashlib.sha256(self.secret.encode()).digest()
 
     def reveal(self) -> str:

@@ -1,4 +1,4 @@
-"""How an attempt ended and what becomes of its job. Pure values; ``transitions.finishing`` applies them."""
+"""Outcomes of attempts, and the next states of their jobs. Pure values; ``transitions.finishing`` applies them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from callboard.db.rules.states import AttemptOutcome, Reason, Status
 
 @dataclass(frozen=True, slots=True)
 class JobError:
-    """Why an attempt did not succeed. ``traceback`` goes to the attempt alone, for operators."""
+    """Why an attempt did not succeed. ``traceback`` is stored with the attempt only, for operators."""
 
     reason: Reason
     type: str
@@ -20,10 +20,10 @@ class JobError:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of one attempt. Made by the class methods, each of which is one intent."""
+    """The end of one attempt, made by one of the class methods."""
 
     status: Status
-    """What the job becomes: succeeded, failed, cancelled, retrying or (handed back) queued."""
+    """The next state of the job: succeeded, failed, cancelled, retrying or (released) queued."""
     attempt: AttemptOutcome
     result: bytes | None = None
     """JSON."""
@@ -49,5 +49,5 @@ class Outcome:
 
     @classmethod
     def release(cls) -> Outcome:
-        """Hand the job back: it is due again at once, and no retry is spent."""
+        """Release the job: it is due again at once, and no retry is spent."""
         return cls(Status.QUEUED, AttemptOutcome.RELEASED)

@@ -1,4 +1,4 @@
-"""Whether and when a failed attempt is tried again. Pure."""
+"""The decision whether and when a failed attempt is retried. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GIVE_UP = RetryDecision(None)
 
 
 def backoff_ceiling(policy: RetryPolicy, retries: int) -> float:
-    """Return the longest wait before the retry that follows ``retries`` earlier ones: min x 2^retries, capped."""
+    """Return the longest wait, in seconds, before the retry after ``retries`` earlier ones: min x 2^retries, capped."""
     # 2**63 seconds is beyond any cap, and a float power would overflow long after it.
     return min(policy.max_backoff, policy.min_backoff * 2.0 ** min(retries, 63))
 
@@ -40,13 +40,14 @@ def decide_retry(
 ) -> RetryDecision:
     """Decide on the next attempt after a failure.
 
-    The wait is "full jitter" (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015): uniform
-    between ``min_backoff`` and the exponential ceiling, so that jobs that failed together do not come back together.
+    The wait has "full jitter" (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015): it is
+    uniform between ``min_backoff`` and the exponential ceiling, which spreads jobs that failed together.
 
     Args:
+        policy: of the job.
         retries: retries already spent by this job, from 0.
         random: uniform in [0, 1).
-        asked: seconds that the handler itself asked for (``dramatiq.errors.Retry``); taken as it is, negative as 0.
+        asked: seconds that the handler asked for (``dramatiq.errors.Retry``), used as they are; negative counts as 0.
     """
     if retries >= policy.max_retries:
         return GIVE_UP

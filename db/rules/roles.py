@@ -1,4 +1,4 @@
-"""What a caller may do. Pure."""
+"""Roles of callers. Pure."""
 
 from __future__ import annotations
 

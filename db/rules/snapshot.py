@@ -1,4 +1,4 @@
-"""What a reader of changes has seen: a snapshot of PostgreSQL, by value. Pure; ``reads.change_feed`` reads by it."""
+"""Snapshots of PostgreSQL as values: what a reader of changes has seen. Pure; ``reads.change_feed`` queries by them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Final, Self
 _TEXT: Final = re.compile(r"(\d{1,15})-(\d{1,18}):(\d{1,18}):((?:\d{1,18}(?:,\d{1,18}){0,9999})?)", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
-#: Transaction ids of rows have 32 bits, so further back they cannot be told from later ones.
+#: Transaction ids in rows have 32 bits: further back, an earlier one cannot be distinguished from a later one.
 _REACH: Final = 2**30
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Which transactions had been committed when something was read.
+    """Which transactions had been committed at the time of a read.
 
-    Transactions are not committed in the order of their ids or times, so neither of these would tell: a transaction is
-    seen if its id is below ``xmax`` and it was not ``running`` (an id of a pg_snapshot's list).
+    Transactions are not committed in the order of their ids or times, so one id or time would not do. A snapshot sees a
+    transaction if its id is below ``xmax`` and not among the ``running`` (the id list of a ``pg_snapshot``).
     """
 
     at: datetime
@@ -28,21 +28,24 @@ class Snapshot:
     running: frozenset[int] = field(default_factory=frozenset)
 
     def sees(self, transaction: int) -> bool:
-        """Whether what this transaction wrote was there."""
+        """Return whether the writes of this transaction were visible."""
         return transaction < self.xmin or (transaction < self.xmax and transaction not in self.running)
 
     @property
     def age(self) -> tuple[int, int, int]:
-        """Orders moments of one database."""
+        """The order of snapshots of one database."""
         return self.xmax, self.xmin, -len(self.running)
 
     def can_be_resumed_at(self, now: Snapshot) -> bool:
-        """Whether changes since then can be told; not those of another database, nor after a billion transactions."""
+        """Return whether the changes between the two can be found.
+
+        They cannot if the snapshots are of different databases, or a billion transactions apart.
+        """
         return self.xmin <= self.xmax <= now.xmax < self.xmin + _REACH
 
     @property
     def snapshot(self) -> str:
-        """As PostgreSQL's ``pg_snapshot``."""
+        """The text of PostgreSQL's ``pg_snapshot``."""
         return f"{self.xmin}:{self.xmax}:{','.join(map(str, sorted(self.running)))}"
 
     def __str__(self) -> str:
@@ -50,17 +53,17 @@ class Snapshot:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Return the moment that ``str()`` wrote, to the millisecond; None if it did not write this."""
+        """Return the snapshot that ``str()`` has made ``text`` of, its time in milliseconds; None if it has not."""
         match = _TEXT.fullmatch(text)
         if match is None or int(match[1]) > _LAST:
             return None
-        moment = cls.of(_EPOCH + timedelta(milliseconds=int(match[1])), text.partition("-")[2])
-        # As PostgreSQL wants it; it refuses anything else.
-        ordered = 0 < moment.xmin <= moment.xmax and all(moment.xmin <= one < moment.xmax for one in moment.running)
-        return moment if ordered else None
+        parsed = cls.of(_EPOCH + timedelta(milliseconds=int(match[1])), text.partition("-")[2])
+        # PostgreSQL refuses any other order.
+        ordered = 0 < parsed.xmin <= parsed.xmax and all(parsed.xmin <= one < parsed.xmax for one in parsed.running)
+        return parsed if ordered else None
 
     @classmethod
     def of(cls, at: datetime, snapshot: str) -> Self:
-        """Return the moment of a ``pg_snapshot`` as PostgreSQL writes it."""
+        """Return the snapshot at the time ``at`` from the text of a ``pg_snapshot``."""
         xmin, xmax, running = snapshot.split(":")
         return cls(at, int(xmin), int(xmax), frozenset(map(int, running.split(","))) if running else frozenset())

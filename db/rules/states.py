@@ -10,31 +10,33 @@ class Status(StrEnum):
     """Where a job is: five live states (a row of ``jobs``), four terminal ones (a row of ``job_history``)."""
 
     BLOCKED = "blocked"
-    """Waits for other jobs. Reserved: no verb enters it yet."""
+    """Waits for other jobs. Reserved: no verb enters it yet; left by ``cancel``, ``expire``."""
 
     SCHEDULED = "scheduled"
-    """Waits for its ``scheduled_at``. Entered by ``submit``; left by ``promote``, ``cancel``, ``expire``."""
+    """Waits for its ``scheduled_at``. Entered by ``submit``, ``amend``; left by ``promote``, ``amend``, ``cancel``,
+    ``expire``."""
 
     QUEUED = "queued"
-    """Due. Entered by ``submit``, ``promote``, ``release``, ``reopen``; left by ``claim``, ``cancel``, ``expire``."""
+    """Due. Entered by ``submit``, ``promote``, ``amend``, ``release``, ``reopen``; left by ``claim``, ``amend``,
+    ``cancel``, ``expire``."""
 
     RUNNING = "running"
-    """An attempt is under way. Entered by ``claim`` alone; left by the verbs that end an attempt."""
+    """An attempt runs. Entered by ``claim``; left by ``finish``, ``retry_later``, ``release``."""
 
     RETRYING = "retrying"
-    """An attempt failed, the next waits for its backoff. Entered by ``retry_later``; left like ``scheduled``."""
+    """Waits for the backoff after a failed attempt. Entered by ``retry_later``; left by ``promote``, ``cancel``."""
 
     SUCCEEDED = "succeeded"
-    """The handler returned. Entered by ``succeed``."""
+    """The handler returned. Entered by ``finish``."""
 
     FAILED = "failed"
-    """The last attempt failed and no retry is left, or none is wanted. Entered by ``fail``."""
+    """An attempt failed and no other follows. Entered by ``finish``; left by ``reopen``."""
 
     CANCELLED = "cancelled"
-    """Someone asked for it. Entered by ``cancel`` (waiting jobs) or by the attempt that was told to stop."""
+    """Somebody cancelled it. Entered by ``cancel`` (waiting jobs) or ``finish`` (running ones); left by ``reopen``."""
 
     EXPIRED = "expired"
-    """Not started before ``expires_at``. Entered by ``expire``."""
+    """Not started before ``expires_at``. Entered by ``expire``; left by ``reopen``."""
 
 
 LIVE: Final = frozenset({Status.BLOCKED, Status.SCHEDULED, Status.QUEUED, Status.RUNNING, Status.RETRYING})
@@ -51,7 +53,7 @@ class EventKind(StrEnum):
     RETRY = "retry"
     """An attempt ended without success, and another one follows."""
     RELEASED = "released"
-    """A worker that shut down handed the attempt back; another one follows."""
+    """A worker that shut down released the attempt; another one follows."""
     CANCEL_REQUESTED = "cancel_requested"
     FINISHED = "finished"
 
@@ -63,7 +65,7 @@ class AttemptOutcome(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     RELEASED = "released"
-    """Handed back unfinished (a worker that shuts down); costs no retry."""
+    """Ended unfinished by a worker that shuts down; costs no retry."""
 
 
 class Reason(StrEnum):

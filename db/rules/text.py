@@ -1,4 +1,4 @@
-"""Text from outside (exceptions, handlers) in a form that PostgreSQL and JSON can hold. Pure."""
+"""Makes text from exceptions and handlers storable in PostgreSQL and JSON. Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def storable(text: str) -> str:
 
 
 def shortened(text: str, limit: int) -> str:
-    """Return ``text``, its middle left out where it has more than ``limit`` characters."""
+    """Return ``text``, without its middle if it has more than ``limit`` characters."""
     half = (limit - 3) // 2
     return text if len(text) <= limit else f"{text[:half]} … {text[-half:]}"
 
 
 def has_nul(json: bytes) -> bool:
-    """Whether a string in this JSON text holds a NUL character, which ``jsonb`` cannot store."""
+    """Return whether a string in this JSON text holds a NUL character, which ``jsonb`` cannot store."""
     return b"\\u0000" in json and _ESCAPED_NUL.search(json) is not None

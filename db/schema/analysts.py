@@ -1,8 +1,8 @@
 """Database roles that read history: what they may see, and how each is made.
 
 ``callboard_analyst`` reads schema ``analytics`` and the columns of jobs and attempts that hold neither payloads nor
-results nor what errors say. ``callboard_owner_analyst`` is the same for roles that see one owner's jobs; whose, says
-``callboard.analysts``. Nobody logs in as these two; analysts are members of one of them.
+results nor what errors say. ``callboard_owner_analyst`` is the same for roles that see one owner's jobs; the table
+``callboard.analysts`` says whose. Nobody logs in as these two; each analyst is a member of one of them.
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ from sqlalchemy.exc import DBAPIError
 
 from callboard.db.errors import ConfigurationError, Conflict, NotFound
 from callboard.db.models import SCHEMA, analysts, history_rollup, job_attempts, job_history, jobs, workers
+from callboard.db.rules.new_job import OPTIONS
 
 ANALYST: Final = "callboard_analyst"
 OWNER_ANALYST: Final = "callboard_owner_analyst"
 _BOTH: Final = f"{ANALYST}, {OWNER_ANALYST}"
 
 MAKE_ROLES: Final = f"CREATE ROLE {ANALYST} NOLOGIN; CREATE ROLE {OWNER_ANALYST} NOLOGIN;"
-"""What somebody has to run who may create roles, where the migration's user may not."""
+"""SQL for a user who may create roles, where the migration's user may not."""
 
-#: What clients gave to and got from handlers, and what handlers said: for analysts only where a setting says so.
+#: What handlers got, returned and reported: analysts see it only where a setting says so.
 _CONTENTS: Final[dict[Table, frozenset[str]]] = {
     jobs: frozenset({"payload", "progress", "error"}),
     job_history: frozenset({"payload", "result", "progress", "error"}),
     job_attempts: frozenset({"error_message", "traceback"}),
 }
 #: Addresses and keys that may be secrets: never for analysts.
-_SECRET: Final = frozenset({"unique_key", "webhook_url"})
+_SECRET: Final = frozenset({"webhook_url", *(name for name, option in OPTIONS.items() if option.secret)})
 _WHOLE: Final = (workers, history_rollup)
 
-# Owned rows: by the owner's name itself, or as those of a job that is seen.
-_SEES: Final = {
+# The rows that an owner's analyst sees: those with the owner's name, and those of a job that the analyst sees.
+_VISIBLE: Final = {
     jobs: "owner = (SELECT callboard.owner_of_analyst(current_user))",
     job_history: "owner = (SELECT callboard.owner_of_analyst(current_user))",
     history_rollup: "owner = (SELECT callboard.owner_of_analyst(current_user))",
@@ -49,25 +50,25 @@ _POLICY: Final = "own_rows"
 
 
 def ensure_analyst_roles(connection: Connection, *, contents: bool) -> bool:
-    """Make the two roles where they are missing, and grant what they may see; done again, it changes nothing.
+    """Make the two roles where they are missing, and grant what they may see. A second call changes nothing.
 
     Args:
         connection: in a transaction, as the owner of the tables.
         contents: whether analysts see payloads, results and what errors say.
 
     Returns:
-        False when the roles are missing and this user may not make them; nothing else was done then.
+        False, with nothing changed, when the roles are missing and this user may not make them.
     """
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('callboard.analysts'))"))
-    # Neither is a member of the other: a member may become what it is a member of, and see what that sees.
+    # Neither is a member of the other: a member may SET ROLE to the other, and see what that sees.
     for role in (ANALYST, OWNER_ANALYST):
-        if not (_exists(connection, role) or _may(connection, f"CREATE ROLE {role} NOLOGIN")):
+        if not (_exists(connection, role) or _run_if_allowed(connection, f"CREATE ROLE {role} NOLOGIN")):
             return False
-    # The service becomes this role for `callboard history sql`. A superuser may without being told.
+    # The service becomes this role for `callboard history sql`. A superuser may without the grant.
     if not _is_member(connection, ANALYST):
-        _may(connection, f"GRANT {ANALYST} TO CURRENT_USER")
+        _run_if_allowed(connection, f"GRANT {ANALYST} TO CURRENT_USER")
     _grant(connection, contents=contents)
-    for table, condition in _SEES.items():
+    for table, condition in _VISIBLE.items():
         if not _has_policy(connection, table):
             connection.execute(
                 text(
@@ -84,12 +85,12 @@ def _grant(connection: Connection, *, contents: bool) -> None:
         f"GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO {_BOTH}",
         *(f"GRANT SELECT ON {table.fullname} TO {_BOTH}" for table in _WHOLE),
     ]
-    for table, held in _CONTENTS.items():
-        plain = ", ".join(column.name for column in table.c if column.name not in held | _SECRET)
+    for table, private in _CONTENTS.items():
+        public = ", ".join(column.name for column in table.c if column.name not in private | _SECRET)
         verb, preposition = ("GRANT", "TO") if contents else ("REVOKE", "FROM")
         statements += [
-            f"GRANT SELECT ({plain}) ON {table.fullname} TO {_BOTH}",
-            f"{verb} SELECT ({', '.join(sorted(held))}) ON {table.fullname} {preposition} {_BOTH}",
+            f"GRANT SELECT ({public}) ON {table.fullname} TO {_BOTH}",
+            f"{verb} SELECT ({', '.join(sorted(private))}) ON {table.fullname} {preposition} {_BOTH}",
         ]
     for statement in statements:
         connection.execute(text(statement))
@@ -116,9 +117,9 @@ def add_analyst(connection: Connection, name: str, *, owner: str | None) -> str:
         raise Conflict(f"There is a database role {name!r} already. Choose another name.")
     password = secrets.token_urlsafe(24)
     driver = _driver(connection)
-    # Hashed here, so that the password itself stands in no statement and no log of the server.
+    # Hashed here: the password itself is in no statement and in no log of the server.
     hashed = driver.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
-    with _told_who_may():
+    with _refusals_named():
         driver.execute(
             sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}").format(
                 sql.Identifier(name), sql.Literal(hashed), sql.Identifier(ANALYST if owner is None else OWNER_ANALYST)
@@ -139,12 +140,12 @@ def remove_analyst(connection: Connection, name: str) -> None:
     if name not in dict(list_analysts(connection)):
         raise NotFound(f"There is no analyst {name!r}. 'callboard analysts list' shows them.")
     connection.execute(delete(analysts).where(analysts.c.name == name))
-    with _told_who_may():
+    with _refusals_named():
         _driver(connection).execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
 
 def list_analysts(connection: Connection) -> Sequence[tuple[str, str | None]]:
-    """Return the names of the roles that log in as analysts, and whose jobs each sees (None: all)."""
+    """Return (name, owner) of each role that logs in as an analyst; owner None: it sees all jobs."""
     owners = {row.name: row.owner for row in connection.execute(select(analysts.c.name, analysts.c.owner))}
     members = connection.execute(
         text(
@@ -159,26 +160,33 @@ def list_analysts(connection: Connection) -> Sequence[tuple[str, str | None]]:
 
 
 def _exists(connection: Connection, role: str) -> bool:
-    found = connection.execute(text("SELECT FROM pg_roles WHERE rolname = :role"), {"role": role})
-    return found.first() is not None
+    rows = connection.execute(text("SELECT FROM pg_roles WHERE rolname = :role"), {"role": role})
+    return rows.first() is not None
 
 
 def _is_member(connection: Connection, role: str) -> bool:
-    """Whether this user may become ``role``. Granting it again could meet whoever migrates another database."""
-    found = connection.execute(text("SELECT pg_has_role(CAST(:role AS name), 'MEMBER')"), {"role": role})
-    return bool(found.scalar_one())
+    """Return whether this user may become ``role``.
+
+    Granting the role again could conflict with the migration of another database of this server.
+    """
+    is_member = connection.execute(text("SELECT pg_has_role(CAST(:role AS name), 'MEMBER')"), {"role": role})
+    return bool(is_member.scalar_one())
 
 
 def _has_policy(connection: Connection, table: Table) -> bool:
-    found = connection.execute(
+    rows = connection.execute(
         text("SELECT FROM pg_policy WHERE polrelid = CAST(:table AS regclass) AND polname = :policy"),
         {"table": table.fullname, "policy": _POLICY},
     )
-    return found.first() is not None
+    return rows.first() is not None
 
 
-def _may(connection: Connection, statement: str) -> bool:
-    """Run a statement; False, and nothing has happened, if this user may not. Another may have done it just now."""
+def _run_if_allowed(connection: Connection, statement: str) -> bool:
+    """Run a statement, and return whether what it makes is there now.
+
+    Returns:
+        False, with nothing changed, if this user may not run it. True also if another session has just done the same.
+    """
     try:
         with connection.begin_nested():
             connection.execute(text(statement))
@@ -196,7 +204,8 @@ def _driver(connection: Connection) -> psycopg.Connection:
 
 
 @contextmanager
-def _told_who_may() -> Iterator[None]:
+def _refusals_named() -> Iterator[None]:
+    """Turn refusals by PostgreSQL into a ConfigurationError."""
     try:
         yield
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.DependentObjectsStillExist) as error:

@@ -1,4 +1,4 @@
-"""Bring a database to this version's schema. Safe to run from many processes at once, and again."""
+"""Brings a database to this version's schema. Many processes may do so at once, and repeatedly."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _MIGRATION_LOCK = 0x63616C6C626F6172
 
 _LOCK_POLL = 0.1
 
-# A migration waits at most so long for a table that others use, so that it never queues all of them behind itself.
+# The longest wait for a table that others use: while a migration waits for it, all later users queue behind.
 _LOCK_TIMEOUT = "5s"
 
 
 def migrate(settings: Settings) -> None:
-    """Create or upgrade the schema, then the partitions, then what analysts may see; returns when all is committed.
+    """Create or upgrade the schema, the partitions and the analysts' grants; all is committed on return.
 
-    One process migrates, the others wait for it and then find nothing to do.
+    One process migrates; the others wait for it and then have nothing to do.
 
     Raises:
         Unavailable: the database cannot be reached.
@@ -68,7 +68,10 @@ _VERSIONS = table("alembic_version", column("version_num", Text), schema=SCHEMA)
 
 
 def schema_is_current(connection: Connection) -> bool:
-    """Whether the schema is this version's, or a later one's: migrations keep what the version before them uses."""
+    """Return whether the schema is this version's or a later one's.
+
+    A later one will do: migrations keep what the version before them uses.
+    """
     if connection.execute(select(func.to_regclass(f"{_VERSIONS.schema}.{_VERSIONS.name}"))).scalar_one() is None:
         return False
     revisions = connection.execute(select(_VERSIONS.c.version_num)).scalars()
@@ -85,7 +88,7 @@ def _older_revisions() -> frozenset[str]:
 def migrating(engine: Engine) -> Iterator[Connection]:
     """Yield a connection that holds the migration lock and has timeouts set; the schema exists."""
     with engine.connect() as connection:
-        # Not by waiting in one statement: its snapshot would hold up CREATE INDEX CONCURRENTLY of whoever migrates.
+        # Polled: a statement that waits has a snapshot, which would hold up CREATE INDEX CONCURRENTLY of the migration.
         while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _MIGRATION_LOCK}).scalar_one():
             connection.rollback()
             time.sleep(_LOCK_POLL)

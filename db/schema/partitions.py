@@ -1,4 +1,4 @@
-"""Month partitions of the tables that grow: made ahead, repaired when they were late."""
+"""Month partitions of the tables that grow: made ahead of time, and repaired where they come late."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _LOCK_TIMEOUT = "1s"
 def ensure_partitions(connection: Connection, ahead: int) -> list[str]:
     """Make the partitions of this month and the next ``ahead``; return the names of those that were missing.
 
-    Rows that arrived while a month had no partition lie in the default one; they are moved.
+    Rows that arrived while a month had no partition are in the default partition; they are moved.
 
     Raises:
-        sqlalchemy.exc.OperationalError: a table is in long use, for example by a report. Trying again later is right:
-            nothing is missing until the months made ahead are over, and then the default partition takes the rows.
+        sqlalchemy.exc.OperationalError: a long transaction, such as a report, uses a table. The caller should try again
+            later: rows go to partitions made ahead, and to the default partition once those are used up.
     """
     return _make_missing(connection, lambda: _missing(connection, ahead))
 
@@ -35,7 +35,7 @@ def _make_missing(connection: Connection, find: Callable[[], list[_Partition]]) 
     if not find():
         return []
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('callboard.partitions'))"))
-    # While this waits for a table, all who come after it wait, too.
+    # While this waits for a table, all later users of the table queue behind.
     connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
     missing = find()  # without those that another process has just made
     for partition in missing:
@@ -62,23 +62,23 @@ def _missing(connection: Connection, ahead: int) -> list[_Partition]:
 
 
 def _absent(connection: Connection, months: list[datetime]) -> list[_Partition]:
-    wanted = [_Partition(table, start, _month(start, 1)) for start in months for table in PARTITIONED]
-    # Not with to_regclass: it believes the session's cache, which may not know yet what another has just committed.
-    there = connection.execute(
+    partitions = [_Partition(table, start, _month(start, 1)) for start in months for table in PARTITIONED]
+    # Not with to_regclass: it uses the session's cache, which may lack what another session has just committed.
+    existing = connection.execute(
         text(
             "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
             "WHERE nspname = :schema AND relname = ANY(:names)"
         ),
-        {"schema": SCHEMA, "names": [partition.name for partition in wanted]},
+        {"schema": SCHEMA, "names": [partition.name for partition in partitions]},
     )
-    names = set(there.scalars())
-    return [partition for partition in wanted if partition.name not in names]
+    names = set(existing.scalars())
+    return [partition for partition in partitions if partition.name not in names]
 
 
 def _make(connection: Connection, partition: _Partition) -> None:
-    # Made aside and attached: that takes no lock that stops readers and writers of the other partitions, and leaves
-    # room to move what the default partition holds (attaching would refuse it).
-    # Every name and bound below is computed here, none comes from outside.
+    # Made separately, then attached: that locks out no reader or writer of the other partitions, and the rows of the
+    # default partition can be moved in between (ATTACH fails while they are there).
+    # Every name and bound below is computed here; none comes from outside.
     parent, name = f"{SCHEMA}.{partition.table.name}", f"{SCHEMA}.{partition.name}"
     connection.execute(text(f"CREATE TABLE {name} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"))
     connection.execute(text(f"LOCK TABLE {parent}_default IN SHARE ROW EXCLUSIVE MODE"))

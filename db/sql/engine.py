@@ -40,11 +40,13 @@ class Database:
             pool_timeout=settings.connect_timeout,
             pool_use_lifo=True,
             isolation_level="READ COMMITTED",
+            # Errors are logged, and parameters are what clients sent.
+            hide_parameters=True,
             json_serializer=_dumps,
             json_deserializer=orjson.loads,
             connect_args=connect_args(settings, role),
         )
-        event.listen(self._engine, "handle_error", _leave_a_standby)
+        event.listen(self._engine, "handle_error", _invalidate_on_standby)
         self._losses = 0
         event.listen(self._engine, "invalidate", self._count_loss)
         # The same pool; psycopg just leaves out BEGIN and COMMIT.
@@ -72,7 +74,7 @@ class Database:
             yield connection
 
     def pinned(self, *, transactional: bool = False) -> PinnedConnection:
-        """Return a connection for one thread to keep; see there.
+        """Return a connection that one thread keeps; see :class:`PinnedConnection`.
 
         Args:
             transactional: each block that uses it is one transaction, as with :meth:`begin`; by default each statement
@@ -93,15 +95,16 @@ class Database:
 class PinnedConnection:
     """A connection that one busy thread keeps between its statements.
 
-    Taking one from the pool and giving it back costs as much processor time as the statement itself. It is taken when
-    it is first used, counts among the pool's, and is given up with them when one of those turns out to be dead.
+    Checking a connection out of the pool and in again costs as much processor time as the statement itself. This one is
+    checked out at its first use, counts towards the pool's size, and is closed at its next use once any connection of
+    the pool has turned out to be dead.
     """
 
     def __init__(self, engine: Engine, losses: Callable[[], int], *, transactional: bool) -> None:
         """
         Args:
             losses: how many connections of the pool have turned out to be dead so far.
-            transactional: see :meth:`Database.standing`.
+            transactional: see :meth:`Database.pinned`.
         """
         self._engine = engine
         self._losses = losses
@@ -111,7 +114,7 @@ class PinnedConnection:
 
     @contextmanager
     def use(self) -> Iterator[Connection]:
-        """Yield the connection, for its thread alone. After an error the next call takes another.
+        """Yield the connection, for its thread alone. After an error the next call checks out another.
 
         Raises:
             Unavailable: as :meth:`Database.begin`.
@@ -130,7 +133,10 @@ class PinnedConnection:
                 raise
 
     def close(self) -> None:
-        """Give it back. For its thread, as any other would wait for what it is doing, which may be for ever."""
+        """Return the connection to the pool.
+
+        For its thread alone: another one would wait for the statement that runs on it, which may take for ever.
+        """
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -150,10 +156,10 @@ def _unavailable() -> Iterator[None]:
         raise
 
 
-def _leave_a_standby(context: ExceptionContext) -> None:
-    """Give up all connections when one turns out to be read-only, which it was not when it was made.
+def _invalidate_on_standby(context: ExceptionContext) -> None:
+    """Invalidate all connections when one turns out to be read-only, which it was not when it was made.
 
-    The server behind it has become a standby. New connections find the primary: by its name, or by the URL's
+    Its server has become a standby. New connections find the primary: by its name, or by the URL's
     ``target_session_attrs=read-write``.
     """
     if isinstance(context.original_exception, ReadOnlySqlTransaction):
@@ -161,15 +167,15 @@ def _leave_a_standby(context: ExceptionContext) -> None:
 
 
 def _is_limit(error: Exception) -> bool:
-    """Whether the statement holds more than PostgreSQL can store: psycopg's class for it is that of outages."""
+    """Return whether the statement exceeds a limit of PostgreSQL; psycopg's exception for it is that of outages."""
     return (getattr(getattr(error, "orig", None), "sqlstate", None) or "").startswith(_PROGRAM_LIMIT)
 
 
 def sqlalchemy_url(url: str) -> URL:
-    """Return ``url`` for SQLAlchemy with psycopg 3; as libpq does, it may name several hosts, separated by commas.
+    """Return ``url`` for SQLAlchemy with psycopg 3. As in libpq, it may name several hosts, separated by commas.
 
     Raises:
-        ConfigurationError: it is not a PostgreSQL URL; the message does not repeat it, for it may hold a password.
+        ConfigurationError: ``url`` is not a PostgreSQL URL. The message does not repeat it: it may hold a password.
     """
     try:
         parsed = make_url(_with_one_host(url))
@@ -183,7 +189,7 @@ def sqlalchemy_url(url: str) -> URL:
 
 
 def _with_one_host(url: str) -> str:
-    """Move several hosts from where libpq has them to where SQLAlchemy leaves them alone, which libpq reads as well."""
+    """Return ``url`` with several hosts moved to its query, which SQLAlchemy passes on to libpq unchanged."""
     parts = urlsplit(url)
     credentials, at, hosts = parts.netloc.rpartition("@")
     if "," not in hosts:
@@ -197,7 +203,7 @@ def _with_one_host(url: str) -> str:
 
 
 def connect_args(settings: Settings, role: str) -> dict[str, object]:
-    """Return what psycopg is told for each connection."""
+    """Return psycopg's arguments for each connection."""
     arguments: dict[str, object] = {
         "application_name": f"callboard {role}",
         "connect_timeout": settings.connect_timeout,
@@ -208,13 +214,13 @@ def connect_args(settings: Settings, role: str) -> dict[str, object]:
         "tcp_user_timeout": int(settings.statement_timeout * 1000),
     }
     if settings.database_pgbouncer:
-        # Transaction pooling keeps no prepared statements and takes no startup options: there, the timeouts below
-        # are set on the database role.
+        # Transaction pooling keeps no prepared statements and takes no startup options: behind a pooler, the timeouts
+        # below are set on the database role.
         arguments["prepare_threshold"] = None
     else:
         timeout = int(settings.statement_timeout * 1000)
         # JIT never pays for itself on statements of a few rows. A sequential scan looks best while a table is nearly
-        # empty, and a prepared statement keeps it when the table has grown; all that is asked has an index.
+        # empty, and a prepared statement keeps that plan when the table has grown; every query here has an index.
         arguments["options"] = (
             f"-c statement_timeout={timeout} -c lock_timeout={timeout} "
             f"-c idle_in_transaction_session_timeout={timeout * 3} -c jit=off -c enable_seqscan=off -c timezone=UTC"

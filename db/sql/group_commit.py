@@ -21,7 +21,7 @@ from callboard.db.rules.backoff import Backoff
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Answer_contra = TypeVar("Answer_contra", contravariant=True)
+Result_contra = TypeVar("Result_contra", contravariant=True)
 
 # ValueError and TypeError: what a driver or a serializer raises for a value that it cannot send.
 _BAD_DATA = (DBAPIError, StatementError, ValueError, TypeError)
@@ -33,19 +33,19 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 
 
-class Receiver(Protocol[Answer_contra]):
-    """Whoever learns how an item ended: a :class:`concurrent.futures.Future`, or what has these methods of one.
+class Receiver(Protocol[Result_contra]):
+    """Receives the result of an item: a :class:`concurrent.futures.Future`, or an object with these methods of one.
 
-    Called in the batcher's thread.
+    The methods are called in the batcher's thread.
     """
 
     def set_running_or_notify_cancel(self) -> bool: ...
-    def set_result(self, result: Answer_contra, /) -> None: ...
+    def set_result(self, result: Result_contra, /) -> None: ...
     def set_exception(self, exception: BaseException, /) -> None: ...
 
 
 class _Waiting(Generic[Result]):
-    """A thread that waits for its item: a bare lock, which costs a fraction of what a Future does."""
+    """A future for one waiting thread. Its bare lock costs a fraction of what a ``Future`` does."""
 
     __slots__ = ("_ended", "_error", "_result")
 
@@ -75,11 +75,11 @@ class _Waiting(Generic[Result]):
 class Batcher(Generic[Item, Result]):
     """Collects items from any thread and has one thread write them together.
 
-    ``write`` gets up to ``max_size`` items, with no more than ``max_bytes`` together unless it is one alone, and
-    returns one result for each, in order; when it returns, they are durable. It must be safe to repeat. If it raises:
+    ``write`` gets up to ``max_size`` items of at most ``max_bytes`` together (a larger item comes alone), and returns
+    one result for each, in order. When it returns, the items are durable. It must be safe to repeat. If it raises:
 
-    - ``Unavailable`` (database away, deadlock, the answer to COMMIT lost): it is called again, or ``rewrite`` is if
-      there is one, for up to ``retry_for`` seconds per batch;
+    - ``Unavailable`` (database away, deadlock, the response to COMMIT lost): it is called again (``rewrite`` in its
+      place, if there is one) for up to ``retry_for`` seconds per batch;
     - an error of the data (one bad row, refused by the database or impossible to send): the batch is halved until
       the bad row fails alone;
     - anything else: all callers of the batch get the error.
@@ -106,7 +106,7 @@ class Batcher(Generic[Item, Result]):
             size_of: returns about how many bytes an item has; None where all items are small.
             max_bytes: most bytes in one call; a larger item is written by itself.
             retry_for: seconds that a batch is tried for while the database is away; None: until :meth:`close`.
-            at_end: what the thread does last, such as giving back what only it uses.
+            at_end: called by the thread as its last act, for example to close a connection that only it uses.
         """
         self._write_batch = write
         self._rewrite = rewrite or write
@@ -122,9 +122,9 @@ class Batcher(Generic[Item, Result]):
         self._thread.start()
 
     def submit(self, item: Item) -> Future[Result]:
-        """Hand over one item; the future ends when it is durable, or with the error that it met.
+        """Queue one item. The future is done when the item is durable, or has the error of writing it.
 
-        A future that is cancelled before its batch begins is not written.
+        An item whose future is cancelled before its batch begins is not written.
 
         Raises:
             Unavailable: the batcher has been closed.
@@ -134,7 +134,7 @@ class Batcher(Generic[Item, Result]):
         return future
 
     def write(self, item: Item) -> Result:
-        """Hand over one item, wait until it is durable, and return its result; or raise the error that it met.
+        """Write one item: wait until it is durable and return its result, or raise the error of writing it.
 
         Raises:
             Unavailable: the batcher has been closed.
@@ -144,18 +144,18 @@ class Batcher(Generic[Item, Result]):
         return waiting.result()
 
     def submit_for(self, receiver: Receiver[Result], item: Item) -> None:
-        """Hand over one item, as :meth:`submit` does, and let ``receiver`` learn how it ends."""
+        """Queue one item, as :meth:`submit` does; ``receiver`` gets its result or error."""
         with self._wakeup:
             if self._closing:
                 raise Unavailable("This process is shutting down.")
             self._pending.append((item, receiver))
-            # The writer looks for new items after each batch; it needs a call only when it sleeps on an empty queue.
+            # The writer checks for new items after each batch; it is to be woken only when it sleeps on an empty queue.
             if len(self._pending) == 1:
                 self._wakeup.notify()
 
     @property
     def alive(self) -> bool:
-        """Whether its thread runs: without it, callers wait for ever."""
+        """Whether the batcher's thread runs; without it callers wait for ever."""
         return self._thread.is_alive()
 
     def close(self, timeout: float = 10.0) -> None:
@@ -174,8 +174,8 @@ class Batcher(Generic[Item, Result]):
                     break
                 batch = [self._pending.popleft() for _ in range(self._next_size())]
             # From here on nobody can cancel them: a cancelled future accepts no result.
-            if wanted := [entry for entry in batch if entry[1].set_running_or_notify_cancel()]:
-                self._settle(wanted)
+            if uncancelled := [entry for entry in batch if entry[1].set_running_or_notify_cancel()]:
+                self._settle(uncancelled)
         self._at_end()
 
     def _next_size(self) -> int:
@@ -191,6 +191,7 @@ class Batcher(Generic[Item, Result]):
         return most
 
     def _settle(self, batch: Sequence[tuple[Item, Receiver[Result]]]) -> None:
+        """Write a batch and give each receiver its result or error."""
         try:
             results = self._write_with_retries([item for item, _ in batch])
         except _BAD_DATA as error:
@@ -200,7 +201,7 @@ class Batcher(Generic[Item, Result]):
             middle = len(batch) // 2
             self._settle(batch[:middle])
             self._settle(batch[middle:])
-        except BaseException as error:  # noqa: BLE001 - the callers wait for it, whatever it is
+        except BaseException as error:  # noqa: BLE001 - the callers are waiting, whatever it is
             for _, future in batch:
                 future.set_exception(error)
         else:

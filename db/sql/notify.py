@@ -1,4 +1,7 @@
-"""The hint that wakes the dispatcher. It also looks by itself: a hint that is lost costs its poll interval at most."""
+"""The notification that wakes the dispatcher.
+
+The dispatcher also polls: a notification that is lost costs one poll interval at most.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,16 @@ DISPATCH_CHANNEL: Final = "callboard_dispatch"
 
 WAKE_DISPATCHER: Final[StatementCall] = (
     PreparedStatement(
-        # Else, this transaction too would wait for the disk: NOTIFY gives it an id of its own.
+        # NOTIFY gives the transaction an id of its own, and COMMIT would wait for the disk because of that.
         select(func.set_config("synchronous_commit", "off", literal(value=True)), func.pg_notify(DISPATCH_CHANNEL, ""))
     ),
     {},
 )
-"""Wakes the dispatcher, in a transaction of its own that follows the one which made jobs due.
-
-Not within it: NOTIFY takes a lock that all its committers share."""
+"""Wakes the dispatcher. It belongs in a transaction of its own, after the one that made jobs due: NOTIFY takes a lock
+that all transactions with a NOTIFY share while they commit."""
 
 
 def notify_dispatcher(database: Database) -> None:
-    """Wake the dispatcher, after a transaction that made jobs due.
-
-    While the database is away, no hint is given.
-    """
+    """Wake the dispatcher, after a transaction that made jobs due. Does nothing while the database is away."""
     with suppress(Unavailable), database.autocommit() as connection:
         execute_together(connection, WAKE_DISPATCHER)

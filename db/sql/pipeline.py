@@ -1,8 +1,9 @@
 """Statements of the hottest paths: compiled once, then sent by psycopg itself, several in one round trip.
 
-SQLAlchemy looks up, binds and wraps anew for each execution, which costs several times as much as sending a prepared
-statement does. These are written with it all the same, run on its connections, and raise its errors. Their parameters
-are numbered as PostgreSQL wants them, so that psycopg has nothing to rewrite either.
+For each execution SQLAlchemy looks a statement up, binds its parameters and wraps its rows, which costs several times
+as much as sending a prepared statement. These statements are written with SQLAlchemy all the same, run on its
+connections and raise its errors. Their parameters are numbered as PostgreSQL has them ($1), so psycopg does not rewrite
+the SQL either.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _DIALECT: Final = dialect(paramstyle="numeric_dollar")  # type: ignore[no-untype
 
 
 class PreparedStatement:
-    """A statement of SQLAlchemy Core whose parameters are values that psycopg knows by itself."""
+    """A statement of SQLAlchemy Core, compiled once, whose parameters psycopg can send without SQLAlchemy's types."""
 
     def __init__(self, statement: Executable) -> None:
         """
@@ -35,7 +36,7 @@ class PreparedStatement:
             TypeError: it has a parameter whose SQL depends on its value, such as a list after IN.
         """
         compiled = statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
-        assert isinstance(compiled, SQLCompiler)  # noqa: S101 (what else a statement compiles to is DDL)
+        assert isinstance(compiled, SQLCompiler)  # noqa: S101 (only DDL compiles to anything else)
         if compiled.post_compile_params or compiled.literal_execute_params:
             raise TypeError(f"Write the lists of this statement out, or as arrays: {compiled}")
         self.sql: Final = str(compiled).encode()
@@ -59,8 +60,8 @@ NOT_DURABLE: Final[StatementCall] = (
     PreparedStatement(select(func.set_config("synchronous_commit", "off", literal(value=True)))),
     {},
 )
-"""Has the transaction that it is a part of not wait for the disk: if the database server crashes within its next
-second, all of the transaction may be undone. For what would be done again, and harms nobody if it is."""
+"""Turns ``synchronous_commit`` off for the transaction that it is part of: if the database server crashes within the
+next second, the whole transaction may be undone. For writes that would be repeated then, harmlessly."""
 
 
 def execute_together(
@@ -94,16 +95,16 @@ def execute_together(
                     RawCursor(driver).execute(statement.sql, statement.parameters(given))
         return [_rows_of(cursor) for cursor in cursors]
     except psycopg.Error as error:
-        # A server that has become a standby is as good as lost.
+        # The connection to a server that has become a standby is as good as lost.
         lost = driver.closed or isinstance(error, ReadOnlySqlTransaction)
         if lost:
             connection.invalidate(error)
-            connection.engine.dispose()  # the others are as old: SQLAlchemy gives them all up, too
+            connection.engine.dispose()  # the others are as old: SQLAlchemy replaces them all, too
         raise DBAPIError.instance(
             None, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=lost, dialect=_DIALECT
         ) from error
 
 
 def _rows_of(cursor: RawCursor[RowDict]) -> list[RowDict]:
-    # cursor.description tells the same, and makes an object for each column.
+    # cursor.description says the same, but makes an object for each column.
     return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []

@@ -1,28 +1,34 @@
 """The verbs that move a job from state to state. Nothing else writes ``jobs``, ``job_history`` or ``job_attempts``.
 
-Each verb takes a connection in a transaction and is fenced: it states from which state, and for which attempt, it may
-act, and rows that are elsewhere by now are left alone. What it returns is durable once the transaction commits.
+Each verb takes a connection in a transaction and is fenced: its statements name the states (and the attempt) from which
+it may act, and leave other rows alone. What it returns is durable once the transaction has committed.
 
-=============  ==============================================  ==========================================
-verb           from                                            to
-=============  ==============================================  ==========================================
-submit         nothing                                         scheduled or queued
-promote        scheduled, retrying                             queued
-mark_dispatched / undispatch   queued                          queued (in the broker / not)
-claim          queued                                          running
-finish         running, this attempt                           succeeded, failed, cancelled
-retry_later    running, this attempt                           retrying
-release        running, this attempt                           queued
-cancel         blocked, scheduled, queued, retrying            cancelled (running: the request is noted)
-expire         waiting and past ``expires_at``                 expired
-amend          waiting                                         scheduled or queued, as its new time asks
-reopen         failed, cancelled, expired                      queued
-erase, consume  terminal                                       the same, without what it held
-load, load_missing  nothing (made elsewhere)                   terminal
-=============  ==============================================  ==========================================
+==================  ================================================  ===================================
+verb                from                                              to
+==================  ================================================  ===================================
+submit              no job                                            scheduled or queued, by its time
+promote             scheduled or retrying, and due                    queued
+mark_dispatched     queued                                            queued, with its message in the broker
+undispatch          queued, with its message in the broker            queued
+claim               queued                                            running
+finish              running, this attempt                             succeeded, failed or cancelled
+retry_later         running, this attempt, no cancel requested        retrying
+release             running, this attempt, no cancel requested        queued
+cancel              blocked, scheduled, queued or retrying            cancelled
+cancel              running                                           running, with the cancel requested
+expire              never started, and past ``expires_at``            expired
+amend               blocked, scheduled, queued or retrying            the same, or by its new time
+reopen              failed, cancelled or expired, not erased          queued
+erase, consume      terminal                                          the same, without its contents
+load, load_missing  no job                                            terminal
+==================  ================================================  ===================================
+
+``record`` and ``record_and_claim`` choose among finish, retry_later and release by the outcome of each attempt. The
+modules are named by gerunds (``submitting``, ``finishing``), as a module ``submit`` would hide the function ``submit``.
 """
 
 from callboard.db.rules.attempts import AttemptId, ClaimedJob
+from callboard.db.rules.new_job import NewJob
 from callboard.db.transitions.amending import Amendment, amend
 from callboard.db.transitions.erasing import consume, erase, erase_all
 from callboard.db.transitions.finishing import Ending, finish, release, retry_later
@@ -34,7 +40,6 @@ from callboard.db.transitions.starting import claim, mark_dispatched, promote, u
 from callboard.db.transitions.stopping import cancel, cancel_all, expire
 from callboard.db.transitions.submission import (
     IdempotencyKey,
-    NewJob,
     SubmissionKind,
     SubmissionRequest,
     SubmissionResult,

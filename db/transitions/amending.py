@@ -1,4 +1,4 @@
-"""Changes to a job that still waits: amend."""
+"""Changes to a waiting job: amend."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _TIMED: Final = (Status.SCHEDULED, Status.QUEUED)
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """New values by column: ``priority``, ``scheduled_at``, ``expires_at``, ``tags``; what is not named stays.
+    """New values by column: ``priority``, ``scheduled_at``, ``expires_at``, ``tags``. Columns left out stay.
 
-    ``scheduled_at`` None means now, ``expires_at`` None never.
+    ``scheduled_at`` None means now, ``expires_at`` None means never.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -30,18 +30,18 @@ class Amendment:
 def amend(connection: Connection, job_id: UUID, amendment: Amendment, *, revision: int | None = None) -> bool:
     """Change a waiting job.
 
-    From blocked, scheduled, queued or retrying; a new ``scheduled_at`` makes a scheduled or queued job scheduled or
-    queued, as its time asks for, and moves the next attempt of a retrying one. A job whose message is in the broker is
-    dispatched again, in its new place; the message that is there already finds nothing.
+    From blocked, scheduled, queued or retrying. By a new ``scheduled_at`` a scheduled or queued job becomes scheduled
+    or queued, and the next attempt of a retrying job is moved. A job whose message is in the broker is dispatched
+    again, in its new place; its old message is then stale.
 
     Args:
         connection: in a transaction.
         job_id: the job.
         amendment: what to change.
-        revision: the change is made only if the job still has this revision.
+        revision: change the job only if it still has this revision.
 
     Returns:
-        False when the job does not wait (any more), or has another revision.
+        False when the job is not waiting, or has another revision.
     """
     values: dict[str, Any] = {"revision": jobs.c.revision + 1}
     given = amendment.values

@@ -1,4 +1,4 @@
-"""What clients have erased of finished jobs: erase. The row itself stays, for analytics."""
+"""Erasure of the contents of finished jobs: erase, consume. The row itself stays, for analytics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Uuid, bindparam, delete, null, select, update
 from sqlalchemy import func as sql
 
-from callboard.db.models import TIME, job_attempts, job_history, job_memos, job_progress
+from callboard.db.models import TIME, job_attempts, job_checkpoints, job_history, job_progress
 from callboard.db.rules.ids import created_at_of
 from callboard.db.transitions.history import held, is_held, parameters_of
 
@@ -32,7 +32,7 @@ _erased = (
     .returning(job_history.c.id, job_history.c.created_at)
     .cte("erased")
 )
-# The kind of error stays: "how often does it fail, with what" is a question about the system, not about this job.
+# The kind of error stays: how often which error occurs is a fact about the system, not about this job.
 _attempts = (
     update(job_attempts)
     .where(job_attempts.c.job_id == _erased.c.id, job_attempts.c.created_at == _erased.c.created_at)
@@ -46,7 +46,12 @@ _reports = (
     .returning(job_progress.c.seq)
     .cte("reports")
 )
-_checkpoints = delete(job_memos).where(job_memos.c.job_id == _erased.c.id).returning(job_memos.c.key).cte("memos")
+_checkpoints = (
+    delete(job_checkpoints)
+    .where(job_checkpoints.c.job_id == _erased.c.id)
+    .returning(job_checkpoints.c.key)
+    .cte("checkpoints")
+)
 _erase = select(_erased.c.id).add_cte(_attempts).add_cte(_reports).add_cte(_checkpoints)
 
 _consume = (
@@ -58,22 +63,22 @@ _consume = (
 
 
 def erase(connection: Connection, job_id: UUID) -> bool:
-    """Erase what a finished job held: payload, result, errors, progress; it is gone from lists and polls.
+    """Erase payload, result, errors, progress and checkpoints of a finished job, and hide it from lists and polls.
 
-    Returns False when it is live, unknown, or gone already.
+    Returns False when the job is live, unknown, or hidden already.
     """
     return bool(erase_all(connection, [job_id]))
 
 
 def erase_all(connection: Connection, job_ids: Collection[UUID]) -> set[UUID]:
-    """Do as :func:`erase` for each of these jobs; return those that are gone now."""
+    """:func:`erase` each of these jobs; return those that this call has erased."""
     return set(connection.execute(_erase, parameters_of(job_ids)).scalars()) if job_ids else set()
 
 
 def consume(connection: Connection, job_id: UUID) -> bool:
-    """Erase payload and result of a finished job, whose result has been fetched; the job is still shown.
+    """Erase payload and result of a finished job whose result has been fetched; lists and polls still show the job.
 
-    Returns False when it is live, unknown, or has been erased already.
+    Returns False when the job is live, unknown, or has been erased already.
     """
     return connection.execute(_consume, _parameters(job_id)).first() is not None
 

@@ -61,7 +61,7 @@ _COLUMNS: dict[str, TypeEngine[Any]] = {
 }
 _endings = rowset(**_COLUMNS)
 # Locked in the order of their ids, as everywhere.
-_ours = (
+_still_running = (
     select(*jobs.c)
     .where(jobs.c.id == _endings.c.id, jobs.c.attempt == _endings.c.attempt, jobs.c.status == Status.RUNNING)
     .with_for_update()
@@ -96,65 +96,65 @@ _ABOUT_ATTEMPT = (
     _endings.c.traceback,
 )
 
-_last_endings, _last = each(_endings, _ours)
-_gone = (
+_finishing, _finishing_job = each(_endings, _still_running)
+_finished = (
     select(
-        *_last.c,
+        *_finishing_job.c,
         _endings.c.status.label("new_status"),
         _endings.c.result.label("new_result"),
         _endings.c.error.label("new_error"),
         *_ABOUT_ATTEMPT,
     )
-    .select_from(_last_endings)
-    .cte("gone")
+    .select_from(_finishing)
+    .cte("finished")
 )
 _finish = PreparedStatement(
-    select(_gone.c.id, _gone.c.attempt)
-    .add_cte(delete(jobs).where(among(jobs.c.id, _gone)).cte("deleted"))
+    select(_finished.c.id, _finished.c.attempt)
+    .add_cte(delete(jobs).where(among(jobs.c.id, _finished)).cte("deleted"))
     .add_cte(
         into_history(
-            _gone,
-            status=_gone.c.new_status,
-            result=cast(_gone.c.new_result, JSONB),
-            error=cast(_gone.c.new_error, JSONB),
+            _finished,
+            status=_finished.c.new_status,
+            result=cast(_finished.c.new_result, JSONB),
+            error=cast(_finished.c.new_error, JSONB),
         )
     )
-    .add_cte(_attempt_ended(_gone))
+    .add_cte(_attempt_ended(_finished))
 )
 
 
 def finish(connection: Connection, endings: Sequence[Ending]) -> set[AttemptId]:
     """End attempts and with them their jobs: the row moves to ``job_history``, the attempt to ``job_attempts``.
 
-    From running, by the worker that ran the attempt or by rescue; to succeeded, failed or cancelled. Returns
-    those that were still theirs to end; the others have been fenced out and nothing changed.
+    From running, by the worker that ran the attempt or by rescue; to succeeded, failed or cancelled. Returns the
+    attempts that this call has ended; the others had been fenced out, and nothing has changed for them.
     """
     [rows] = execute_together(connection, finishing(endings))
     return finished(rows)
 
 
 def finishing(endings: Sequence[Ending]) -> StatementCall:
-    """Return :func:`finish` as a call that can be sent together with others; :func:`finished` reads its rows."""
+    """Return :func:`finish` as a call to send together with others; :func:`finished` reads its rows."""
     return _finish, _parameters(endings)
 
 
 def finished(rows: Sequence[RowDict]) -> set[AttemptId]:
-    """Return what :func:`finishing` has ended."""
+    """Return the attempts that :func:`finishing` has ended."""
     return {AttemptId(row["id"], row["attempt"]) for row in rows}
 
 
 # UPDATE … RETURNING gives new values, but the attempt's row needs the old ones: who ran it, since when.
-# A job that is to be cancelled does not wait for another attempt.
-_ending_attempts, _ending = each(_endings, _ours.where(jobs.c.cancel_requested_at.is_(None)))
+# A job whose cancel was requested does not wait for another attempt.
+_ending, _ending_job = each(_endings, _still_running.where(jobs.c.cancel_requested_at.is_(None)))
 _waiting = (
     select(
-        *(_ending.c[name] for name in ("id", "created_at", "attempt", "worker_id", "worker", "attempt_started_at")),
+        *(_ending_job.c[name] for name in ("id", "created_at", "attempt", "worker_id", "worker", "attempt_started_at")),
         *_ABOUT_ATTEMPT,
         _endings.c.status,
         _endings.c.error,
         _endings.c.delay,
     )
-    .select_from(_ending_attempts)
+    .select_from(_ending)
     .cte("ended")
 )
 
@@ -200,16 +200,16 @@ _release = (
 def retry_later(connection: Connection, endings: Sequence[Ending]) -> set[AttemptId]:
     """End failed attempts; the jobs wait for their backoff and then run again. One retry is spent.
 
-    From running, by the worker or by rescue; to retrying. Returns what was still theirs to end, as :func:`finish`. A
+    From running, by the worker or by rescue; to retrying. Returns the attempts that it has ended, as :func:`finish`. A
     job with ``cancel_requested_at`` is left alone; :func:`record` cancels it.
     """
     return {AttemptId(row.id, row.attempt) for row in connection.execute(_retry_later, _parameters(endings))}
 
 
 def release(connection: Connection, endings: Sequence[Ending]) -> set[AttemptId]:
-    """End attempts that were interrupted through no fault of the job: it is due at once, no retry is spent.
+    """End attempts that were interrupted through no fault of their jobs: these are due at once, no retry is spent.
 
-    From running, by a worker that shuts down; to queued. Returns what was still theirs to end, and leaves jobs with
+    From running, by a worker that shuts down; to queued. Returns the attempts that it has ended, and leaves jobs with
     ``cancel_requested_at`` alone, as :func:`retry_later`.
     """
     return {AttemptId(row.id, row.attempt) for row in connection.execute(_release, _parameters(endings))}
@@ -241,7 +241,7 @@ def _row(attempt_id: AttemptId, outcome: Outcome) -> dict[str, object]:
 
 
 def error_json(error: JobError) -> str:
-    """Return the ``error`` that clients see: without the traceback."""
+    """Return the ``error`` that clients see, as JSON, without the traceback."""
     type_, message = storable(error.type), storable(error.message)
     shown = {"reason": error.reason, "type": type_, "message": message, "attempt": error.attempt}
     return orjson.dumps(shown).decode()

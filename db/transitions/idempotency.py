@@ -1,4 +1,4 @@
-"""Idempotency keys: taken with the jobs that they stand for, in one transaction."""
+"""Idempotency keys: stored with the jobs of their request, in one transaction."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _take_keys = (
             cast(_unknown.c.job_ids, ARRAY(Uuid)),
             _unknown.c.request_hash,
             func.now() + func.make_interval(0, 0, 0, 0, 0, 0, _unknown.c.ttl),
-            # An INSERT would wait for another transaction that has inserted the same key, and its whole batch with it.
+            # An INSERT of a key that another transaction has inserted would wait for it, and the whole batch with it.
         ).where(
             func.pg_try_advisory_xact_lock(
                 func.hashtextextended(_unknown.c.owner, func.hashtextextended(_unknown.c.key, 0))
@@ -65,35 +65,35 @@ _point_keys = (
 
 
 def take_keys(connection: Connection, keyed: Sequence[SubmissionRequest]) -> dict[int, SubmissionResult]:
-    """Take the keys of these requests; return the answers to those (by ``id()``) that came too late for theirs."""
-    wanted = {id(request): request.key for request in keyed if request.key is not None}
-    if not wanted:
+    """Store the keys of these requests; return the results (by ``id()``) of requests whose key was taken before."""
+    keys = {id(request): request.key for request in keyed if request.key is not None}
+    if not keys:
         return {}
     taking: dict[tuple[str, str], tuple[IdempotencyKey, Sequence[UUID]]] = {}
     for request in keyed:
-        key = wanted[id(request)]
+        key = keys[id(request)]
         taking.setdefault((key.owner, key.key), (key, [job.id for job in request.jobs]))
     connection.execute(_take_keys, _key_parameters(list(taking.values())))
     names = rowset_of({"owner": owner, "key": key} for owner, key in sorted(taking))
     holders = {(row.owner, row.key): row for row in connection.execute(_find_keys, names)}
-    answered = {}
+    results = {}
     for request in keyed:
-        key = wanted[id(request)]
+        key = keys[id(request)]
         holder = holders.get((key.owner, key.key))
         if holder is None:
-            answered[id(request)] = SubmissionResult(SubmissionKind.KEY_IN_FLIGHT, [], {})
+            results[id(request)] = SubmissionResult(SubmissionKind.KEY_IN_FLIGHT, [], {})
         elif holder.job_ids != [job.id for job in request.jobs]:
-            answered[id(request)] = _later_use(key, holder)
-    return answered
+            results[id(request)] = _later_use(key, holder)
+    return results
 
 
 def point_keys(connection: Connection, keys: Sequence[tuple[IdempotencyKey, Sequence[UUID]]]) -> None:
-    """Have keys stand for other jobs than those they were taken with."""
+    """Replace the jobs that keys stand for."""
     connection.execute(_point_keys, _key_parameters(keys))
 
 
 def find_submission(connection: Connection, key: IdempotencyKey) -> SubmissionResult | None:
-    """Return what ``submit`` answers to a request with a key that has been used; None if it has not."""
+    """Return the result of ``submit`` for a request whose key has been used; None if it has not."""
     names = rowset_of([{"owner": key.owner, "key": key.key}])
     holder = connection.execute(_find_keys, names).one_or_none()
     return None if holder is None else _later_use(key, holder)

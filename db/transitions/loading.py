@@ -1,4 +1,4 @@
-"""Finished jobs that come from elsewhere, in bulk: load and load_missing."""
+"""Bulk import of finished jobs: load and load_missing."""
 
 from __future__ import annotations
 
@@ -38,10 +38,15 @@ _store_missing = (
 
 
 def load(connection: Connection, history: bytes, attempts: bytes) -> None:
-    """Store finished jobs and their attempts whose ids are new, in PostgreSQL's text format for COPY.
+    """Store finished jobs and their attempts, all with new ids, from PostgreSQL's text format for COPY.
 
-    From nothing; to succeeded, failed, cancelled or expired. An id that is there already is an error. The order of rows
-    should be that of ``finished_at``, as the index on it expects.
+    From no job; to succeeded, failed, cancelled or expired. An id that exists already is an error. The rows should come
+    in the order of ``finished_at``: its block range index needs that.
+
+    Args:
+        connection: in a transaction.
+        history: rows of ``job_history`` with :data:`HISTORY_COLUMNS`.
+        attempts: rows of ``job_attempts`` with :data:`ATTEMPT_COLUMNS`.
     """
     driver = cast("psycopg.Connection", connection.connection.driver_connection)
     _copy(driver, sql.Identifier(SCHEMA, job_history.name), HISTORY_COLUMNS, history)
@@ -49,10 +54,10 @@ def load(connection: Connection, history: bytes, attempts: bytes) -> None:
 
 
 def load_missing(connection: Connection, history: Iterable[Mapping[str, Any]]) -> int:
-    """Store those finished jobs whose ids are new, neither live nor finished, and return how many these are.
+    """Store those finished jobs whose ids no live or finished job has; return how many were stored.
 
-    From nothing; to succeeded, failed, cancelled or expired. Rows have ``HISTORY_COLUMNS`` by name, and the order of
-    ``load``. They have no attempts.
+    From no job; to succeeded, failed, cancelled or expired. Rows have ``HISTORY_COLUMNS`` by name, and the order of
+    :func:`load`. They get no attempts.
     """
     driver = cast("psycopg.Connection", connection.connection.driver_connection)
     columns = sql.SQL(", ").join(map(sql.Identifier, HISTORY_COLUMNS))

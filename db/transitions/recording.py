@@ -1,4 +1,4 @@
-"""What a worker writes: the ends of attempts, each by its verb, and the starts of others in the same round trip."""
+"""A worker's writes: the ends of attempts, each by its verb, and the starts of others in the same round trip."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from callboard.db.transitions.starting import claimed, claiming
 
 
 def record(connection: Connection, endings: Sequence[Ending]) -> set[AttemptId]:
-    """Apply each ending with the verb that its outcome asks for; return what was still theirs to end.
+    """Apply each ending with the verb for its outcome; return the attempts that were ended, as :func:`finish`.
 
-    A job that was asked to be cancelled and would wait for another attempt is cancelled instead.
+    A job that would wait for another attempt is cancelled instead if its cancel was requested.
     """
     waiting, last = _wait_again(connection, endings)
     return waiting | (finish(connection, last) if last else set())
@@ -27,7 +27,7 @@ def record(connection: Connection, endings: Sequence[Ending]) -> set[AttemptId]:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What :func:`record_and_claim` has changed."""
+    """The changes made by :func:`record_and_claim`."""
 
     ended: set[AttemptId]
     """As :func:`record` returns it."""
@@ -38,9 +38,10 @@ class Written:
 def record_and_claim(
     connection: Connection, endings: Sequence[Ending], starts: Sequence[AttemptId], *, worker_id: UUID, worker: str
 ) -> Written:
-    """:func:`record` and :func:`claim`: one round trip, unless an attempt has to be repeated.
+    """:func:`record` and :func:`claim` in one round trip; one more for each of retry_later and release.
 
-    On an autocommit connection what ends and what starts is one durable transaction, but for jobs that wait again.
+    On an autocommit connection the finished and the started attempts are one durable transaction; the jobs that wait
+    again are written before, in transactions of their own.
     """
     waiting, last = _wait_again(connection, endings)
     match bool(last), bool(starts):
@@ -58,13 +59,13 @@ def record_and_claim(
 
 
 def _wait_again(connection: Connection, endings: Sequence[Ending]) -> tuple[set[AttemptId], list[Ending]]:
-    """Let the jobs wait that are to run again; return what now waits, and the endings that are left to finish."""
+    """Make jobs wait that are to run again; return the attempts of these, and the endings that are left to finish."""
     retrying = [ending for ending in endings if ending.outcome.status is Status.RETRYING]
     released = [ending for ending in endings if ending.outcome.status is Status.QUEUED]
     waiting = (retry_later(connection, retrying) if retrying else set()) | (
         release(connection, released) if released else set()
     )
-    # What is left of those two has been fenced out, as finish will find, or is to be cancelled.
+    # The rest of those two has been fenced out, as finish will see, or is to be cancelled.
     last = [
         ending if ending.outcome.status in TERMINAL else replace(ending, outcome=_cancelled(ending))
         for ending in endings

@@ -1,4 +1,4 @@
-"""A finished job that runs again: reopen."""
+"""Running finished jobs again: reopen."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _held = held(
     job_history.c.status != Status.SUCCEEDED, job_history.c.erased_at.is_(None), job_history.c.deleted.is_(False)
 )
 _reopened = delete(job_history).where(is_held(_held)).returning(*job_history.c).cte("reopened")
-# The rollups have counted it.
+# The rollups have counted the job: its minute is pending again.
 _uncounted = (
     insert(history_rollup_pending)
     .from_select(["starts_at", "ends_at"], select(_reopened.c.finished_at, _reopened.c.finished_at.label("ends_at")))
     .cte("uncounted")
 )
 _taken_over = {column.name: _reopened.c[column.name] for column in jobs.c if column.name in job_history.c}
-# Attempts go on counting, but all retries are there again: this is a new decision by a person.
+# Attempts are numbered on, but no retry is spent: this is a new decision by a person.
 _values: dict[str, ColumnElement[Any]] = _taken_over | {
     "status": literal(Status.QUEUED.value),
     "retries": literal(0),
@@ -53,13 +53,14 @@ _reopen = (
 
 
 def reopen(connection: Connection, job_id: UUID) -> bool:
-    """Queue a finished job again, under the same id; its attempts go on counting.
+    """Queue a finished job again, under the same id; its attempts are numbered on.
 
-    From failed, cancelled or expired to queued. Returns False when it is elsewhere, unknown, or its payload was erased.
+    From failed, cancelled or expired; to queued. Returns False when the job is in another state or unknown, or its
+    payload was erased.
     """
     return bool(reopen_all(connection, [job_id]))
 
 
 def reopen_all(connection: Connection, job_ids: Collection[UUID]) -> set[UUID]:
-    """Do as :func:`reopen` for each of these jobs; return those that are queued now."""
+    """:func:`reopen` each of these jobs; return those that this call has queued."""
     return set(connection.execute(_reopen, parameters_of(job_ids)).scalars()) if job_ids else set()

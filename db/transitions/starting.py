@@ -16,16 +16,18 @@ from callboard.db.sql.rowset import among, each, rowset, rowset_of
 _NOW = func.now()
 
 
+# Selected by an array: a join may run the subquery for each row, and SKIP LOCKED then finds others beyond the limit.
 _due = (
     select(jobs.c.id)
     .where(jobs.c.due_at <= _NOW)
     .order_by(jobs.c.due_at)
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(skip_locked=True)
+    .cte("due")
 )
 _promote = (
     update(jobs)
-    .where(jobs.c.id.in_(_due))
+    .where(among(jobs.c.id, _due))
     .values(status=Status.QUEUED, due_at=None, revision=jobs.c.revision + 1)
     .returning(jobs.c.id)
 )
@@ -56,14 +58,16 @@ _mark_dispatched = PreparedStatement(
 
 
 def mark_dispatched(connection: Connection, attempts: Sequence[AttemptId], *, commit: bool = False) -> None:
-    """Note that the broker has confirmed these messages.
+    """Record that the broker has confirmed the messages of these attempts.
 
-    A job that was claimed, cancelled or expired since its message was published is left alone. The transaction's commit
-    does not wait for the disk: a mark that a crash of PostgreSQL undoes repeats a message, and waiting with the marked
-    rows locked would hold up the claims of these very messages.
+    From queued; stays queued. A job that was claimed, cancelled or expired since its message was published is left
+    alone. The transaction's commit does not wait for the disk: if a crash of PostgreSQL undoes a mark, only a message
+    is repeated, and waiting with the marked rows locked would hold up the claims of these very messages.
 
     Args:
-        commit: also commit the transaction, in the same round trip: the claims of these very messages wait for the
+        connection: in a transaction.
+        attempts: the attempts whose messages were confirmed.
+        commit: also commit the transaction, in the same round trip. The claims of these messages wait for the locked
             rows until then.
     """
     execute_together(connection, NOT_DURABLE, (_mark_dispatched, _parameters(attempts)), commit=commit)
@@ -82,22 +86,22 @@ _undispatch = (
 
 
 def undispatch(connection: Connection, queue: str, *, older_than: float) -> int:
-    """Give jobs back to the dispatcher whose message nobody took for ``older_than`` seconds; return how many.
+    """Return jobs of a queue to the dispatcher that were not claimed within ``older_than`` seconds; return how many.
 
-    For a queue that is empty in the broker (the messages are lost) or was paused (workers dropped them). A message
-    that exists after all is harmless: only one of two claims of one attempt succeeds.
+    From queued; stays queued. For a queue that is empty in the broker (the messages are lost) or was paused (workers
+    dropped them). A message that exists after all is harmless: only one of two claims of one attempt succeeds.
     """
     return len(connection.execute(_undispatch, {"of_queue": queue, "older_than": older_than}).all())
 
 
-# Locked in the order of their ids, so that two processes holding the same messages cannot deadlock.
-_held, _job = each(
+# Locked in the order of their ids, so that two processes with the same messages cannot deadlock.
+_claimed, _job = each(
     _claims,
     select(jobs.c.id)
     .where(
         *_awaits,
         or_(jobs.c.expires_at.is_(None), jobs.c.expires_at > _NOW, jobs.c.started_at.is_not(None)),
-        # An array, and not NOT IN: the planner takes that for something to be done anew for each job.
+        # An array, and not NOT IN: the planner would run such a subquery for each job.
         jobs.c.queue != all_(func.array(select(queues.c.name).where(queues.c.paused).scalar_subquery())),
         select(workers.c.id)
         .where(
@@ -108,7 +112,7 @@ _held, _job = each(
     )
     .with_for_update(of=jobs),
 )
-_claimable = select(_job.c.id).select_from(_held).cte("claimable")
+_claimable = select(_job.c.id).select_from(_claimed).cte("claimable")
 _claim = PreparedStatement(
     update(jobs)
     .where(among(jobs.c.id, _claimable))
@@ -144,24 +148,25 @@ _claim = PreparedStatement(
 def claim(
     connection: Connection, attempts: Sequence[AttemptId], *, worker_id: UUID, worker: str
 ) -> dict[AttemptId, ClaimedJob]:
-    """Start these attempts here, if their jobs still wait for them.
+    """Start these attempts on this worker, if their jobs still wait for them; return what was started.
 
-    From queued, by the worker that holds the message. An attempt that is missing from the answer is stale (the job is
-    elsewhere, past ``expires_at``, its queue is paused, or this worker was declared lost): forget the message.
+    From queued, by the worker that holds the message; to running. The message of an attempt that is missing from the
+    result is to be dropped: its job is in another state or past ``expires_at``, its queue is paused, or this worker was
+    declared lost.
     """
     [rows] = execute_together(connection, claiming(attempts, worker_id=worker_id, worker=worker))
     return claimed(rows)
 
 
 def claiming(attempts: Sequence[AttemptId], *, worker_id: UUID, worker: str) -> StatementCall:
-    """Return :func:`claim` as a call that can be sent together with others; :func:`claimed` reads its rows."""
+    """Return :func:`claim` as a call to send together with others; :func:`claimed` reads its rows."""
     return _claim, {**_parameters(attempts), "claimed_by": worker_id, "worker_name": worker}
 
 
 def claimed(rows: Sequence[RowDict]) -> dict[AttemptId, ClaimedJob]:
-    """Return what :func:`claiming` has started."""
-    jobs_here = [ClaimedJob(**row) for row in rows]
-    return {job.attempt_id: job for job in jobs_here}
+    """Return the jobs that :func:`claiming` has started, by attempt."""
+    started = [ClaimedJob(**row) for row in rows]
+    return {job.attempt_id: job for job in started}
 
 
 def _parameters(attempts: Sequence[AttemptId]) -> dict[str, str]:

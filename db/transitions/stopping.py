@@ -1,4 +1,4 @@
-"""Ends that no attempt brings about: cancel and expire."""
+"""Ends of jobs that wait, and requests to stop: cancel and expire."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _cancel_waiting = select(_cancelled.c.id).add_cte(
         cancel_requested_at=func.now(),
     )
 )
-_ask_running = (
+_request_cancel = (
     update(jobs)
     .where(among(jobs.c.id, _ids), jobs.c.status == Status.RUNNING)
     .values(
@@ -64,29 +64,29 @@ _ask_running = (
         revision=jobs.c.revision + case((jobs.c.cancel_requested_at.is_(None), 1), else_=0),
     )
 )
-_held_ids, _held = each(_ids, select(jobs.c.id, jobs.c.status).where(jobs.c.id == _ids.c.id).with_for_update())
-_hold = select(_held.c.id, _held.c.status).select_from(_held_ids)
+_locking, _locked = each(_ids, select(jobs.c.id, jobs.c.status).where(jobs.c.id == _ids.c.id).with_for_update())
+_lock = select(_locked.c.id, _locked.c.status).select_from(_locking)
 
 
 def cancel(connection: Connection, job_id: UUID) -> bool:
-    """Cancel a waiting job at once, or ask the worker of a running one to stop it.
+    """Cancel a waiting job at once, or request that the worker of a running one stops it.
 
-    From blocked, scheduled, queued or retrying to cancelled; running stays running, with ``cancel_requested_at`` set,
-    until its attempt ends: then no other follows. Asking twice changes nothing. Returns False when the job is not
-    live: finished or unknown.
+    From blocked, scheduled, queued or retrying to cancelled. Running stays running, with ``cancel_requested_at`` set,
+    until its attempt ends; no other attempt follows. A second request changes nothing. Returns False when the job is
+    finished or unknown.
     """
     return bool(cancel_all(connection, [job_id]))
 
 
 def cancel_all(connection: Connection, job_ids: Collection[UUID]) -> set[UUID]:
-    """Do as :func:`cancel` for each of these jobs; return those that were live."""
-    # The locks are waited for, and then tell the present states: what comes next meets no surprise.
-    held = connection.execute(_hold, _ids_of(job_ids)).all()
-    if running := [row.id for row in held if row.status == Status.RUNNING]:
-        connection.execute(_ask_running, _ids_of(running))
-    if waiting := [row.id for row in held if row.status != Status.RUNNING]:
+    """:func:`cancel` each of these jobs; return those that were live."""
+    # Once the rows are locked, their states are current and stay so.
+    live = connection.execute(_lock, _ids_of(job_ids)).all()
+    if running := [row.id for row in live if row.status == Status.RUNNING]:
+        connection.execute(_request_cancel, _ids_of(running))
+    if waiting := [row.id for row in live if row.status != Status.RUNNING]:
         connection.execute(_cancel_waiting, _ids_of(waiting))
-    return {row.id for row in held}
+    return {row.id for row in live}
 
 
 def _ids_of(job_ids: Collection[UUID]) -> dict[str, str]:
@@ -94,16 +94,18 @@ def _ids_of(job_ids: Collection[UUID]) -> dict[str, str]:
     return rowset_of({"id": job_id} for job_id in sorted(job_ids))
 
 
+# Selected by an array: a join may run the subquery for each row, and SKIP LOCKED then finds others beyond the limit.
 _overdue = (
     select(jobs.c.id)
     .where(jobs.c.expires_at <= func.now(), jobs.c.status != Status.RUNNING, jobs.c.started_at.is_(None))
     .order_by(jobs.c.expires_at)
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(skip_locked=True)
+    .cte("overdue")
 )
 _expired = (
     delete(jobs)
-    .where(jobs.c.id.in_(_overdue))
+    .where(among(jobs.c.id, _overdue))
     .returning(*jobs.c, _error(Reason.EXPIRED, "Expired", "Not started before expires_at.").label("new_error"))
     .cte("gone")
 )
@@ -115,7 +117,7 @@ _expire = select(_expired.c.id).add_cte(
 def expire(connection: Connection, *, limit: int = 1000) -> int:
     """End the jobs that were not started before ``expires_at``; return how many.
 
-    From blocked, scheduled or queued, never started; by maintenance; to expired. A job that started once is not
-    expired any more, however long its retries wait.
+    From blocked, scheduled or queued, and never started; by maintenance; to expired. A job that has started once does
+    not expire, however long its retries wait.
     """
     return len(connection.execute(_expire, {"limit": limit}).all())

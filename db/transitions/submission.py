@@ -4,33 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from callboard.db.models.job_view import JobView
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """A job as it is submitted, already validated. Times are UTC, ``delay`` and ``time_limit`` seconds."""
-
-    id: UUID
-    type: str
-    queue: str
-    owner: str
-    payload: bytes
-    priority: int
-    max_retries: int
-    time_limit: float
-    tags: bytes = b"{}"
-    delay: float | None = None
-    scheduled_at: datetime | None = None
-    expires_at: datetime | None = None
-    unique_key: str | None = None
-    parent_id: UUID | None = None
-    batch_id: UUID | None = None
-    traceparent: str | None = None
+from callboard.db.rules.new_job import NewJob
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     Connection,
-    Double,
-    Integer,
-    SmallInteger,
     Text,
     Uuid,
     and_,
@@ -30,7 +28,9 @@ from sqlalchemy.types import TypeEngine
 from callboard.db.errors import Unavailable
 from callboard.db.models import TIME, job_history, jobs
 from callboard.db.models.job_view import JobView, live_columns, view_of
+from callboard.db.models.jobs import SQL_TYPES
 from callboard.db.rules.ids import created_at_of
+from callboard.db.rules.new_job import OPTIONS, Kind, NewJob
 from callboard.db.rules.states import Status
 from callboard.db.sql.notify import WAKE_DISPATCHER
 from callboard.db.sql.pipeline import PreparedStatement, execute_together
@@ -38,7 +38,6 @@ from callboard.db.sql.rowset import rowset, rowset_of
 from callboard.db.transitions.idempotency import point_keys, take_keys
 from callboard.db.transitions.submission import (
     IdempotencyKey,
-    NewJob,
     SubmissionKind,
     SubmissionRequest,
     SubmissionResult,
@@ -48,21 +47,15 @@ _COLUMNS: dict[str, TypeEngine[Any]] = {
     "id": Uuid(),
     "created_at": TIME,
     "type": Text(),
-    "queue": Text(),
     "owner": Text(),
     "payload": Text(),
-    "priority": SmallInteger(),
-    "max_retries": Integer(),
-    "time_limit": Double(),
-    "tags": Text(),
-    "delay": Double(),
-    "scheduled_at": TIME,
-    "expires_at": TIME,
-    "unique_key": Text(),
-    "parent_id": Uuid(),
+    **{name: Text() if option.kind is Kind.TAGS else SQL_TYPES[option.kind] for name, option in OPTIONS.items()},
     "batch_id": Uuid(),
     "traceparent": Text(),
 }
+# Without those that _row makes.
+_VALUES = tuple(_COLUMNS.keys() - {"created_at", "payload", "tags"})
+_values_of = attrgetter(*_VALUES)
 _new = rowset(**_COLUMNS)
 _start_at = func.coalesce(_new.c.scheduled_at, func.now() + func.make_interval(0, 0, 0, 0, 0, 0, _new.c.delay))
 _later = func.coalesce(_start_at > func.now(), False)
@@ -196,22 +189,8 @@ def _insert_jobs(
 
 
 def _row(job: NewJob) -> dict[str, object]:
-    return {
-        "id": job.id,
-        "created_at": created_at_of(job.id),
-        "type": job.type,
-        "queue": job.queue,
-        "owner": job.owner,
-        "payload": job.payload.decode(),
-        "priority": job.priority,
-        "max_retries": job.max_retries,
-        "time_limit": job.time_limit,
-        "tags": job.tags.decode(),
-        "delay": job.delay,
-        "scheduled_at": job.scheduled_at,
-        "expires_at": job.expires_at,
-        "unique_key": job.unique_key,
-        "parent_id": job.parent_id,
-        "batch_id": job.batch_id,
-        "traceparent": job.traceparent,
-    }
+    row: dict[str, object] = dict(zip(_VALUES, _values_of(job), strict=True))
+    row["created_at"] = created_at_of(job.id)
+    row["payload"] = job.payload.decode()
+    row["tags"] = job.tags.decode()
+    return row

@@ -13,7 +13,9 @@ from pydantic import BaseModel, Field
 
 from callboard.actors.types.registry import Registry, job
 from callboard.api.app import create_app
+from callboard.api.auth.caller import Authenticate
 from callboard.db.settings import Settings
+from callboard.db.sql.engine import Database
 from tests.support.serving import Served, caller_of_headers, serving
 
 Serve = Callable[..., Served]
@@ -63,13 +65,15 @@ def registry() -> Registry:
 
 @pytest.fixture
 def serve(settings: Settings, registry: Registry, tmp_path: Path) -> Iterator[Serve]:
-    """Serve the API; keyword arguments change settings. Callers say with headers who they are."""
+    """Serve the API; keyword arguments change settings. By default the caller is in headers."""
     with ExitStack() as stack:
 
-        def serve(database: Any = None, **changes: Any) -> Served:
+        def serve(
+            database: Database | None = None, authenticate: Authenticate = caller_of_headers, **changes: Any
+        ) -> Served:
             files_url = (tmp_path / "files").as_uri()
             changed = settings.model_copy(update={"files_url": files_url, **changes})
-            app = create_app(changed, registry, database=database, authenticate=caller_of_headers)
+            app = create_app(changed, registry, database=database, authenticate=authenticate)
             return stack.enter_context(serving(app))
 
         yield serve
@@ -86,7 +90,7 @@ def client(api: Served) -> httpx.Client:
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """Return the problem that the answer must be."""
+    """Return the problem in the body, which must have this status and code."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = answer.json()

@@ -1,4 +1,4 @@
-"""Without its database, and with one that does not do its work: every operation answers, and recovers by itself."""
+"""Outages of the database: every operation responds in time, and recovers by itself."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ from callboard.embedded.postgres import EmbeddedPostgres
 from tests.support.databases import Databases, settings_of
 from tests.support.servers import ALL
 from tests.support.serving import Served
+from tests.support.until import until
 
 pytestmark = pytest.mark.faults
 
 AsProblem = Callable[[httpx.Response, int, str], dict[str, Any]]
 Serve = Callable[..., Served]
 
-#: Operations that need no database; all others, new ones too, must answer 503 without it.
+#: Operations that need no database; all others, new ones too, must respond with 503 without it.
 WITHOUT_DATABASE = {"live", "explainProblem", "getVersion", "getMetrics", "listJobTypes", "getJobType"}
 IN_PATHS = {
     "explainProblem": {"code": "unavailable"},
@@ -112,13 +113,12 @@ def assert_out_of_service(api: Served, as_problem: AsProblem) -> None:
 
 
 def assert_recovers(api: Served) -> None:
-    deadline = time.monotonic() + 30
-    while (answer := api.client.get("/readyz")).status_code != 200:
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.05)
-    while (answer := api.client.post("/v1/jobs", json=BODIES["submitJob"])).status_code != 202:
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.05)
+    until(lambda: api.client.get("/readyz").status_code == 200, what="the api is ready", every=0.05)
+    until(
+        lambda: api.client.post("/v1/jobs", json=BODIES["submitJob"]).status_code == 202,
+        what="a submission is accepted",
+        every=0.05,
+    )
     # These two would go on: no worker runs the job, and the stream never ends.
     wanted = [each for each in operations(api) if each.name not in {"runJob", "streamJobs"}]
     for name, answer in all_at_once(api, wanted).items():
@@ -127,7 +127,7 @@ def assert_recovers(api: Served) -> None:
 
 @pytest.fixture(params=["refuses", "is silent"])
 def nobody(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a database that is not there: connections are refused, or accepted and never answered."""
+    """The URL of a server that is not there: connections are refused, or accepted without any response."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         if request.param == "is silent":
@@ -159,7 +159,7 @@ def stopped(server: EmbeddedPostgres) -> Iterator[None]:
 
 @contextmanager
 def frozen(server: EmbeddedPostgres) -> Iterator[None]:
-    """Every process of the server stops where it is: connections stay open and say nothing."""
+    """Every process of the server is suspended: connections stay open and silent."""
     assert server.pid is not None
     os.kill(server.pid, signal.SIGSTOP)  # first: from now on it starts no others
     processes = [*_children(server.pid), server.pid]
@@ -186,7 +186,7 @@ def _children(parent: int) -> list[int]:
 
 @contextmanager
 def crowded(server: EmbeddedPostgres) -> Iterator[None]:
-    """All connections that the server allows are taken."""
+    """All connections that the server allows are in use."""
     url = server.ensure_running()
     with ExitStack() as stack:
         _end_other_sessions(stack.enter_context(psycopg.connect(url, autocommit=True)))

@@ -1,4 +1,4 @@
-"""The command line run in this process, and a server that answers by a script.
+"""The command line run in this process, and a server that responds by a script.
 
 The script stands in for what a real server cannot be made to do at will: drop a connection, be overloaded, be something
 else than Callboard. It knows no job.
@@ -55,18 +55,18 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     body: Any = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
     drop: bool = False
-    """Close the connection instead of answering."""
+    """Close the connection instead of responding."""
     hold: bool = False
-    """Do not answer until the server closes."""
+    """Do not respond until the server closes."""
 
 
-_NO_SUCH_TYPE = Answer({"title": "Not found", "detail": "No such type."}, 404, media_type="application/problem+json")
+_NO_SUCH_TYPE = Response({"title": "Not found", "detail": "No such type."}, 404, media_type="application/problem+json")
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,14 @@ class Asked:
 
 
 class Script:
-    """A server on a free port that gives its answers one after the other."""
+    """A server on a free port that sends its responses one after the other."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.holding = threading.Event()
         """Set once a request is being held."""
         self._released = threading.Event()
-        self._answers: list[Answer] = []
+        self._responses: list[Response] = []
         script = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -99,21 +99,21 @@ class Script:
                 body = self.rfile.read(length)
                 if self.path.startswith("/v1/job-types/"):
                     # Asked only for the order of a result's fields; the script is about all else.
-                    answer = _NO_SUCH_TYPE
+                    response = _NO_SUCH_TYPE
                 else:
                     script.asked.append(Asked(self.command, self.path, dict(self.headers.items()), body))
-                    answer = script._answers.pop(0)
-                if answer.hold:
+                    response = script._responses.pop(0)
+                if response.hold:
                     script.holding.set()
                     script._released.wait()
-                if answer.drop or answer.hold:
+                if response.drop or response.hold:
                     self.close_connection = True
                     return
-                content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
-                if answer.status == 304:
+                content = response.body if isinstance(response.body, bytes) else json.dumps(response.body).encode()
+                if response.status == 304:
                     content = b""
-                self.send_response(answer.status)
-                for name, value in {"Content-Type": answer.media_type, **answer.headers}.items():
+                self.send_response(response.status)
+                for name, value in {"Content-Type": response.media_type, **response.headers}.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
@@ -133,12 +133,12 @@ class Script:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    def will(self, *answers: Answer) -> None:
-        self._answers += answers
+    def will(self, *responses: Response) -> None:
+        self._responses += responses
 
     @property
     def is_used_up(self) -> bool:
-        return not self._answers
+        return not self._responses
 
     def close(self) -> None:
         self._released.set()
@@ -166,8 +166,8 @@ def closed_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.fixture
-def answer() -> type[Answer]:
-    return Answer
+def response() -> type[Response]:
+    return Response
 
 
 @pytest.fixture
@@ -199,6 +199,7 @@ def job() -> Callable[..., dict[str, Any]]:
             "cancel_requested_at": None,
             "parent_id": None,
             "worker": "host-1.4711",
+            "links": dict.fromkeys(("self", "result", "events", "attempts", "cancel"), f"/v1/jobs/{JOB_ID}"),
             **changes,
         }
 

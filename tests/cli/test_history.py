@@ -48,8 +48,8 @@ SUMMARY = {
 }  # fmt: skip
 
 
-def test_a_summary_is_bars_and_a_table(run: Run, script: Any, answer: Any) -> None:
-    script.will(answer(SUMMARY), answer(SUMMARY))
+def test_a_summary_is_bars_and_a_table(run: Run, script: Any, response: Any) -> None:
+    script.will(response(SUMMARY), response(SUMMARY))
     ran = run("history", "summary", "--hours", "2", "--group-by", "queue", COLUMNS="120")
 
     assert ran.code == 0
@@ -60,20 +60,20 @@ def test_a_summary_is_bars_and_a_table(run: Run, script: Any, answer: Any) -> No
     assert "bucket=hour" in script.asked[1].path
 
 
-def test_without_jobs_a_summary_says_so(run: Run, script: Any, answer: Any) -> None:
-    script.will(*[answer({**SUMMARY, "items": []})] * 3)
+def test_without_jobs_a_summary_says_so(run: Run, script: Any, response: Any) -> None:
+    script.will(*[response({**SUMMARY, "items": []})] * 3)
 
     assert "No job finished" in run("history", "summary").err
     assert json.loads(run("history", "summary", "--json").out)["items"] == []
 
 
-def test_failures_are_a_table(run: Run, script: Any, answer: Any) -> None:
+def test_failures_are_a_table(run: Run, script: Any, response: Any) -> None:
     error = {"reason": "exception", "type": "ValueError", "message": "bad \x1b[31m"}
     item = {
         "type": "a.b", "error": error, "jobs": 7, "first_seen": SUMMARY["from"], "last_seen": SUMMARY["to"],
         "example": None,
     }  # fmt: skip
-    script.will(answer({"complete": False, "items": [item]}))
+    script.will(response({"complete": False, "items": [item], "next_page_token": None}))
     ran = run("history", "failures", "--type", "a.b", COLUMNS="160")
 
     assert "ValueError" in ran.out
@@ -82,9 +82,9 @@ def test_failures_are_a_table(run: Run, script: Any, answer: Any) -> None:
     assert "type=a.b" in script.asked[0].path
 
 
-def test_an_export_is_written_as_it_comes(run: Run, script: Any, answer: Any, tmp_path: Path) -> None:
-    script.will(answer(b'{"id": 1}\n', media_type="application/x-ndjson"))
-    script.will(answer(b"more\n", media_type="text/csv"))
+def test_an_export_is_written_as_it_comes(run: Run, script: Any, response: Any, tmp_path: Path) -> None:
+    script.will(response(b'{"id": 1}\n', media_type="application/x-ndjson"))
+    script.will(response(b"more\n", media_type="text/csv"))
     file = tmp_path / "jobs"
 
     assert run("history", "export", "-o", str(file)).code == 0
@@ -95,8 +95,8 @@ def test_an_export_is_written_as_it_comes(run: Run, script: Any, answer: Any, tm
     assert f"cursor={job_id}" in script.asked[1].path
 
 
-def test_an_export_that_is_refused_is_an_error(run: Run, script: Any, answer: Any) -> None:
-    script.will(answer({"title": "No", "detail": "Not today."}, 422, media_type="application/problem+json"))
+def test_an_export_that_is_refused_is_an_error(run: Run, script: Any, response: Any) -> None:
+    script.will(response({"title": "No", "detail": "Not today."}, 422, media_type="application/problem+json"))
     ran = run("history", "export")
 
     assert (ran.code, ran.out) == (2, "")

@@ -47,12 +47,13 @@ def on_a_terminal(arguments: Sequence[str], *, columns: int) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("columns", [40, 100])
-def test_a_terminal_gets_a_bar_and_colours(script: Any, answer: Any, job: Any, columns: int) -> None:
-    half = {"percent": 45.0, "current": 9, "total": 20, "step": "Q3", "message": "Reading sheet Q3"}
+def test_a_terminal_gets_a_bar_and_colours(script: Any, response: Any, job: Any, columns: int) -> None:
+    half = {"percent": 45.0, "current": 9, "total": 20, "step": "Q3", "message": "Reading sheet Q3",
+            "updated_at": "2026-01-02T03:04:07.000Z"}  # fmt: skip
     script.will(
-        answer(job(progress=half), headers={"ETag": '"1"'}),
-        answer(job(progress={**half, "percent": 90.0}), headers={"ETag": '"2"'}),
-        answer(job("succeeded", result={"rows": 50_000})),
+        response(job(progress=half), headers={"ETag": '"1"'}),
+        response(job(progress={**half, "percent": 90.0}), headers={"ETag": '"2"'}),
+        response(job("succeeded", result={"rows": 50_000})),
     )
     code, written = on_a_terminal(["watch", ID], columns=columns)
     assert code == 0
@@ -65,9 +66,9 @@ def test_a_terminal_gets_a_bar_and_colours(script: Any, answer: Any, job: Any, c
     assert all(len(line) <= columns for line in re.split(r"[\r\n]+", plain))
 
 
-def test_a_pipe_gets_no_colours_and_whole_lines(script: Any, answer: Any, job: Any) -> None:
+def test_a_pipe_gets_no_colours_and_whole_lines(script: Any, response: Any, job: Any) -> None:
     jobs = [job(owner="an-owner-with-a-long-name", type="a.job.type.with.a.name.that.is.long"), job("failed")]
-    script.will(answer({"items": jobs, "next_page_token": None}))
+    script.will(response({"items": jobs, "next_page_token": None}))
     # The environment as Python sees it: pytest loads readline, which puts COLUMNS into the one that a child inherits.
     ran = subprocess.run(command("jobs", "list"), capture_output=True, text=True, check=True, env={**os.environ})
     assert "\x1b" not in ran.stdout
@@ -78,15 +79,15 @@ def test_a_pipe_gets_no_colours_and_whole_lines(script: Any, answer: Any, job: A
     assert second.startswith(ID)
 
 
-def test_a_terminal_without_utf_8_is_no_reason_to_fail(script: Any, answer: Any, job: Any) -> None:
-    script.will(answer(job("succeeded", result={"city": "Zürich – ✓"})))
+def test_a_terminal_without_utf_8_is_no_reason_to_fail(script: Any, response: Any, job: Any) -> None:
+    script.will(response(job("succeeded", result={"city": "Zürich – ✓"})))
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     ran = subprocess.run(command("watch", ID), capture_output=True, env=environment, check=True)
     assert ran.stdout.split()[:2] == [b"city", b"Z?rich"]
 
 
-def test_ctrl_c_ends_the_watch_and_not_the_job(script: Any, answer: Any, job: Any, interruptible: None) -> None:
-    script.will(answer(job(), headers={"ETag": '"1"'}), answer(hold=True))
+def test_ctrl_c_ends_the_watch_and_not_the_job(script: Any, response: Any, job: Any, interruptible: None) -> None:
+    script.will(response(job(), headers={"ETag": '"1"'}), response(hold=True))
     with subprocess.Popen(command("watch", ID), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert script.holding.wait(30)
         process.send_signal(signal.SIGINT)
@@ -101,8 +102,8 @@ def test_version() -> None:
     assert ran.stdout == f"callboard {version('callboard')}\n"
 
 
-def test_client_commands_load_no_server() -> None:
-    heavy = ["alembic", "dramatiq", "duckdb", "fastapi", "obstore", "pika", "psycopg", "sqlalchemy", "uvicorn"]
+def test_the_command_line_loads_neither_servers_nor_the_client() -> None:
+    heavy = ["alembic", "dramatiq", "duckdb", "fastapi", "httpx", "obstore", "pika", "psycopg", "sqlalchemy", "uvicorn"]
     code = f"import sys, callboard.cli; print(*[name for name in {heavy} if name in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == []

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from callboard.cli.client import Client
 from callboard.demo.up_process import UpProcess
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("cli system")]
@@ -24,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpProcess]:
-    with UpProcess(tmp_path_factory.mktemp("up")) as system, Client(system.url) as client:
-        system.wait_until_ready(client)
+    with UpProcess(tmp_path_factory.mktemp("up")) as system:
+        system.wait_until_ready()
         yield system
 
 

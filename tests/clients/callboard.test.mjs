@@ -26,7 +26,7 @@ async function serve(t, handler, options) {
   return new Callboard(`http://127.0.0.1:${server.address().port}`, options);
 }
 
-function answer(response, status, body, headers = {}) {
+function respond(response, status, body, headers = {}) {
   response.writeHead(status, { "Content-Type": "application/json", ...headers });
   response.end(JSON.stringify(body));
 }
@@ -100,7 +100,7 @@ test("problems are errors that tell all", async () => {
   });
 });
 
-test("an answer that is lost makes no second job", async () => {
+test("a lost response makes no second job", async () => {
   const tag = crypto.randomUUID();
   const job = await new Callboard(process.env.LOSSY_URL).submit("e2e.noop", {}, { tags: { once: tag } });
   const listed = await (await fetch(`${URL}/v1/jobs?tag=once:${tag}`)).json();
@@ -111,8 +111,8 @@ test("an overloaded server is asked again, with the same key", async (t) => {
   const keys = [];
   const client = await serve(t, (request, response) => {
     keys.push(request.headers["idempotency-key"]);
-    if (keys.length === 1) answer(response, 503, { title: "Unavailable", code: "unavailable" }, { "Retry-After": "0" });
-    else answer(response, 202, { id: "1", done: false });
+    if (keys.length === 1) respond(response, 503, { title: "Unavailable", code: "unavailable" }, { "Retry-After": "0" });
+    else respond(response, 202, { id: "1", done: false });
   });
   assert.equal((await client.submit("a", {})).id, "1");
   assert.equal(keys.length, 2);
@@ -151,7 +151,7 @@ test("watch follows the event stream, and polls when it breaks", async (t) => {
     if (request.headers["if-none-match"] === etag) {
       response.writeHead(304, { ETag: etag });
       response.end();
-    } else answer(response, 200, { id: "1", revision, done: revision === 3 }, { ETag: etag });
+    } else respond(response, 200, { id: "1", revision, done: revision === 3 }, { ETag: etag });
   });
   const states = await collect(client.watch("1"));
   assert.deepEqual(states.map((state) => state.revision), [0, 1, 2, 3]);
@@ -169,7 +169,7 @@ test("a watch that is left closes its stream", { timeout: 10_000 }, async (t) =>
       response.writeHead(200, { "Content-Type": "text/event-stream" });
       revision = 1;
       response.write("data: {}\n\n");
-    } else answer(response, 200, { id: "1", revision, done: false }, { ETag: `"${revision}"` });
+    } else respond(response, 200, { id: "1", revision, done: false }, { ETag: `"${revision}"` });
   });
   for await (const state of client.watch("1")) if (state.revision === 1) break;
   await over;
@@ -191,7 +191,7 @@ function revised(t, last, stream, options) {
         response.end();
       } else {
         const body = { id: "1", revision: job.revision, done: job.revision === last };
-        answer(response, 200, body, { ETag: `"${job.revision}"` });
+        respond(response, 200, body, { ETag: `"${job.revision}"` });
       }
     }
   };

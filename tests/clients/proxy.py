@@ -1,4 +1,4 @@
-"""A way to the server on which answers get lost."""
+"""A proxy that loses responses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 
 
 class LossyProxy:
-    """Passes connections on to a port of this machine. The first ``losses`` of them break once the answer begins."""
+    """Passes connections on to a port of this machine. The first ``losses`` of them break once the response begins."""
 
     def __init__(self, port: int, *, losses: int) -> None:
         self.lost = 0
@@ -45,14 +45,14 @@ class LossyProxy:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(("127.0.0.1", self._port))
                 self._open |= {client, server}
-                for work in (self._ask, self._answer):
+                for work in (self._ask, self._respond):
                     self._threads.append(threading.Thread(target=work, args=(client, server)))
                     self._threads[-1].start()
 
     def _ask(self, client: socket.socket, server: socket.socket) -> None:
         _pump(client, server)
 
-    def _answer(self, client: socket.socket, server: socket.socket) -> None:
+    def _respond(self, client: socket.socket, server: socket.socket) -> None:
         if self.lost < self._losses:
             self.lost += 1
             with suppress(OSError):

@@ -48,7 +48,7 @@ def page(browser: Browser, url: str) -> Iterator[Page]:
     complaints: list[str] = []
 
     def listen(message: ConsoleMessage) -> None:
-        # Chromium itself tells of each answer that is an error; those are wanted.
+        # Chromium itself tells of each response that is an error; those are wanted.
         if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
             complaints.append(message.text)
 
@@ -101,7 +101,7 @@ def test_submit_poll_watch_and_result(page: Page) -> None:
 
 
 def test_polling_hears_of_what_has_not_changed(page: Page) -> None:
-    """A browser answers If-None-Match out of its own cache, and hides the 304, unless told not to."""
+    """A browser responds to If-None-Match from its own cache, and hides the 304, unless told not to."""
     statuses: list[int] = []
     page.on("response", lambda response: statuses.append(response.status))
     error = page.evaluate(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import inspect
 import io
+import json
 import os
 import subprocess
 import sys
@@ -74,6 +76,85 @@ def test_run_waits_longer_than_one_request_does(client: Client, monkeypatch: pyt
     [job] = list(client.jobs(type="e2e.patient", status=["queued", "running"]))
     client.cancel(job.id)
     assert client.wait(job.id).status == "cancelled"
+
+
+def test_a_job_says_whether_it_was_there_before(client: Client) -> None:
+    key = str(uuid4())
+    first, again = (client.submit("e2e.noop", {}, delay=3600, idempotency_key=key) for _ in range(2))
+    assert (first.existing, again.existing, again.id) == (False, True, first.id)
+    unique = client.submit("e2e.noop", {}, delay=3600, unique_key=key)
+    same = client.submit("e2e.noop", {}, delay=3600, unique_key=key)
+    assert (unique.existing, same.existing, same.id) == (False, True, unique.id)
+    for job in (first, unique):
+        client.cancel(job.id)
+
+
+def test_a_watch_goes_on_from_a_job_that_was_seen(client: Client) -> None:
+    job = client.submit("e2e.noop", {}, delay=3600)
+    assert job.etag is not None
+    states = client.watch(job)
+    assert next(states) is job
+    client.cancel(job.id)
+    assert [state.status for state in states] == ["cancelled"]
+
+
+def test_attempts(client: Client) -> None:
+    job = client.wait(client.submit("e2e.add", {"args": [1, -1]}, max_retries=0).id)
+    [attempt] = client.attempts(job.id)
+    assert (attempt.attempt, attempt.outcome, attempt.worker) == (1, "failed", job.worker)
+    assert attempt.error is not None
+    assert attempt.error.type == "ArithmeticError"
+
+
+def test_pages_of_a_list(client: Client) -> None:
+    tag = str(uuid4())
+    ids = [client.submit("e2e.noop", {}, tags={"page": tag}).id for _ in range(3)]
+    first = client.jobs_page(tags={"page": tag}, page_size=2)
+    assert [job.id for job in first.items] == ids[:0:-1]
+    assert first.next_page_token is not None
+    last = client.jobs_page(tags={"page": tag}, page_size=2, page_token=first.next_page_token)
+    assert ([job.id for job in last.items], last.next_page_token) == (ids[:1], None)
+
+
+def test_the_system(client: Client) -> None:
+    client.check_ready()
+    job = client.wait(client.submit("e2e.add", {"args": [1]}).id)
+    assert job.queue in {queue.name for queue in client.queues()}
+    assert job.worker in {worker.name for worker in client.workers()}
+    described = client.job_type("e2e.add")
+    assert (described.name, described.queue) == ("e2e.add", job.queue)
+    with pytest.raises(NotFound):
+        client.job_type("e2e.nope")
+
+
+def test_history_in_numbers(client: Client) -> None:
+    with pytest.raises(Unsuccessful):
+        client.run("e2e.add", {"args": [1, -1]})
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    found = client.failures(since=hour_ago, type="e2e.add")
+    [group, *_] = [item for item in found.items if item.error.type == "ArithmeticError"]
+    assert (group.type, found.complete) == ("e2e.add", True)
+    summary = client.summarise_history(since=hour_ago, group_by="type", bucket="hour")
+    assert summary.since <= hour_ago < summary.until
+    assert client.summarise_history(until=hour_ago, owner="nobody").items == []
+    with pytest.raises(ValueError, match=r"since is .* without a time zone"):
+        client.failures(since=datetime(2030, 1, 1))  # noqa: DTZ001 - the mistake that is made
+
+
+def test_history_as_a_file(client: Client, tmp_path: Path) -> None:
+    tag = str(uuid4())
+    ids = [client.wait(client.submit("e2e.add", {"args": [1]}, tags={"export": tag}).id).id for _ in range(2)]
+    path = tmp_path / "jobs.ndjson"
+    client.export_history(path, tags={"export": tag})
+    assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == [str(job_id) for job_id in ids]
+    rest = io.BytesIO()
+    client.export_history(rest, tags={"export": tag}, format="csv", cursor=ids[0], include=["result"])
+    assert rest.getvalue().decode().startswith(str(ids[1]))
+    client.export_history(path, tags={"export": tag}, format="parquet")
+    assert path.read_bytes()[:4] == b"PAR1"
+    with pytest.raises(InvalidRequest):
+        client.export_history(path, format="odd")
+    assert path.read_bytes()[:4] == b"PAR1"
 
 
 def test_a_job_that_fails(client: Client) -> None:
@@ -162,7 +243,7 @@ def test_what_does_not_fit_is_told(client: Client) -> None:
         client.submit("e2e.noop", {}, scheduled_at=datetime(2030, 1, 1))  # noqa: DTZ001 - the mistake that is made
 
 
-def test_an_answer_that_is_lost_makes_no_second_job(system: Embedded) -> None:
+def test_a_lost_response_makes_no_second_job(system: Embedded) -> None:
     tag = str(uuid4())
     with LossyProxy(system.port, losses=2) as proxy, Client(proxy.url) as client:
         job = client.submit("e2e.noop", {}, tags={"once": tag})
@@ -185,10 +266,29 @@ def test_no_server() -> None:
     assert not refused.value.sent
 
 
-def test_a_password_in_the_url_is_not_told() -> None:
+@pytest.mark.parametrize(
+    "url", ["ftp://me:secret@host", "http://me:secret@", "http://me:secret@a..b", "me:secret@host"]
+)
+def test_a_url_of_no_server_is_refused_and_not_told(url: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        Client("ftp://me:secret@host")
+        Client(url)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["http://[::1]:8000", "https://bücher.example/jobs", "http://a_b"])
+def test_a_url_of_a_server(url: str) -> None:
+    with Client(url) as client:
+        assert client.address.startswith(url[:8])
+
+
+def test_a_key_that_cannot_be_sent_is_not_told() -> None:
+    for key in ("secret\n", "secrét"):
+        with pytest.raises(ConfigurationError) as refused:
+            Client(api_key=key)
+        assert "secr" not in str(refused.value)
+
+
+def test_a_password_in_the_url_is_not_told() -> None:
     with Client("http://me:secret@127.0.0.1:9") as client:
         assert "secret" not in client.address
 
@@ -222,6 +322,18 @@ def test_the_async_client_does_the_same(url: str, tmp_path: Path) -> None:
             assert (await client.wait(job.id)).done
             listed = [found.id async for found in client.jobs(type="diagnostics.sleep", page_size=1)]
             assert job.id in listed
+            assert [state async for state in client.watch(states[-1])] == states[-1:]
+            page = await client.jobs_page(type="diagnostics.sleep", page_size=1)
+            assert len(page.items) == 1
+            assert [attempt.outcome for attempt in await client.attempts(job.id)] == ["succeeded"]
+            await client.check_ready()
+            assert (await client.job_type(job.type)).queue == job.queue
+            assert job.queue in {queue.name for queue in await client.queues()}
+            assert states[-1].worker in {worker.name for worker in await client.workers()}
+            assert (await client.summarise_history(owner="nobody")).items == []
+            assert (await client.failures(owner="nobody")).items == []
+            await client.export_history(tmp_path / "jobs.csv", type="e2e.add", format="csv")
+            assert (tmp_path / "jobs.csv").read_text().startswith("id,")
             stored = await client.upload(io.BytesIO(b"abc"), name="abc.txt")
             await client.download(stored.id, tmp_path / "abc.txt")
             assert (tmp_path / "abc.txt").read_bytes() == b"abc"
@@ -250,7 +362,17 @@ def test_the_async_client_also_sends_again(system: Embedded) -> None:
 
 
 def test_both_clients_know_the_same() -> None:
-    def public(kind: type) -> set[str]:
-        return {name for name in vars(kind) if not name.startswith("_")}
+    def public(kind: type) -> dict[str, list[str]]:
+        return {
+            name: list(inspect.signature(member).parameters)
+            for name, member in vars(kind).items()
+            if not name.startswith("_") or name == "__init__"
+        }
 
     assert public(Client) == public(AsyncClient)
+
+
+def test_the_page_of_the_clients_has_every_method() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "clients.md").read_text(encoding="utf-8")
+    methods = {name for name, value in vars(Client).items() if callable(value) and not name.startswith("_")}
+    assert [name for name in methods - {"close"} if f"`{name}(" not in page] == []

@@ -21,9 +21,9 @@ def client(url: str) -> Iterator[Client]:
         yield client
 
 
-def job_of(answer: httpx.Response) -> Job:
-    assert answer.status_code == 202, answer.text
-    return Job.model_validate(answer.json())
+def job_of(response: httpx.Response) -> Job:
+    assert response.status_code == 202, response.text
+    return Job.model_validate(response.json())
 
 
 @pytest.mark.parametrize(
@@ -45,19 +45,19 @@ def test_the_result_is_what_the_body_would_be(
     inline = shop.request(method, path, **request_)
     assert inline.is_success, inline.text
     headers = {**request_.pop("headers", {}), "Prefer": "respond-async"}
-    answer = shop.request(method, path, headers=headers, **request_)
-    job = job_of(answer)
+    response = shop.request(method, path, headers=headers, **request_)
+    job = job_of(response)
     assert client.wait(job.id).status == "succeeded"
     assert client.result(job.id) == inline.json()
-    assert answer.headers["Location"] == job.links.self == f"{client.address}/v1/jobs/{job.id}"
-    assert answer.headers["Retry-After"] == "1"
-    assert answer.headers["Preference-Applied"] == "respond-async"
+    assert response.headers["Location"] == job.links.self == f"{client.address}/v1/jobs/{job.id}"
+    assert response.headers["Retry-After"] == "1"
+    assert response.headers["Preference-Applied"] == "respond-async"
     assert httpx.get(job.links.result).json() == inline.json()
 
 
 def test_it_says_what_it_was_called_with(shop: httpx.Client, client: Client) -> None:
-    answer = shop.post("/reports/north", params={"async_mode": "true"}, json=ORDER, headers={"X-User": "Ada"})
-    result = client.result(client.wait(job_of(answer).id).id)
+    response = shop.post("/reports/north", params={"async_mode": "true"}, json=ORDER, headers={"X-User": "Ada"})
+    result = client.result(client.wait(job_of(response).id).id)
     assert result["seen"]["session"] == "open=True"
     assert result["seen"]["user"] == "User(name='Ada')"
     # What was not sent is not set in the worker either.
@@ -66,7 +66,7 @@ def test_it_says_what_it_was_called_with(shop: httpx.Client, client: Client) -> 
         "lines": [{"article": "tea", "price": "3.50"}, {"article": "milk"}],
     }
     assert "secret" not in result
-    assert "Preference-Applied" not in answer.headers
+    assert "Preference-Applied" not in response.headers
 
 
 @pytest.mark.parametrize(
@@ -93,19 +93,19 @@ def test_a_request_that_does_not_fit_is_refused_as_before(shop: httpx.Client) ->
 
 def test_a_refusal_of_the_endpoint_is_not_tried_again(shop: httpx.Client, client: Client) -> None:
     headers = {"Prefer": "respond-async"}
-    for answer, message in (
+    for response, message in (
         (shop.patch("/team/members/404", json={"fields": {}}, headers=headers), "404: No such member."),
         (shop.get("/plain?kind=gone", headers=headers), '410: {"why":"gone"}'),
     ):
-        job = client.wait(job_of(answer).id)
+        job = client.wait(job_of(response).id)
         assert job.error is not None
         assert (job.status, job.attempt, job.error.type) == ("failed", 1, "HTTPClientError")
         assert job.error.message == message
 
 
 def test_a_failure_that_may_pass_is_tried_again(shop: httpx.Client, client: Client) -> None:
-    answer = shop.patch("/team/members/503", json={"fields": {}}, headers={"Prefer": "respond-async"})
-    job = client.wait(job_of(answer).id)
+    response = shop.patch("/team/members/503", json={"fields": {}}, headers={"Prefer": "respond-async"})
+    job = client.wait(job_of(response).id)
     assert job.error is not None
     assert (job.status, job.attempt, job.error.message) == ("failed", 2, "503: The directory is away.")
 

@@ -1,4 +1,4 @@
-"""Clients of a running Callboard, as any library for HTTP would make them."""
+"""A running Callboard and its clients, which use plain HTTP."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONG: Final = 30
 
 
 def make_keys(database: Database) -> dict[str, str]:
-    """Make a key for everybody; by owner."""
+    """Make a key for each owner, and return them by owner."""
     return {
         **{owner: make_key(database, owner, role) for owner, role in _ROLES.items()},
         "few": make_key(database, "few", max_live_jobs=2, submissions_per_second=1000.0),
@@ -35,10 +35,10 @@ def make_keys(database: Database) -> dict[str, str]:
 
 
 class Client(httpx.Client):
-    """Everything is said with plain requests; these are the two that all tests need."""
+    """An HTTP client with the few helpers that all tests need."""
 
     def submit(self, job_type: str = "diagnostics.echo", payload: Any = None, **options: Any) -> Job:
-        """Submit a job that must be accepted; the job."""
+        """Submit a job, which must be accepted, and return it."""
         body = {"type": job_type, "payload": {} if payload is None else payload, **options}
         answer = self.post("/v1/jobs", json=body)
         assert answer.status_code == 202, answer.text
@@ -46,7 +46,7 @@ class Client(httpx.Client):
         return job
 
     def done(self, job_id: str) -> Job:
-        """Wait until the job is done; the job."""
+        """Wait until the job is done, and return it."""
         answer = self.get(f"/v1/jobs/{job_id}", params={"wait": LONG})
         assert answer.status_code == 200, answer.text
         job: Job = answer.json()
@@ -54,7 +54,7 @@ class Client(httpx.Client):
         return job
 
     def running(self, job_id: str) -> Job:
-        """Wait until the job runs; the job."""
+        """Wait until the job runs, and return it."""
         answer = self.get(f"/v1/jobs/{job_id}")
         while (job := answer.json())["status"] != "running":
             assert not job["done"], job
@@ -68,7 +68,7 @@ class Client(httpx.Client):
 
 
 class Callboard:
-    """A running system, and who may use it."""
+    """A running system and its clients."""
 
     def __init__(self, system: Embedded, keys: Mapping[str, str]) -> None:
         self.system = system

@@ -52,7 +52,7 @@ def test_another_method_is_405_with_allow(ann: Client) -> None:
     problem(answer, 405, "method-not-allowed")
     assert answer.headers["Allow"] == "POST"
     problem(ann.get("/v1/jobs/batch"), 405, "method-not-allowed")
-    assert ann.put(ann.submit(delay=3600)["links"]["self"]).headers["Allow"] == "DELETE, GET, PATCH"
+    assert ann.put(ann.submit(delay=3600)["links"]["self"]).headers["Allow"] == "DELETE, GET, HEAD, PATCH"
 
 
 def test_an_unknown_path_is_404(ann: Client) -> None:

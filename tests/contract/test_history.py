@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.contract.callboard import LONG, Client
+from tests.contract.callboard import Client
 from tests.contract.formats import is_time, problem
+from tests.support.until import until
 
 
 @pytest.fixture
@@ -33,11 +33,10 @@ def test_the_summary_takes_every_bucket_and_group(
 def test_a_summary_has_counts_success_rate_and_times(ann: Client, period: dict[str, str]) -> None:
     ann.done(ann.submit()["id"])
     params = {**period, "bucket": "hour", "group_by": "type"}
-    deadline = time.monotonic() + LONG
-    # Upkeep counts what has finished, a little later.
-    while not (items := ann.get("/v1/history/summary", params=params).json()["items"]):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    # Maintenance counts finished jobs a little later.
+    items = until(
+        lambda: ann.get("/v1/history/summary", params=params).json()["items"], what="the job is counted", every=0.1
+    )
     item = next(item for item in items if item["group"] == "diagnostics.echo")
     assert is_time(item["start"])
     assert item["jobs"] >= item["succeeded"] >= 1

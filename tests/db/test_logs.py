@@ -1,4 +1,4 @@
-"""Logs: one line each, whoever writes them."""
+"""Logs: one line for each event, of libraries too."""
 
 from __future__ import annotations
 

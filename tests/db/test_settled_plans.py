@@ -59,7 +59,7 @@ def test_a_plan_made_for_few_jobs_suits_many(
             factory.claim(job_id, worker_id=worker_id)
     call = (WAITING | RUNNING)[verb]
 
-    # What the planner is then told: the table has one page.
+    # The planner's statistics then: the table has one page.
     with psycopg.connect(settings.require_database_url(), autocommit=True) as autovacuum:
         autovacuum.execute("VACUUM ANALYZE callboard.jobs")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from callboard.cli import app
 from callboard.db.sql.engine import Database
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").rglob("*.md")])
+BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+#: A path in the text, from the top of the repository, or a pattern of some.
+NAMED_PATH = re.compile(r"`((?:\.github|actors|alembic|api|bench|callboard|db|docs|examples|tests)/[^`\s]*)`")
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -36,6 +39,12 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_paths_exist(page: Path) -> None:
+    for path in NAMED_PATH.findall(page.read_text(encoding="utf-8")):
+        assert list(ROOT.glob(path)), path
 
 
 @pytest.mark.parametrize("body", cases("python"))
@@ -71,6 +80,21 @@ def test_commands_and_their_flags_exist(command: str) -> None:
     for word in words:
         if word.startswith("--"):
             assert word in help_text, f"{names} has no {word}"
+
+
+@pytest.mark.parametrize("body", cases("sh"))
+def test_programs_and_scripts_of_the_checkout_exist(body: str) -> None:
+    for word in shlex.split(body, comments=True):
+        if word.startswith(".venv/bin/"):
+            assert (Path(sysconfig.get_path("scripts")) / word.removeprefix(".venv/bin/")).exists(), word
+        elif word.startswith(("tests/", "docs/", "bench/")):
+            assert (ROOT / word).exists(), word
+
+
+def test_the_test_that_contributing_names_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    [(file, name)] = re.findall(r"pytest (\S+) -k (\w+)", text)
+    assert re.search(rf"def test_\w*{name}", (ROOT / file).read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("body", cases("sql"))

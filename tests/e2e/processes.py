@@ -65,12 +65,21 @@ class Family:
 class Process:
     """One process that a test started, its output in a file."""
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], directory: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        *,
+        program: Sequence[str] = (sys.executable, "-m"),
+    ) -> None:
+        """``program`` is what takes the command; empty, the command is a program of its own, by its path."""
         self.name = name
         self._log = directory / f"{name}.log"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), sys.executable, "-m", *command],
+                [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *program, *command],
                 cwd=directory,
                 env=environment,
                 stdin=subprocess.DEVNULL,

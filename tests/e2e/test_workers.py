@@ -137,9 +137,11 @@ def test_a_worker_of_some_queues_leaves_the_others_alone(workerless: Distributed
     api.cancel(elsewhere)
 
 
-def test_dramatiq_starts_the_same_worker(workerless: Distributed) -> None:
+@pytest.mark.parametrize("module", ["callboard.actors.worker", "actors.worker"])
+def test_dramatiq_starts_the_same_worker(workerless: Distributed, module: str) -> None:
+    """The second name works in a checkout alone."""
     api = workerless.api
-    worker = workerless.start("dramatiq", "dramatiq", "callboard.actors.worker", "--processes", "1", "--threads", "2")
+    worker = workerless.start("dramatiq", "dramatiq", module, "--processes", "1", "--threads", "2")
     done = api.submit("diagnostics.echo", {"value": "through Dramatiq's command"})
     assert api.wait(done)["result"] == {"value": "through Dramatiq's command"}
     running = api.submit("diagnostics.sleep", {"seconds": 1.5})

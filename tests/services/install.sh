@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what tests start privately: Debian's PostgreSQL, PgBouncer and RabbitMQ, and Node, Chromium and React for the JavaScript
-# client. Nothing is left running by it.
+# Installs what tests start privately: Debian's PostgreSQL, PgBouncer and RabbitMQ, Node, Chromium and React for the JavaScript
+# client, and a C compiler for the clock of tests/dates. Nothing is left running by it.
 set -eu
 
 missing=""
@@ -13,6 +13,7 @@ command -v node >/dev/null || missing="$missing nodejs"
 command -v chromium >/dev/null || missing="$missing chromium"
 [ -e /usr/share/nodejs/react/umd/react.development.js ] || missing="$missing node-react"
 [ -e /usr/share/nodejs/react-dom/umd/react-dom.development.js ] || missing="$missing node-react-dom"
+{ command -v cc >/dev/null && [ -e /usr/include/time.h ]; } || missing="$missing gcc libc6-dev"
 [ -n "$missing" ] || exit 0
 
 as_root=""

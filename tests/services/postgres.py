@@ -11,8 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from callboard.db.errors import ConfigurationError
+from callboard.embedded.binaries import wheel_directory
 from callboard.embedded.lock import DirectoryLock
 from callboard.embedded.postgres import EmbeddedPostgres
+from tests.support.dated import believing_as_this
 
 _PREFIX = "callboard-test-postgres-"
 _DEBIAN = Path("/usr/lib/postgresql")
@@ -44,7 +46,8 @@ def private_postgres(binaries: Path | None = None) -> Iterator[str]:
     _sweep()
     directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
     directory.chmod(0o711)  # as root: PostgreSQL 15 needs to reach it by its path
-    server = EmbeddedPostgres(directory, binaries=binaries, durable=False)
+    programs = believing_as_this(binaries or wheel_directory(), directory / "programs")
+    server = EmbeddedPostgres(directory, binaries=programs, durable=False)
     try:
         yield server.start()
     finally:

@@ -23,6 +23,8 @@ class Node:
     index: str | None
     rows: float
     """Rows that came out of it, of all its loops."""
+    read: float
+    """Those, and the rows that it looked at and left out."""
 
 
 def plan_of(connection: Connection, call: Callable[[Connection], object], *, settled: bool) -> list[Node]:
@@ -66,6 +68,8 @@ _AUTO_EXPLAIN = {
 def _nodes(plan: dict[str, Any]) -> Iterator[Node]:
     if plan["Actual Loops"]:
         rows = plan["Actual Rows"] * plan["Actual Loops"]
-        yield Node(plan["Node Type"], plan.get("Relation Name"), plan.get("Index Name"), rows)
+        left_out = sum(plan.get(f"Rows Removed by {step}", 0) for step in ("Filter", "Index Recheck"))
+        read = rows + left_out * plan["Actual Loops"]
+        yield Node(plan["Node Type"], plan.get("Relation Name"), plan.get("Index Name"), rows, read)
     for part in plan.get("Plans", ()):
         yield from _nodes(part)

@@ -19,11 +19,11 @@ _FORMS = "Write file:///absolute/directory or s3://bucket/prefix."
 def open_storage(settings: Settings) -> Storage:
     """Return the storage at ``CALLBOARD_FILES_URL``; without one, the directory ``files`` of the data directory.
 
-    A directory is created if need be and tried out. A bucket is not asked: a process may start before its storage.
+    A directory is created if it is missing, and tested. A bucket is not: a process may start before its storage.
 
     Raises:
         ConfigurationError: the URL is malformed, the directory cannot be written, or an ``AWS_*`` variable does not
-            fit. The message does not repeat the URL, for someone may have put a secret into it.
+            fit. The message does not repeat the URL, which may hold a secret.
     """
     if settings.files_url is None:
         return DirectoryStorage(settings.data_dir.absolute() / "files", max_bytes=settings.max_file_bytes)

@@ -1,4 +1,4 @@
-"""What every storage of uploaded files does, and the count that is kept while bytes pass."""
+"""The interface of storages for uploaded files, and what they share."""
 
 from __future__ import annotations
 
@@ -45,20 +45,19 @@ class Storage(ABC):
     def put(self, file_id: UUID, blocks: Iterable[bytes]) -> Stored:
         """Store the blocks, in their order, as one file; durable on return.
 
-        All or nothing: until then no reader sees the file. When anything fails nothing is left behind, and what
-        ``blocks`` raises is passed on. The blocks are consumed in the calling thread, at the storage's pace.
+        No reader sees the file before that. After an error nothing is left behind; errors of ``blocks`` itself are
+        passed on. The blocks are consumed in the calling thread, at the storage's pace.
 
         Raises:
-            TooLarge: more bytes than the limit.
-            StorageFull: no room is left.
+            TooLarge: the blocks have more bytes than the limit.
+            StorageFull: the storage has no space left.
         """
 
     @abstractmethod
     def read(self, file_id: UUID, start: int, stop: int) -> Generator[bytes, None, None]:
         """Yield the bytes from ``start`` to before ``stop``; ``0 <= start <= stop <= size``.
 
-        A missing file is noticed in the call itself, not at the first block. Whoever does not want the rest calls
-        ``close()``.
+        A missing file raises in the call itself, not at the first block. A reader that stops early calls ``close()``.
 
         Raises:
             NotFound: there is no such file.
@@ -68,20 +67,20 @@ class Storage(ABC):
     def open_local(self, file_id: UUID, into: Path) -> Path:
         """Return a path in the directory ``into`` with the file's content, for reading only.
 
-        It stays valid when the file is deleted meanwhile; whoever made ``into`` removes it.
+        It stays valid when the file is deleted meanwhile. The caller removes ``into``.
 
         Raises:
             NotFound: there is no such file.
-            StorageFull: ``into`` has no room for it.
+            StorageFull: the disk of ``into`` has no space for it.
         """
 
     @abstractmethod
     def delete(self, file_id: UUID) -> None:
-        """Remove the file, or what an upload left of it. Nothing there is fine."""
+        """Remove the file, or what an interrupted upload left of it. A missing file is no error."""
 
     @abstractmethod
     def objects(self) -> Iterator[StoredObject]:
-        """Yield all that is stored, in no order."""
+        """Yield all stored objects, in no order."""
 
 
 class Metered(Iterable[bytes]):
@@ -110,15 +109,15 @@ class Metered(Iterable[bytes]):
 
     @property
     def stored(self) -> Stored:
-        """What has passed so far."""
+        """Size and hash of the blocks so far."""
         return Stored(self._size, self._sha256.digest())
 
 
 def copy_to(local: Path, blocks: Iterable[bytes]) -> Path:
-    """Write the blocks to the path ``local``, which then appears as a whole; return it.
+    """Write the blocks to the path ``local`` atomically, and return it.
 
     Raises:
-        StorageFull: its directory cannot take them.
+        StorageFull: the directory of ``local`` cannot take them.
     """
     # Threads of one handler may ask for the same file at the same time.
     descriptor, scratch = tempfile.mkstemp(dir=local.parent)

@@ -95,7 +95,7 @@ class BucketStorage(Storage):
         if local.exists():
             return local
         with self._errors_named(file_id):
-            # Not a HEAD: its answer has no body to tell a missing bucket from a missing file.
+            # Not a HEAD: its response has no body that distinguishes a missing bucket from a missing file.
             size = obstore.get(self._store, str(file_id)).meta["size"]
         return copy_to(local, self._blocks(file_id, 0, size))
 
@@ -117,7 +117,7 @@ class BucketStorage(Storage):
     def _errors_named(self, file_id: UUID | None = None) -> Iterator[None]:
         """Turn obstore's errors into the domain's; ``file_id`` is the object that must be there.
 
-        The causes are dropped: their texts hold whole answers of the server, the access key's id included.
+        The causes are dropped: their texts hold whole responses of the server, with the access key's id.
         """
         try:
             yield

@@ -1,4 +1,4 @@
-"""Retention: history goes by rules that an operator set, a month at a time where all of it may go."""
+"""Retention: deletes history by the rules that an operator has set, by whole months where possible."""
 
 from callboard.db.history.retention.months import drop_month
 from callboard.db.history.retention.rules import ANY, Rule, Rules, list_rules, read_rules, set_rule, unset_rule

@@ -1,4 +1,4 @@
-"""Whole months that every rule lets go: their partitions are dropped, in milliseconds."""
+"""Drops the partitions of whole months that no rule keeps any longer, which takes milliseconds."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from callboard.db.rules.states import TERMINAL, Status
 
 _RETENTION = Actor("system:retention")
 
-# While the drop waits for the tables, all who come after it wait too; nobody is to notice.
+# While the drop waits for the tables, all later users of them queue behind; nobody should notice that.
 _LOCK_TIMEOUT = "100ms"
 
-_FILES_AT_ONCE = 1000
+_FILES_PER_CALL = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +50,26 @@ class _Month:
 def drop_month(connection: Connection) -> bool:
     """Drop the oldest month that every rule lets go: history, attempts, progress, and the rows of its jobs' files.
 
-    The bytes of those files are left to ``callboard remove-orphaned-files``. Rollups stay. A month in which a job that
-    still lives was made is kept. What was dropped is in the audit log. All of it is one transaction: the caller's.
+    The bytes of those files are left to ``callboard remove-orphaned-files``. Rollups stay. A month in which a job was
+    submitted that is still live is kept. The drop is recorded in the audit log. All of it happens in the caller's
+    transaction.
 
     Returns:
         True when there may be more to do at once; False when no month may go.
 
     Raises:
-        sqlalchemy.exc.OperationalError: a table is in long use, for example by a report. Trying again later is right.
+        sqlalchemy.exc.OperationalError: a long transaction, such as a report, uses a table. The caller should try again
+            later.
     """
     if not read_rules(connection):
         return False
-    # From here on, whoever changes a rule waits: what is decided below holds when the month goes.
+    # From here on a change of the rules waits, so the decision below still holds when the month is dropped.
     connection.execute(text(f"LOCK TABLE {retention_rules.fullname} IN SHARE MODE"))
     rules = read_rules(connection)
     for month in _months(connection):
-        checked = _may_go(connection, month, rules)
-        if checked is not None:
-            return _forget_files(connection, month) or _drop(connection, month, checked)
+        check = _check(connection, month, rules)
+        if check is not None:
+            return _delete_file_rows(connection, month) or _drop(connection, month, check)
     return False
 
 
@@ -81,27 +83,27 @@ def _months(connection: Connection) -> Iterator[_Month]:
     ).scalars()
     now = datetime.now(UTC)
     for name in names.all():
-        if found := re.fullmatch(r"job_history_(\d{4})_(\d\d)", name):
-            month = _Month(datetime(int(found[1]), int(found[2]), 1, tzinfo=UTC))
+        if match := re.fullmatch(r"job_history_(\d{4})_(\d\d)", name):
+            month = _Month(datetime(int(match[1]), int(match[2]), 1, tzinfo=UTC))
             if month.end <= now:
                 yield month
 
 
 @dataclass(frozen=True, slots=True)
-class _Checked:
-    """What was found of a month that may go."""
+class _Check:
+    """The check of a month that may go."""
 
     at: datetime
-    """When, by the database's clock."""
+    """When it was made, by the database's clock."""
     last: datetime
-    """No job of it finished later."""
+    """No job of the month finished later."""
 
 
-def _may_go(connection: Connection, month: _Month, rules: Rules) -> _Checked | None:
-    """Return what was found if every rule lets all jobs of the month go, else None."""
+def _check(connection: Connection, month: _Month, rules: Rules) -> _Check | None:
+    """Return the check of the month if every rule lets all its jobs go, else None."""
     history = month.partitions[0]
     longest = timedelta(0)
-    # A month without jobs goes by the general rules.
+    # The general rules decide on a month without jobs.
     for job_type in types_in(connection, history) or [ANY]:
         for outcome in TERMINAL:
             keep = rules.keep(job_type, outcome)
@@ -111,51 +113,51 @@ def _may_go(connection: Connection, month: _Month, rules: Rules) -> _Checked | N
     now: datetime = connection.execute(select(func.now())).scalar_one()
     if longest is FOR_EVER or now - longest < month.end or _finished_after(connection, history, now - longest):
         return None
-    if _lives_in(connection, month):
+    if _has_live_jobs(connection, month):
         return None
-    return _Checked(now, now - longest if _finished_after(connection, history, month.end) else month.end)
+    return _Check(now, now - longest if _finished_after(connection, history, month.end) else month.end)
 
 
 def _has(connection: Connection, history: str, job_type: str, outcome: Status) -> bool:
     # The partition's name is made above, of a date.
     statement = f"SELECT EXISTS (SELECT FROM {history} WHERE type = :type AND status = :outcome)"  # noqa: S608
-    found: bool = connection.execute(text(statement), {"type": job_type, "outcome": outcome}).scalar_one()
-    return found
+    exists: bool = connection.execute(text(statement), {"type": job_type, "outcome": outcome}).scalar_one()
+    return exists
 
 
-def _finished_after(connection: Connection, history: str, moment: datetime) -> bool:
-    statement = f"SELECT EXISTS (SELECT FROM {history} WHERE finished_at > :moment)"  # noqa: S608
-    found: bool = connection.execute(text(statement), {"moment": moment}).scalar_one()
-    return found
+def _finished_after(connection: Connection, history: str, time: datetime) -> bool:
+    statement = f"SELECT EXISTS (SELECT FROM {history} WHERE finished_at > :time)"  # noqa: S608
+    exists: bool = connection.execute(text(statement), {"time": time}).scalar_one()
+    return exists
 
 
-def _lives_in(connection: Connection, month: _Month) -> bool:
-    """Whether a job of the month is not finished: its attempts and its progress are still needed."""
+def _has_live_jobs(connection: Connection, month: _Month) -> bool:
+    """Return whether a job of the month is still live: its attempts and its progress are still needed."""
     first, next_ = month.ids
-    living = select(jobs.c.id).where(jobs.c.id >= first, jobs.c.id < next_).limit(1)
-    return connection.execute(living).first() is not None
+    live = select(jobs.c.id).where(jobs.c.id >= first, jobs.c.id < next_).limit(1)
+    return connection.execute(live).first() is not None
 
 
-def _forget_files(connection: Connection, month: _Month) -> bool:
-    """Delete rows of files that jobs of the month put out, some at a time; False when none are left."""
+def _delete_file_rows(connection: Connection, month: _Month) -> bool:
+    """Delete the rows of up to 1000 output files of the month's jobs; return False when there are none."""
     first, next_ = month.ids
-    some = select(job_files.c.file_id).where(job_files.c.job_id >= first, job_files.c.job_id < next_)
-    return connection.execute(delete(files).where(files.c.id.in_(some.limit(_FILES_AT_ONCE)))).rowcount > 0
+    outputs = select(job_files.c.file_id).where(job_files.c.job_id >= first, job_files.c.job_id < next_)
+    return connection.execute(delete(files).where(files.c.id.in_(outputs.limit(_FILES_PER_CALL)))).rowcount > 0
 
 
-def _drop(connection: Connection, month: _Month, checked: _Checked) -> bool:
+def _drop(connection: Connection, month: _Month, check: _Check) -> bool:
     connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
     size = _size(connection, month)
     with connection.begin_nested() as attempt:
-        # Before the tables: who counts rollups holds the one and reads the others.
-        freeze(connection, checked.last + timedelta(hours=1))
-        # In the order in which the end of an attempt takes them.
+        # Before the tables are locked: a recount locks the state of the rollups, and then reads the tables.
+        freeze(connection, check.last + timedelta(hours=1))
+        # In the order in which the end of an attempt locks them.
         for table in PARTITIONED:
             connection.execute(text(f"LOCK TABLE ONLY {table.fullname} IN ACCESS EXCLUSIVE MODE"))
         for name in month.partitions:
             connection.execute(text(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE"))
-        # Nobody writes any more: what happened since it was looked at?
-        if _lives_in(connection, month) or _finished_after(connection, month.partitions[0], checked.at):
+        # From here on nobody writes to them. Has anything changed since the check?
+        if _has_live_jobs(connection, month) or _finished_after(connection, month.partitions[0], check.at):
             attempt.rollback()
             return True
         connection.execute(text(f"DROP TABLE {', '.join(month.partitions)}"))
@@ -171,6 +173,6 @@ def _size(connection: Connection, month: _Month) -> str:
         ).select_from(text("unnest(CAST(:names AS regclass[])) AS name JOIN pg_class ON pg_class.oid = name")),
         {"names": month.partitions},
     ).one()
-    # PostgreSQL does not count; it remembers what the last analysis found, and -1 before the first.
+    # An estimate: reltuples is what the last ANALYZE found, and -1 before the first.
     rows = f"about {int(row.rows):,} rows in the largest table, " if row.rows >= 0 else ""
     return f"{rows}{int(row.bytes) // 2**20:,} MiB"

@@ -1,4 +1,4 @@
-"""How long jobs are kept, by type and outcome."""
+"""Retention rules: how long jobs are kept, by type and outcome."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from callboard.db.models import retention_rules
 from callboard.db.rules.states import TERMINAL
 
 ANY: Final = "*"
-"""Stands for all types, or all outcomes."""
+"""The type or outcome of a rule that covers all of them."""
 
 FOR_EVER: Final = timedelta.max
 
@@ -30,7 +30,7 @@ class Rule:
 
 
 class Rules:
-    """All rules together. Pure: what they say depends on nothing else."""
+    """All rules together. Pure."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = {
@@ -39,13 +39,14 @@ class Rules:
         }
 
     def __bool__(self) -> bool:
-        """Whether any rule lets anything go."""
+        """Whether any rule lets a job go."""
         return any(keep is not FOR_EVER for keep in self._rules.values())
 
     def keep(self, job_type: str, outcome: str) -> timedelta:
-        """Return how long from its end such a job is kept: by the closest rule, :data:`FOR_EVER` without one.
+        """Return how long after its end such a job is kept.
 
-        Closest is that of type and outcome, then the type's, then the outcome's, then the general one.
+        The most specific rule decides: that of type and outcome, then the type's, then the outcome's, then the general
+        one. Without any it is :data:`FOR_EVER`.
         """
         for key in ((job_type, outcome), (job_type, ANY), (ANY, outcome), (ANY, ANY)):
             if key in self._rules:

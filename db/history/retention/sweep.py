@@ -1,4 +1,4 @@
-"""Jobs whose rule is much shorter than that of their month: what they held is erased, a few at a time."""
+"""Erases the contents of jobs whose rule is much shorter than the time that their month stays, in small batches."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from callboard.db.rules.ids import created_at_of, first_id
 from callboard.db.rules.states import TERMINAL
 from callboard.db.transitions import erase_all
 
-#: A rule that ends at most so long before the whole month may go waits for that: dropping costs nothing.
-_PATIENCE: Final = timedelta(days=31)
+#: Jobs that would be erased at most so long before their month may go wait for that: dropping it costs nothing.
+_NOT_WORTH_ERASING: Final = timedelta(days=31)
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """How far one pass over history has come: jobs of ``job_type`` up to ``job_id`` are done, and all types before."""
+    """How far one pass over history is: all types before ``job_type`` are done, and its jobs up to ``job_id``."""
 
     job_type: str
     job_id: UUID
@@ -34,13 +34,13 @@ START: Final = Sweep("", UUID(int=0))
 
 
 def sweep(connection: Connection, position: Sweep, *, limit: int = 1000) -> Sweep | None:
-    """Look at up to ``limit`` jobs from ``position`` on and erase what those held whose rule has let them go.
+    """Check the next ``limit`` jobs after ``position`` and erase the contents of those that no rule keeps any longer.
 
-    The rows stay, as after a client's erasure, until their month goes. Jobs that were erased before are passed over.
-    The bytes of files are left to ``callboard remove-orphaned-files``.
+    The rows stay, as after a client's erasure, until their month goes. Jobs that were erased before are skipped. The
+    bytes of files are left to ``callboard remove-orphaned-files``.
 
     Returns:
-        Where to go on; None when the pass is over.
+        The position for the next call; None when the pass is over.
     """
     rules = read_rules(connection)
     if not rules:
@@ -52,21 +52,21 @@ def sweep(connection: Connection, position: Sweep, *, limit: int = 1000) -> Swee
     if job_type != position.job_type:
         position = Sweep(job_type, START.job_id)
     now: datetime = connection.execute(select(func.now())).scalar_one()
-    keeps = _short(rules, job_type, longest=rules.longest(job_types))
+    keeps = _short_keeps(rules, job_type, longest=rules.longest(job_types))
     rows = _jobs_of(connection, position, before=now - min(keeps.values()), limit=limit) if keeps else []
-    past = [
+    overdue = [
         row.id for row in rows if not row.deleted and row.status in keeps and row.finished_at < now - keeps[row.status]
     ]
-    if past:
-        delete_outputs(connection, sorted(erase_all(connection, past)))
-    # The next type begins right after this one's name.
+    if overdue:
+        delete_outputs(connection, sorted(erase_all(connection, overdue)))
+    # No type comes between this one's name and the same with \x01, so the next call goes on with the next type.
     return Sweep(job_type, rows[-1].id) if len(rows) == limit else Sweep(f"{job_type}\x01", START.job_id)
 
 
-def _short(rules: Rules, job_type: str, *, longest: timedelta) -> dict[str, timedelta]:
+def _short_keeps(rules: Rules, job_type: str, *, longest: timedelta) -> dict[str, timedelta]:
     """Return how long jobs are kept, by outcome, where that is much shorter than a month must stay."""
     keeps = {outcome.value: rules.keep(job_type, outcome) for outcome in TERMINAL}
-    return {outcome: keep for outcome, keep in keeps.items() if keep < longest - _PATIENCE}
+    return {outcome: keep for outcome, keep in keeps.items() if keep < longest - _NOT_WORTH_ERASING}
 
 
 def _jobs_of(
@@ -79,7 +79,7 @@ def _jobs_of(
             columns.type == position.job_type,
             columns.id > position.job_id,
             columns.id < first_id(before),
-            # The same again, for partitions to be left out.
+            # The ids say the same; the times let the planner leave out partitions.
             columns.created_at >= created_at_of(position.job_id),
             columns.created_at < before,
         )

@@ -1,4 +1,4 @@
-"""Which job types a table of history has: one index lookup each, however many jobs there are."""
+"""The job types in a table of history, with one index lookup each, however many jobs there are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from sqlalchemy import Connection, text
 
 
 def types_in(connection: Connection, history: str) -> Sequence[str]:
-    """Return the job types in ``history``: ``job_history`` or one of its partitions, never a name from outside."""
+    """Return the job types in ``history``, in order.
+
+    Args:
+        connection: to read with.
+        history: the name of ``job_history`` or of one of its partitions. It becomes part of the SQL as it is.
+    """
     # PostgreSQL has no skip scan for this before version 18.
     statement = f"""
         WITH RECURSIVE types AS (

@@ -1,4 +1,4 @@
-"""Rollups: finished jobs, counted and measured by minute, hour and day, so that numbers cost the time asked for."""
+"""Rollups: counts, sums and histograms of finished jobs by minute, hour and day; a summary reads no jobs."""
 
 from callboard.db.history.rollups.following import count_anew, first_hour, follow, freeze, recount_next
 from callboard.db.history.rollups.summary import Bucket, Dimension, summarise

@@ -1,4 +1,4 @@
-"""Counting into the rollups all that is noted, at once."""
+"""Recounts all pending periods of the rollups at once."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from callboard.db.sql.engine import Database
 
 
 def count_pending(database: Database) -> int:
-    """Count every hour of which something is noted, the latest first, each in a transaction; return how many.
+    """Recount every hour with a pending period, the latest first, each in its own transaction; return how many.
 
-    What is left undone when it is cut off, a dispatcher does.
+    A dispatcher does what an interrupted call leaves.
     """
     hours = 0
     more = True

@@ -1,4 +1,4 @@
-"""Counting history into ``history_rollup``, and merging coarse rows from finer ones, in place of what was there."""
+"""Counts history into ``history_rollup`` and merges coarse rows from finer ones, replacing those of the period."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from callboard.db.models import TIME, history_rollup
 
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
-#: All of them, for the index that has them before the time.
+#: All of them: in the index they come before the time.
 _DIMENSIONS: Final = ("owner", "queue", "status", "total", "type")
 
 _delete = delete(history_rollup).where(
@@ -22,7 +22,7 @@ _delete = delete(history_rollup).where(
 )
 
 
-def _insertion(source: str) -> TextClause:
+def _insert_from(source: str) -> TextClause:
     return text(
         "INSERT INTO callboard.history_rollup (grain, dimension, owner, starts_at, value, jobs, succeeded, failed, "
         "cancelled, expired, attempts, waited, wait_sum, wait_max, wait_histogram, ran, run_sum, run_max, "
@@ -30,9 +30,9 @@ def _insertion(source: str) -> TextClause:
     ).bindparams(bindparam("since", type_=TIME), bindparam("until", type_=TIME))
 
 
-# A job that never started neither waited nor ran; one whose last attempt is over but which was cancelled or expired
-# while it waited for the next did not run to its end.
-_count = _insertion(
+# A job that never started has neither a wait nor a run. A job that was cancelled or expired while it waited for another
+# attempt has no run: it did not end in an attempt.
+_count = _insert_from(
     """
     WITH measured AS (
         SELECT
@@ -77,7 +77,7 @@ _count = _insertion(
     """
 )
 
-_merge = _insertion(
+_merge = _insert_from(
     """
     SELECT
         CAST(:grain AS text), dimension, owner, :since, value, sum(jobs), sum(succeeded), sum(failed), sum(cancelled),
@@ -97,7 +97,7 @@ def count_minutes(connection: Connection, since: datetime, until: datetime, *, o
         connection: in a transaction that holds the state of the rollups.
         since: the beginning of a minute.
         until: the beginning of another of the same hour, or of the next hour.
-        owners_groups: whether each owner's jobs are told apart by type, queue and status, too.
+        owners_groups: whether each owner's jobs are also counted by type, queue and status.
     """
     _replace(connection, "minute", since, until, owners_groups=owners_groups)
 

@@ -1,4 +1,4 @@
-"""Reading the rollups: cost is that of the periods asked for, whatever happened in them."""
+"""Reads the rollups. The cost depends on the number of periods asked for, not on the number of jobs in them."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ class Bucket(StrEnum):
     HOUR = "hour"
     DAY = "day"
 
-    def floor(self, moment: datetime) -> datetime:
-        """Return the beginning of the period in which ``moment`` (UTC) lies."""
-        moment = moment.replace(second=0, microsecond=0)
+    def floor(self, time: datetime) -> datetime:
+        """Return the beginning of the period that contains ``time`` (UTC)."""
+        time = time.replace(second=0, microsecond=0)
         if self is Bucket.MINUTE:
-            return moment
-        moment = moment.replace(minute=0)
-        return moment if self is Bucket.HOUR else moment.replace(hour=0)
+            return time
+        time = time.replace(minute=0)
+        return time if self is Bucket.HOUR else time.replace(hour=0)
 
-    def ceil(self, moment: datetime) -> datetime:
-        """Return the first beginning of a period that is not before ``moment`` (UTC)."""
-        start = self.floor(moment)
-        return start if start == moment else start + self.length
+    def ceil(self, time: datetime) -> datetime:
+        """Return the first beginning of a period that is not before ``time`` (UTC)."""
+        start = self.floor(time)
+        return start if start == time else start + self.length
 
     @property
     def length(self) -> timedelta:
-        """How long each is."""
+        """The length of one period."""
         return timedelta(**{f"{self}s": 1})
 
 
 class Dimension(StrEnum):
-    """What the jobs of a summary are told apart by."""
+    """What the jobs of a summary are grouped by."""
 
     TOTAL = "total"
     TYPE = "type"
@@ -86,41 +86,41 @@ def summarise(
     Args:
         connection: to read with.
         since: the beginning of a period (of an hour, if ``bucket`` is None), in UTC.
-        until: the beginning of another.
-        bucket: the periods; None for one that is all.
-        by: what the jobs are told apart by.
-        owner: only this owner's jobs.
-        groups: most values of ``by``, those with the most jobs.
+        until: the beginning of a later one.
+        bucket: the length of the periods; None for one period from ``since`` to ``until``.
+        by: what the jobs are grouped by.
+        owner: only this owner's jobs; None: everybody's.
+        groups: return at most so many values of ``by``, those with the most jobs.
 
     Returns:
         By ``starts_at`` and ``value``, periods and values without jobs left out: ``jobs``, ``succeeded``, ``failed``,
         ``cancelled``, ``expired``, ``attempts``, ``waited``, ``ran``; in seconds ``wait_sum``, ``wait_max``,
         ``run_sum``, ``run_max``, and ``wait_quantiles`` and ``run_quantiles``, of ``QUANTILES``, each
-        None where no job waited or ran. The value of ``TOTAL`` says nothing.
+        None where no job waited or ran. The value of ``TOTAL`` is empty.
     """
     if bucket is None:
-        found = _whole(since, until, by, owner).cte("found")
-        quantiles = [_quantiles_of(found.c[name]) for name in _HISTOGRAMS]
+        periods = _whole(since, until, by, owner).cte("periods")
+        quantiles = [_quantiles_of(periods.c[name]) for name in _HISTOGRAMS]
     else:
-        found = _rows(bucket, since, until, by, owner, _QUANTILES).cte("found")
-        quantiles = [found.c[name] for name in _QUANTILES]
-    most = (
-        select(found.c.value)
-        .group_by(found.c.value)
-        .order_by(func.sum(found.c.jobs).desc(), found.c.value)
+        periods = _rows(bucket, since, until, by, owner, _QUANTILES).cte("periods")
+        quantiles = [periods.c[name] for name in _QUANTILES]
+    largest = (
+        select(periods.c.value)
+        .group_by(periods.c.value)
+        .order_by(func.sum(periods.c.jobs).desc(), periods.c.value)
         .limit(bindparam("groups", groups))
     )
     statement = (
         select(
-            found.c.starts_at,
-            found.c.value,
-            *(found.c[name] for name in _COUNTS),
-            *(_seconds(found.c[name]).label(name) for name in (*_SUMS, *_MAXIMA)),
-            # As the driver reads them: SQLAlchemy would copy each list, number by number.
+            periods.c.starts_at,
+            periods.c.value,
+            *(periods.c[name] for name in _COUNTS),
+            *(_seconds(periods.c[name]).label(name) for name in (*_SUMS, *_MAXIMA)),
+            # NULLTYPE keeps the driver's lists: SQLAlchemy would copy each, number by number.
             *(type_coerce(column, NULLTYPE).label(name) for name, column in zip(_QUANTILES, quantiles, strict=True)),
         )
-        .where(found.c.value.in_(most))
-        .order_by(found.c.starts_at, found.c.value)
+        .where(periods.c.value.in_(largest))
+        .order_by(periods.c.starts_at, periods.c.value)
     )
     return connection.execute(statement).mappings().all()
 
@@ -143,7 +143,7 @@ def _rows(
 
 
 def _whole(since: datetime, until: datetime, by: Dimension, owner: str | None) -> Select[Any]:
-    """Merge whole days, and the hours before and after them."""
+    """Return the SELECT that merges whole days, and the hours before and after them."""
     first, last = Bucket.DAY.ceil(since), Bucket.DAY.floor(until)
     if first < last:
         spans = [(Bucket.HOUR, since, first), (Bucket.DAY, first, last), (Bucket.HOUR, last, until)]

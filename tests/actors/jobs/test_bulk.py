@@ -24,7 +24,8 @@ from callboard.db.files.outputs import attach
 from callboard.db.files.rows import File, insert_file
 from callboard.db.files.storage import DirectoryStorage
 from callboard.db.models import audit_log, job_files, job_history
-from callboard.db.reads.jobs import JobFilter, get_jobs, get_states
+from callboard.db.reads.job_filter import JobFilter
+from callboard.db.reads.jobs import get_jobs, get_states
 from callboard.db.rules.ids import created_at_of, new_id
 from callboard.db.rules.states import LIVE, TERMINAL, Status
 from callboard.db.sql.engine import Database

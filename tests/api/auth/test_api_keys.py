@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -30,6 +29,7 @@ from callboard.processes.api import is_loopback, require_authentication
 from tests.support.databases import Databases, settings_of
 from tests.support.keys import bearer, make_key
 from tests.support.serving import Served, serving
+from tests.support.until import until
 
 AsProblem = Callable[[httpx.Response, int, str], dict[str, Any]]
 Secured = Callable[..., Served]
@@ -47,13 +47,6 @@ def secured(settings: Settings, registry: Registry, tmp_path: Path) -> Iterator[
             return stack.enter_context(serving(app))
 
         yield secured
-
-
-def eventually(condition: Callable[[], bool], *, within: float) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_with_no_key_made_everybody_on_this_machine_is_a_local_admin(secured: Secured) -> None:
@@ -86,12 +79,16 @@ def test_the_first_key_closes_an_open_server_at_once_for_good(secured: Secured, 
     assert client.get("/v1/jobs").status_code == 200
     key = make_key(database)
 
-    eventually(lambda: client.get("/v1/jobs").status_code == 401, within=OLDEST + 0.5)
+    until(lambda: client.get("/v1/jobs").status_code == 401, what="the key is refused", within=OLDEST + 0.5)
 
     assert client.get("/v1/jobs", headers=bearer(key)).status_code == 200
     with database.begin() as connection:
         revoke_key(connection, key.split("_")[2])
-    eventually(lambda: client.get("/v1/jobs", headers=bearer(key)).status_code == 401, within=OLDEST + 0.5)
+    until(
+        lambda: client.get("/v1/jobs", headers=bearer(key)).status_code == 401,
+        what="the key is refused",
+        within=OLDEST + 0.5,
+    )
     assert client.get("/v1/jobs").status_code == 401
 
 

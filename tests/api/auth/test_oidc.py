@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -18,9 +19,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from callboard.actors.types.registry import Registry
 from callboard.api.app import create_app
-from callboard.api.auth import jwks
+from callboard.api.auth.jwks import Jwks
 from callboard.api.authenticator import Authenticator
-from callboard.db.errors import ConfigurationError
+from callboard.db.errors import ConfigurationError, Unavailable
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from tests.services.identity_provider import IdentityProvider, identity_provider, new_key, public_jwk
@@ -52,6 +53,15 @@ def serve_with(settings: Settings, registry: Registry, tmp_path: Path) -> Iterat
 @pytest.fixture
 def client(serve_with: Callable[..., httpx.Client], provider: IdentityProvider) -> httpx.Client:
     return serve_with(**provider.settings)
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def status(client: httpx.Client, token: str, path: str = "/v1/jobs") -> int:
@@ -184,21 +194,35 @@ def test_changed_tokens_are_refused(client: httpx.Client, provider: IdentityProv
     assert status(client, f"{head}.{admin}.{signature}") == 401
 
 
-def test_keys_are_fetched_once_and_again_for_one_that_is_new(
-    client: httpx.Client, provider: IdentityProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keys_are_fetched_once_however_many_tokens_come(client: httpx.Client, provider: IdentityProvider) -> None:
     for _ in range(5):
         assert status(client, provider.token("one")) == 200
-    assert provider.fetched == 1
     provider.add("two")
-    assert status(client, provider.token("two")) == 401  # too short a time after the last fetch
-    assert provider.fetched == 1
-
-    monkeypatch.setattr(jwks, "_BETWEEN_FETCHES", 0.0)
-    assert status(client, provider.token("two")) == 200
-    monkeypatch.undo()
     for number in range(20):
         assert status(client, provider.token("two", headers={"kid": f"guess{number}"})) == 401
+    assert status(client, provider.token("two")) == 401  # within ten seconds of the last fetch
+
+    assert provider.fetched == 1
+
+
+def test_an_unknown_key_is_fetched_ten_seconds_after_the_last_fetch(provider: IdentityProvider) -> None:
+    clock = Clock()
+    jwks = Jwks(provider.settings["oidc_jwks_url"], clock=clock)
+
+    async def known(kid: str) -> bool:
+        return await jwks.key(kid) is not None
+
+    async def ask() -> None:
+        assert await known("one")
+        provider.add("two")
+        clock.now += 9.9
+        assert not await known("two")
+        clock.now += 0.1
+        assert await known("two")
+        clock.now += 9.9
+        assert not await known("guess")
+
+    asyncio.run(ask())
     assert provider.fetched == 2
 
 
@@ -228,17 +252,38 @@ def test_a_provider_that_answers_nonsense_is_unavailable(
     as_problem(client.get("/v1/jobs", headers=bearer(token)), 503, "unavailable")
 
 
-def test_a_provider_that_goes_away_is_done_without(
-    client: httpx.Client, provider: IdentityProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert status(client, provider.token("one")) == 200
-    provider.status = 500
-    monkeypatch.setattr(jwks, "_BETWEEN_FETCHES", 0.0)
-    monkeypatch.setattr(jwks, "_RENEW_AFTER", 0.0)
+def test_while_the_provider_is_away_its_keys_are_used_for_an_hour(provider: IdentityProvider) -> None:
+    clock = Clock()
+    jwks = Jwks(provider.settings["oidc_jwks_url"], clock=clock)
 
-    assert status(client, provider.token("one")) == 200
-    monkeypatch.setattr(jwks, "_OLDEST", 0.0)
-    assert status(client, provider.token("one")) == 503
+    async def ask() -> None:
+        assert await jwks.key("one") is not None
+        provider.status = 500
+        clock.now += 3600
+        # In the background: no request waits for a provider that is away.
+        assert await jwks.key("one") is not None
+        clock.now += 1
+        with pytest.raises(Unavailable):
+            await jwks.key("one")
+
+    asyncio.run(ask())
+    assert provider.fetched == 2
+
+
+def test_keys_are_fetched_anew_in_the_background(provider: IdentityProvider) -> None:
+    clock = Clock()
+    jwks = Jwks(provider.settings["oidc_jwks_url"], clock=clock)
+
+    async def ask() -> None:
+        assert await jwks.key("one") is not None
+        provider.document["keys"].clear()
+        clock.now += 301
+        assert await jwks.key("one") is not None
+        while await jwks.key("one") is not None:  # noqa: ASYNC110 - only the key set shows that the fetch has ended
+            await asyncio.sleep(0.01)
+
+    asyncio.run(ask())
+    assert provider.fetched == 2
 
 
 @pytest.mark.parametrize("url", ["http://id.example/jwks", "file:///etc/passwd", "https", "ftp://127.0.0.1/"])

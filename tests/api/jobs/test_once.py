@@ -1,10 +1,9 @@
-"""One key makes one job, whoever submits how often, through whichever api process."""
+"""One Idempotency-Key makes one job, however often it is sent, and to whichever api process."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from tests.support.factory import Factory
 from tests.support.servers import ALL
 from tests.support.serving import Served
 from tests.support.threads import together
+from tests.support.until import until
 
 pytestmark = pytest.mark.faults
 
@@ -150,9 +150,6 @@ def test_a_key_whose_request_died_is_free_again(api: Served, settings: Settings,
 
 
 def _wait_for_a_lock(database: Database) -> None:
-    deadline = time.monotonic() + 20
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
     with database.autocommit() as connection:
-        while not connection.exec_driver_sql(waiting).scalar_one():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: connection.exec_driver_sql(waiting).scalar_one(), what="a statement waits for a lock")

@@ -18,6 +18,7 @@ from callboard.db.rules.states import Status
 from callboard.db.settings import Settings
 from tests.support.factory import ERROR, Factory
 from tests.support.serving import caller_of_headers, serving
+from tests.support.until import until
 
 REGISTRY = Registry()
 
@@ -49,9 +50,9 @@ def workers(http: httpx.Client, factory: Factory) -> Iterator[Callable[[str, Out
         ended = []
 
         def end(job_type: str, outcome: Outcome) -> None:
-            while not (found := http.get("/v1/jobs", params={"type": job_type, "status": "queued"}).json()["items"]):
-                pass
-            factory.end(factory.claim(UUID(found[0]["id"])), outcome)
+            query = {"type": job_type, "status": "queued"}
+            jobs = until(lambda: http.get("/v1/jobs", params=query).json()["items"], what=f"a job {job_type} is queued")
+            factory.end(factory.claim(UUID(jobs[0]["id"])), outcome)
 
         yield lambda job_type, outcome: ended.append(threads.submit(end, job_type, outcome))
         for future in ended:

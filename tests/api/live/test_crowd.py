@@ -30,7 +30,7 @@ WINDOW = 3.0
 
 
 class Listener:
-    """One reader, who remembers what browsers do."""
+    """A client of one stream, with the memory of a browser."""
 
     def __init__(self, path: str, seen: Counter[tuple[str, str, str]]) -> None:
         self.path = path
@@ -93,7 +93,7 @@ class Crowd:
             await asyncio.gather(*(listener.settled.wait() for listener in listeners))
 
     async def until(self, *what: tuple[tuple[str, str, str], int]) -> float:
-        """Wait until so many have heard of each of these; the seconds that it took."""
+        """Wait until so many readers have received each of these; return the seconds that it took."""
         begun = time.monotonic()
         while any(self.seen[each] < count for each, count in what):
             assert time.monotonic() - begun < LATEST, [(each, self.seen[each], count) for each, count in what]
@@ -108,7 +108,7 @@ def url(settings: Settings) -> str:
 
 
 def transactions(url: str) -> int:
-    """Return how many transactions there have been; sessions tell of theirs a while later, or when they end."""
+    """Return how many transactions there have been; sessions report theirs a while later, or when they end."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SELECT pg_stat_force_next_flush()")
         row = connection.execute(
@@ -120,7 +120,7 @@ def transactions(url: str) -> int:
 
 async def rate(url: str) -> float:
     """Return the transactions per second while nothing happens."""
-    await asyncio.sleep(10.5)  # what was before has been told by then: sessions that fall idle do so after 10 seconds
+    await asyncio.sleep(10.5)  # idle sessions report their earlier transactions after 10 seconds
     before, begun = await asyncio.to_thread(transactions, url), time.monotonic()
     await asyncio.sleep(WINDOW)
     return (await asyncio.to_thread(transactions, url) - before) / (time.monotonic() - begun)
@@ -129,7 +129,7 @@ async def rate(url: str) -> float:
 def test_two_thousand_readers(
     settings: Settings, url: str, factory: Factory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They cost the database what a few cost, each hears of everything, and a restart loses and repeats nothing."""
+    """They load the database like a few, each receives all events, and a restart loses and repeats nothing."""
     followed = [factory.submit(owner="local") for _ in range(FOLLOWED)]
     with many_files(CROWD + 500), api_process(settings, tmp_path) as api:
         measured = asyncio.run(_meet(api, url, settings, factory, followed, tmp_path))

@@ -1,4 +1,4 @@
-"""Input that nobody means well: a 4xx problem each time, nothing logged but lines, memory flat."""
+"""Malicious input: a 4xx problem each time, no traceback in the log, constant memory."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import pytest
 from tests.support.api_process import ApiProcess, api_process
 from tests.support.databases import Databases, settings_of
 from tests.support.servers import ALL
+from tests.support.until import until
 
 pytestmark = pytest.mark.faults
 
@@ -29,16 +30,16 @@ FORM = {"Content-Type": "multipart/form-data; boundary=B"}
 MEGABYTE = 2**20
 #: Bytes that the process may grow by over all of this module, allocators' leftovers included.
 GROWTH = 64 * MEGABYTE
-#: Seconds; short, so that the slow are sent away within a test.
-PATIENCE = "1"
+#: Seconds; short, as tests wait for it.
+RECEIVE_TIMEOUT = "1"
 
 
 @pytest.fixture(scope="module")
 def hostile_api(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
-    """An api process for all of this module, whose log and memory are looked at in the end."""
+    """An api process for all of this module, whose log and memory are checked at the end."""
     settings = settings_of(databases.emptied(ALL[-1]))
-    with api_process(settings, tmp_path_factory.mktemp("api"), CALLBOARD_RECEIVE_TIMEOUT=PATIENCE) as api:
-        # What the allocator keeps after the first of these is not what the module is about: growth is.
+    with api_process(settings, tmp_path_factory.mktemp("api"), CALLBOARD_RECEIVE_TIMEOUT=RECEIVE_TIMEOUT) as api:
+        # Before measuring: what the allocator keeps after the first requests is no growth.
         for body in BODIES.values():
             api.client.post("/v1/jobs/batch", content=b'{"jobs": [%b]}' % body, headers=JSON)
             submit(api, (b"x" * MEGABYTE for _ in range(16)))
@@ -59,7 +60,7 @@ def submit(api: ApiProcess, body: bytes | Iterator[bytes], **headers: str) -> ht
 
 
 def refused(answer: httpx.Response, *statuses: int) -> dict[str, Any]:
-    """Return the problem, which must be the client's fault."""
+    """Return the problem, which must have one of the statuses, or any of 4xx."""
     assert answer.status_code in (statuses or range(400, 500)), f"{answer.status_code} {answer.text[:500]}"
     assert answer.headers["content-type"] == "application/problem+json"
     assert "Traceback" not in answer.text
@@ -71,9 +72,9 @@ def refused(answer: httpx.Response, *statuses: int) -> dict[str, Any]:
 
 
 def raw(api: ApiProcess, sent: bytes, *, timeout: float = 30) -> bytes:
-    """Return what comes back on a connection of its own until the server closes it."""
+    """Send bytes on a new connection, and return what the server sends until it closes it."""
     with socket.create_connection(api.address, timeout=timeout) as connection:
-        with suppress(OSError):  # it has heard enough
+        with suppress(OSError):  # the server has closed the connection
             connection.sendall(sent)
         received = b""
         with suppress(ConnectionResetError):
@@ -213,14 +214,12 @@ def test_who_sends_a_request_byte_by_byte_is_sent_away(
 
         sender = threading.Thread(target=trickle)
         sender.start()
-        begun = time.monotonic()
         received = b""
         with suppress(ConnectionResetError):
             while chunk := connection.recv(65536):
                 received += chunk
         done.set()
         sender.join()
-        assert time.monotonic() - begun < 15
         if status is None:
             assert received == b""
         else:
@@ -231,12 +230,8 @@ def test_who_has_an_answer_and_still_sends_is_sent_away(hostile_api: ApiProcess)
     with socket.create_connection(hostile_api.address, timeout=20) as connection:
         connection.sendall(HEAD.replace(b"application/json", b"text/plain"))
         assert connection.recv(65536).startswith(b"HTTP/1.1 415 ")
-        begun = time.monotonic()
-        with suppress(ConnectionError):
-            while time.monotonic() - begun < 15:
-                connection.sendall(b"x")
-                time.sleep(0.05)
-        assert time.monotonic() - begun < 15
+        with pytest.raises(ConnectionError):
+            until(lambda: connection.sendall(b"x"), what="the server closes the connection", every=0.05)
 
 
 def test_a_slow_answer_is_not_the_clients_fault(hostile_api: ApiProcess) -> None:
@@ -259,7 +254,7 @@ def test_a_slow_answer_is_not_the_clients_fault(hostile_api: ApiProcess) -> None
 )
 def test_floods_of_headers(hostile_api: ApiProcess, head: bytes) -> None:
     received = raw(hostile_api, b"GET /livez HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n")
-    # Whoever sends megabytes more may see the connection reset before the answer.
+    # A client that sends megabytes more may see the connection reset before the response.
     assert not received or received.startswith(b"HTTP/1.1 431 ")
     if len(head) < 100_000:
         assert_problem(received, 431)

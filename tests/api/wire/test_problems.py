@@ -2,24 +2,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from unittest.mock import AsyncMock
 
 import httpx
 import pytest
-from fastapi import HTTPException
-from sqlalchemy.exc import DataError
+from fastapi import HTTPException, Request
+from sqlalchemy import text
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from callboard.api import errors as api_errors
-from callboard.api.database.reads import JobReads
+from callboard.api.auth.caller import Authenticate, Caller
+from callboard.api.services import services_of
 from callboard.api.wire.problems import PROBLEMS, problem_of
 from callboard.db import errors as db_errors
-from callboard.db.errors import CallboardError, ConfigurationError, Unavailable
+from callboard.db.errors import CallboardError, ConfigurationError
 from callboard.db.rules.ids import new_id
 from tests.support.serving import Served
 
 AsProblem = Callable[[httpx.Response, int, str], dict[str, Any]]
+Serve = Callable[..., Served]
 
 ERRORS = [
     kind
@@ -74,25 +75,54 @@ def test_what_nobody_expected_is_told_without_details(api: Served, as_problem: A
     assert answer.headers["x-request-id"]
 
 
+async def defect(_: Request) -> Caller:
+    raise RuntimeError("secret")
+
+
+async def refused_value(request: Request) -> Caller:
+    await services_of(request).threads.run(lambda connection: connection.execute(text("SELECT 'secret'::int")))
+    raise AssertionError("PostgreSQL took it")
+
+
+async def lost_connection(request: Request) -> Caller:
+    statement = text("SELECT pg_terminate_backend(pg_backend_pid()), 'secret'")
+    await services_of(request).threads.run(lambda connection: connection.execute(statement))
+    raise AssertionError("the connection is still there")
+
+
+async def teapot(_: Request) -> Caller:
+    raise HTTPException(418)
+
+
 @pytest.mark.parametrize("path", ["", "/attempts"], ids=["past FastAPI's router", "by FastAPI's router"])
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        (defect, 500, "internal"),
+        (refused_value, 422, "invalid-input"),
+        (lost_connection, 503, "unavailable"),
+        (teapot, 418, "http-error"),
+    ],
+)
 def test_errors_are_told_alike_wherever_they_come_from(
-    client: httpx.Client, as_problem: AsProblem, monkeypatch: pytest.MonkeyPatch, path: str
+    serve: Serve, as_problem: AsProblem, path: str, fault: Authenticate, status: int, code: str
+) -> None:
+    client = serve(authenticate=fault).client
+
+    answer = client.get(f"/v1/jobs/{new_id()}{path}", headers={"x-request-id": "asked"})
+
+    as_problem(answer, status, code)
+    assert "secret" not in answer.text
+    assert answer.headers["x-request-id"] == "asked"
+
+
+@pytest.mark.parametrize("path", ["", "/attempts"], ids=["past FastAPI's router", "by FastAPI's router"])
+def test_jobs_and_methods_that_do_not_exist_are_told_alike(
+    client: httpx.Client, as_problem: AsProblem, path: str
 ) -> None:
     url = f"/v1/jobs/{new_id()}{path}"
     as_problem(client.get(url), 404, "not-found")
     as_problem(client.put(url), 405, "method-not-allowed")
-    for error, status, code in (
-        (RuntimeError("secret"), 500, "internal"),
-        (DataError("SELECT", {}, Exception("secret")), 422, "invalid-input"),
-        (Unavailable("secret"), 503, "unavailable"),
-        (HTTPException(418), 418, "http-error"),  # as an ``authenticate`` of somebody else's may raise
-    ):
-        with monkeypatch.context() as patched:
-            patched.setattr(JobReads, "job", AsyncMock(side_effect=error))
-            answer = client.get(url, headers={"x-request-id": "asked"})
-        as_problem(answer, status, code)
-        assert "secret" not in answer.text
-        assert answer.headers["x-request-id"] == "asked"
 
 
 def test_other_errors_of_the_framework_keep_status_and_headers(api: Served, as_problem: AsProblem) -> None:

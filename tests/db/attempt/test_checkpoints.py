@@ -1,4 +1,4 @@
-"""What attempts leave for later ones: fenced, kept while the job may run again, gone after that."""
+"""Checkpoints and steps: fenced, kept while the job may run again, deleted after that."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from callboard.db.attempt.checkpoints import (
     save_checkpoint,
     save_step,
 )
-from callboard.db.models import job_memos
+from callboard.db.models import job_checkpoints
 from callboard.db.rules.states import Status
 from callboard.db.sql.engine import Database
 from callboard.db.transitions import ClaimedJob, erase, reopen
@@ -33,10 +33,10 @@ def job(factory: Factory) -> ClaimedJob:
 
 def kept(database: Database) -> set[UUID]:
     with database.begin() as connection:
-        return set(connection.execute(select(job_memos.c.job_id)).scalars())
+        return set(connection.execute(select(job_checkpoints.c.job_id)).scalars())
 
 
-def leave(database: Database, job: ClaimedJob) -> None:
+def store(database: Database, job: ClaimedJob) -> None:
     with database.begin() as connection:
         assert save_checkpoint(connection, job.id, job.attempt, b"1") == StoredValue(b"1")
         assert save_step(connection, job.id, job.attempt, "key", b"2") == StoredValue(b"2")
@@ -80,10 +80,10 @@ def test_an_attempt_that_has_ended_writes_and_reads_nothing(
     assert kept(database) == set()
 
 
-def test_they_are_forgotten_when_the_job_cannot_run_again(database: Database, factory: Factory) -> None:
+def test_they_are_deleted_when_the_job_cannot_run_again(database: Database, factory: Factory) -> None:
     jobs = {status: factory.claim(factory.submit()) for status in [*OUTCOMES, Status.RUNNING]}
     for status, job in jobs.items():
-        leave(database, job)
+        store(database, job)
         if status in OUTCOMES:
             factory.end(job, OUTCOMES[status])
 
@@ -99,7 +99,7 @@ def test_they_are_forgotten_when_the_job_cannot_run_again(database: Database, fa
 
 
 def test_deleting_a_job_deletes_them(database: Database, factory: Factory, job: ClaimedJob) -> None:
-    leave(database, job)
+    store(database, job)
     factory.end(job, OUTCOMES[Status.FAILED])
     with database.begin() as connection:
         assert erase(connection, job.id)
@@ -108,7 +108,7 @@ def test_deleting_a_job_deletes_them(database: Database, factory: Factory, job: 
 
 
 def test_a_job_that_is_opened_again_has_them_still(database: Database, factory: Factory, job: ClaimedJob) -> None:
-    leave(database, job)
+    store(database, job)
     factory.end(job, replace(OUTCOMES[Status.FAILED], error=ERROR))
     with database.begin() as connection:
         delete_settled_checkpoints(connection, NOTHING)

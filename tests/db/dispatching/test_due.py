@@ -1,4 +1,4 @@
-"""What the dispatcher is told: which queues are its own, which jobs are next, when to look again."""
+"""The dispatcher's queries: the queues that it may take, their next jobs, the time until the next one is due."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_jobs_come_by_priority_then_by_age(database: Database, factory: Factory)
     assert {row["attempt"] for row in due} == {1}
 
 
-def test_each_queue_has_room_of_its_own(database: Database, factory: Factory) -> None:
+def test_each_queue_has_a_capacity_of_its_own(database: Database, factory: Factory) -> None:
     for queue in ("one", "two"):
         for _ in range(3):
             factory.submit(queue=queue)
@@ -54,7 +54,7 @@ def test_a_queue_has_one_dispatcher_at_a_time(database: Database, factory: Facto
         factory.submit(queue=queue)
     with database.begin() as mine, database.begin() as other:
         assert take_queues(mine, default_window=10).limits.keys() == {"one", "two"}
-        assert take_queues(other, default_window=10, heads=5) == TakenQueues({}, [])
+        assert take_queues(other, default_window=10, first_jobs=5) == TakenQueues({}, [])
     with database.begin() as connection:
         assert take_queues(connection, default_window=10).limits.keys() == {"one", "two"}
 
@@ -66,21 +66,21 @@ def test_a_paused_queue_is_left_out_and_a_window_of_its_own_counts(database: Dat
         connection.execute(update(queues).where(queues.c.name == "paused").values(paused=True))
         connection.execute(update(queues).where(queues.c.name == "narrow").values(dispatch_window=3))
 
-        taken = take_queues(connection, default_window=10, heads=5)
+        taken = take_queues(connection, default_window=10, first_jobs=5)
 
     assert {name: limits.window for name, limits in taken.limits.items()} == {"narrow": 3, "plain": 10}
-    assert {row["queue"] for row in taken.heads} == {"narrow", "plain"}
+    assert {row["queue"] for row in taken.first_jobs} == {"narrow", "plain"}
 
 
 def test_the_first_jobs_of_a_queue_can_come_with_it(database: Database, factory: Factory) -> None:
     jobs = {queue: [factory.submit(queue=queue, priority=priority) for priority in (1, 9, 5)] for queue in ("a", "b")}
     with database.begin() as connection:
-        heads = take_queues(connection, default_window=10, heads=2).heads
+        first_jobs = take_queues(connection, default_window=10, first_jobs=2).first_jobs
 
-    assert sorted((row["queue"], row["id"]) for row in heads) == sorted(
+    assert sorted((row["queue"], row["id"]) for row in first_jobs) == sorted(
         (queue, job_id) for queue, (_, high, middle) in jobs.items() for job_id in (high, middle)
     )
-    assert [row["priority"] for row in heads if row["queue"] == "a"] == [9, 5]
+    assert [row["priority"] for row in first_jobs if row["queue"] == "a"] == [9, 5]
 
 
 def test_a_concurrency_limit_counts_what_runs_and_what_is_on_its_way(database: Database, factory: Factory) -> None:
@@ -91,7 +91,7 @@ def test_a_concurrency_limit_counts_what_runs_and_what_is_on_its_way(database: D
         mark_dispatched(connection, [AttemptId(sent, 1)])
         connection.execute(update(queues).values(concurrency_limit=3))
 
-        assert take_queues(connection, default_window=10).limits[QUEUE].room(0) == 1
+        assert take_queues(connection, default_window=10).limits[QUEUE].capacity(0) == 1
 
 
 def test_a_rate_bounds_what_waits_in_the_broker(database: Database, factory: Factory) -> None:
@@ -101,10 +101,10 @@ def test_a_rate_bounds_what_waits_in_the_broker(database: Database, factory: Fac
         limits = take_queues(connection, default_window=10).limits[QUEUE]
 
     assert limits.rate == Rate(1.5)
-    assert [limits.room(depth) for depth in (0, 1, 2, 3)] == [2, 1, 0, 0]
+    assert [limits.capacity(depth) for depth in (0, 1, 2, 3)] == [2, 1, 0, 0]
 
 
-def test_the_next_look_is_when_the_first_job_is_due(database: Database, factory: Factory) -> None:
+def test_the_dispatcher_polls_again_when_the_first_job_is_due(database: Database, factory: Factory) -> None:
     factory.in_state(Status.BLOCKED)
     with database.begin() as connection:
         assert seconds_until_due(connection) is None

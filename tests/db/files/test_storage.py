@@ -143,17 +143,17 @@ def test_a_broken_upload_leaves_nothing(storage: Storage, good: int, s3: str, tm
 
 def test_an_upload_over_the_limit_leaves_nothing(storage: Storage, s3: str, tmp_path: Path) -> None:
     file_id = new_id()
-    taken = []
+    consumed = []
 
     def endless() -> Iterator[bytes]:
         while True:
-            taken.append(1)
+            consumed.append(1)
             yield b"x" * MIB
 
     with pytest.raises(TooLarge, match="25,165,824 bytes"):
         storage.put(file_id, endless())
 
-    assert len(taken) == LIMIT // MIB + 1
+    assert len(consumed) == LIMIT // MIB + 1
     assert_nothing_left(storage, file_id, s3, tmp_path)
 
 

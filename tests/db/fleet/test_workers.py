@@ -97,8 +97,8 @@ def test_a_zombie_changes_nothing_after_the_rescue(database: Database, factory: 
     silence(database, zombie, LEASE_TTL + 1)
     with database.begin() as connection:
         declare_lost(connection, lease_ttl=LEASE_TTL)
-        (found,) = abandoned_attempts(connection)
-        record(connection, [Ending(AttemptId(found["id"], found["attempt"]), Outcome.release())])
+        (row,) = abandoned_attempts(connection)
+        record(connection, [Ending(AttemptId(row["id"], row["attempt"]), Outcome.release())])
     second = factory.claim(first.id, 2, worker_id=other)
 
     with database.begin() as connection:

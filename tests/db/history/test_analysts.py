@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 
 from callboard.db.errors import ConfigurationError, Conflict, InvalidInput, NotFound
 from callboard.db.history.analyst_query import ask
-from callboard.db.history.rollups import follow, following
+from callboard.db.history.rollups import follow
 from callboard.db.models import history_rollup_state
 from callboard.db.rules.states import Status
 from callboard.db.schema.analysts import ANALYST, add_analyst, ensure_analyst_roles, list_analysts, remove_analyst
@@ -166,15 +166,12 @@ def test_a_setting_shows_contents(log_in: LogIn, database: Database) -> None:
         analyst.execute("SELECT payload FROM callboard.job_history")
 
 
-def test_what_analysts_read_for_long_does_not_hold_up_the_rollups(
-    log_in: LogIn, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(following, "_UNSEEN", timedelta(0))
+def test_a_long_transaction_of_an_analyst_does_not_hold_up_the_rollups(log_in: LogIn, database: Database) -> None:
     analyst = log_in()
     with analyst.transaction():
         began = counted(analyst, "SELECT now()")
         with database.begin() as connection:
-            follow(connection, late=60)
+            follow(connection, late=60, visible_after=timedelta(0))
             followed_at: datetime = connection.execute(select(history_rollup_state.c.followed_at)).scalar_one()
     assert isinstance(began, datetime)
     assert followed_at > began
@@ -227,17 +224,17 @@ def test_a_user_who_may_make_no_roles_can_migrate(databases: Databases, postgres
         database.close()
 
 
-def test_a_question_is_read_only_and_one_statement(database: Database, factory: Factory) -> None:
+def test_a_query_is_read_only_and_one_statement(database: Database, factory: Factory) -> None:
     factory.in_state(Status.SUCCEEDED)
 
-    def answer(question: str, timeout: float = 5.0) -> list[object]:
+    def result(query: str, timeout: float = 5.0) -> list[object]:
         with database.begin() as connection:
-            return list(ask(connection, question, timeout=timeout))
+            return list(ask(connection, query, timeout=timeout))
 
-    assert answer("SELECT type, attempts FROM analytics.jobs") == [["type", "attempts"], ("test.job", 1)]
-    assert answer("SELECT current_user AS me") == [["me"], (ANALYST,)]
-    assert answer("SELECT 1 AS one WHERE false") == [[]]
-    for question in (
+    assert result("SELECT type, attempts FROM analytics.jobs") == [["type", "attempts"], ("test.job", 1)]
+    assert result("SELECT current_user AS me") == [["me"], (ANALYST,)]
+    assert result("SELECT 1 AS one WHERE false") == [[]]
+    for query in (
         "DELETE FROM callboard.jobs",
         "SELECT payload FROM callboard.job_history",
         "SELECT 1; SELECT 2",
@@ -246,7 +243,7 @@ def test_a_question_is_read_only_and_one_statement(database: Database, factory: 
         "",
     ):
         with pytest.raises(InvalidInput):
-            answer(question)
+            result(query)
     with pytest.raises(InvalidInput, match="statement timeout"):
-        answer("SELECT pg_sleep(20)", timeout=0.1)
-    assert answer("SELECT count(*) AS n FROM analytics.jobs") == [["n"], (1,)]
+        result("SELECT pg_sleep(20)", timeout=0.1)
+    assert result("SELECT count(*) AS n FROM analytics.jobs") == [["n"], (1,)]

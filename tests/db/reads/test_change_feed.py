@@ -49,31 +49,31 @@ def test_every_transition_is_a_change(database: Database, factory: Factory) -> N
     job_id = factory.submit()
     since = now(database)
 
-    def told(change: str) -> list[str]:
+    def statuses_after(change: str) -> list[str]:
         nonlocal since
-        found = changes(database, since)
-        assert all(row["id"] == job_id for row in found.rows), change
-        since = found.moment
-        return [row["status"] for row in found.rows]
+        read = changes(database, since)
+        assert all(row["id"] == job_id for row in read.rows), change
+        since = read.moment
+        return [row["status"] for row in read.rows]
 
     with database.begin() as connection:
         amend(connection, job_id, Amendment({"priority": 9}))
-    assert told("amended") == ["queued"]
+    assert statuses_after("amended") == ["queued"]
     claimed = factory.claim(job_id)
-    assert told("claimed") == ["running"]
+    assert statuses_after("claimed") == ["running"]
     factory.end(claimed, OUTCOMES[Status.RETRYING])
-    assert told("failed") == ["retrying"]
+    assert statuses_after("failed") == ["retrying"]
     make_due(database, job_id)
     with database.begin() as connection:
         promote(connection)
-    assert told("promoted") == ["queued"]
+    assert statuses_after("promoted") == ["queued"]
     with database.begin() as connection:
         cancel(connection, job_id)
-    assert told("cancelled") == ["cancelled"]
+    assert statuses_after("cancelled") == ["cancelled"]
     with database.begin() as connection:
         reopen(connection, job_id)
-    assert told("reopened") == ["queued"]
-    assert told("nothing") == []
+    assert statuses_after("reopened") == ["queued"]
+    assert statuses_after("nothing") == []
 
 
 def test_a_transaction_that_commits_late_is_not_missed(database: Database, factory: Factory) -> None:
@@ -102,9 +102,9 @@ def test_pages_in_the_order_of_ids(database: Database, factory: Factory) -> None
         after, more = None, True
         while more:
             page = changes(database, since, limit=4, after=after)
-            found = [row["id"] for row in page.rows]
-            yield found
-            after, more = found[-1], page.more
+            ids = [row["id"] for row in page.rows]
+            yield ids
+            after, more = ids[-1], page.more
 
     assert [job_id for page in pages() for job_id in page] == made
 
@@ -179,10 +179,10 @@ def test_while_no_transaction_ends_no_row_is_read(database: Database, factory: F
     def nodes() -> list[Node]:
         since = now(database)
         with database.begin() as connection:
-            found = plan_of(
+            nodes = plan_of(
                 connection, lambda connection: read_changes(connection, since, limit=10, late=30.0), settled=settled
             )
-        return [node for node in found if (node.relation or "").startswith("job")]
+        return [node for node in nodes if (node.relation or "").startswith("job")]
 
     # Transactions of other databases on the server count too, and other tests run there.
     assert any(nodes() == [] for _ in range(50))

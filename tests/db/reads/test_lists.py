@@ -1,4 +1,4 @@
-"""Lists page by page: every job that fits is shown once, in order, however little a page looks at."""
+"""Lists page by page: every matching job is shown once, in order, however few jobs a page reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete, select
 
 from callboard.db.models import job_history, jobs
-from callboard.db.reads.jobs import JobFilter
+from callboard.db.reads.job_filter import JobFilter
 from callboard.db.reads.lists import JobPage, list_jobs
 from callboard.db.rules.ids import created_at_of
 from callboard.db.rules.states import Status
@@ -64,34 +64,34 @@ def crowd(database: Database, factory: Factory) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: row["id"], reverse=True)
 
 
-def fits(row: dict[str, Any], wanted: JobFilter) -> bool:
+def fits(row: dict[str, Any], job_filter: JobFilter) -> bool:
     plain = ("type", "queue", "owner", "parent_id")
     return (
-        all(getattr(wanted, name) in {None, row[name]} for name in plain)
-        and (not wanted.statuses or row["status"] in wanted.statuses)
-        and (wanted.tags or {}).items() <= row["tags"].items()
-        and (wanted.created_after is None or row["created_at"] >= wanted.created_after)
-        and (wanted.created_before is None or row["created_at"] < wanted.created_before)
+        all(getattr(job_filter, name) in {None, row[name]} for name in plain)
+        and (not job_filter.statuses or row["status"] in job_filter.statuses)
+        and (job_filter.tags or {}).items() <= row["tags"].items()
+        and (job_filter.created_after is None or row["created_at"] >= job_filter.created_after)
+        and (job_filter.created_before is None or row["created_at"] < job_filter.created_before)
     )
 
 
-def pages(database: Database, wanted: JobFilter, *, limit: int, looked_at: int) -> list[JobPage]:
+def pages(database: Database, job_filter: JobFilter, *, limit: int, looked_at: int) -> list[JobPage]:
     found: list[JobPage] = []
     before: UUID | None = None
     while not found or before is not None:
         with database.begin() as connection:
-            found.append(list_jobs(connection, wanted, limit=limit, before=before, looked_at=looked_at))
+            found.append(list_jobs(connection, job_filter, limit=limit, before=before, looked_at=looked_at))
         before = found[-1].following
     return found
 
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_all_pages_are_the_list(database: Database, crowd: list[dict[str, Any]], name: str) -> None:
-    wanted = JobFilter(**FILTERS[name])
-    shown = [row["id"] for row in crowd if fits(row, wanted)]
+    job_filter = JobFilter(**FILTERS[name])
+    shown = [row["id"] for row in crowd if fits(row, job_filter)]
 
     for limit, looked_at in ((1, 1), (3, 7), (100, 10), (7, 1000)):
-        found = pages(database, wanted, limit=limit, looked_at=looked_at)
+        found = pages(database, job_filter, limit=limit, looked_at=looked_at)
         assert [row["id"] for page in found for row in page.rows] == shown
         assert max(len(page.rows) for page in found) <= limit
 
@@ -99,10 +99,10 @@ def test_all_pages_are_the_list(database: Database, crowd: list[dict[str, Any]],
 def test_times_within_a_millisecond_are_kept_to(database: Database, crowd: list[dict[str, Any]]) -> None:
     middle: datetime = crowd[40]["created_at"]
     for off in (0, 1, 999, 1000):
-        moment = middle + timedelta(microseconds=off)
-        for wanted in (JobFilter(created_after=moment), JobFilter(created_before=moment)):
-            found = [row["id"] for page in pages(database, wanted, limit=30, looked_at=9) for row in page.rows]
-            assert found == [row["id"] for row in crowd if fits(row, wanted)]
+        time = middle + timedelta(microseconds=off)
+        for job_filter in (JobFilter(created_after=time), JobFilter(created_before=time)):
+            found = [row["id"] for page in pages(database, job_filter, limit=30, looked_at=9) for row in page.rows]
+            assert found == [row["id"] for row in crowd if fits(row, job_filter)]
 
 
 def test_the_part_that_reaches_furthest_is_searched(database: Database, factory: Factory) -> None:

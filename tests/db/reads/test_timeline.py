@@ -35,18 +35,18 @@ def read(database: Database, *watches: Watch, limit: int = 100) -> dict[UUID, Jo
 
 def events(database: Database, job_id: UUID, after: EventPosition = START, *, limit: int = 100) -> list[Event]:
     """All events after a position, read page by page."""
-    found: list[Event] = []
+    seen: list[Event] = []
     while True:
         page = read(database, Watch(job_id, after), limit=limit)[job_id]
         assert len(page.events) <= limit
-        found += page.events
+        seen += page.events
         if not page.more:
-            return found
+            return seen
         after = page.events[-1].position
 
 
-def kinds(found: list[Event]) -> list[tuple[EventKind, int]]:
-    return [(event.kind, event.attempt) for event in found]
+def kinds(seen: list[Event]) -> list[tuple[EventKind, int]]:
+    return [(event.kind, event.attempt) for event in seen]
 
 
 def report(database: Database, job_id: UUID, attempt: int, *seqs: int) -> None:
@@ -88,12 +88,12 @@ EVENTFUL = [
 
 def test_events_are_complete_and_in_order(database: Database, factory: Factory) -> None:
     job_id = eventful(database, factory)
-    found = events(database, job_id)
-    assert kinds(found) == EVENTFUL
-    assert [event.at for event in found] == sorted(event.at for event in found)
-    assert len({event.position for event in found}) == len(found)
-    assert [event.current for event in found if event.attempt == 1 and event.kind is PROGRESS] == [1, 2, 3]
-    retry, end = found[5], found[-1]
+    seen = events(database, job_id)
+    assert kinds(seen) == EVENTFUL
+    assert [event.at for event in seen] == sorted(event.at for event in seen)
+    assert len({event.position for event in seen}) == len(seen)
+    assert [event.current for event in seen if event.attempt == 1 and event.kind is PROGRESS] == [1, 2, 3]
+    retry, end = seen[5], seen[-1]
     assert retry.error is not None
     assert "no such thing" in retry.error
     assert (end.status, end.error is not None and "Stopped." in end.error) == (Status.CANCELLED, True)
@@ -107,31 +107,31 @@ def test_pages_have_neither_gap_nor_repeat(database: Database, factory: Factory,
 
 def test_after_each_event_the_rest_follows(database: Database, factory: Factory) -> None:
     job_id = eventful(database, factory)
-    found = events(database, job_id)
-    for index, event in enumerate(found):
+    seen = events(database, job_id)
+    for index, event in enumerate(seen):
         restored = EventPosition.parse(str(event.position))
         assert restored is not None
-        assert events(database, job_id, restored) == found[index + 1 :]
+        assert events(database, job_id, restored) == seen[index + 1 :]
 
 
-def test_a_job_that_is_watched_while_it_runs_tells_the_same(database: Database, factory: Factory) -> None:
+def test_a_job_that_is_polled_while_it_runs_has_the_same_events(database: Database, factory: Factory) -> None:
     job_id = factory.submit()
     live = events(database, job_id)
 
-    def look() -> None:
+    def poll() -> None:
         live.extend(events(database, job_id, live[-1].position))
 
     claimed = factory.claim(job_id)
-    look()
+    poll()
     report(database, job_id, 1, 1)
-    look()
+    poll()
     with database.begin() as connection:
         cancel(connection, job_id)
-    look()
+    poll()
     report(database, job_id, 1, 2)
-    look()
+    poll()
     factory.end(claimed, OUTCOMES[Status.CANCELLED])
-    look()
+    poll()
     assert live == events(database, job_id)
     assert kinds(live) == [(SUBMITTED, 0), (STARTED, 1), (PROGRESS, 1), (ASKED, 1), (PROGRESS, 1), (FINISHED, 1)]
 
@@ -158,7 +158,7 @@ def test_a_request_to_cancel_that_overtakes_a_report_hides_nothing(database: Dat
 @pytest.mark.parametrize("status", list(Status))
 def test_every_state_has_its_events(database: Database, factory: Factory, status: Status) -> None:
     job_id = factory.in_state(status)
-    found = kinds(events(database, job_id))
+    seen = kinds(events(database, job_id))
     expected = {
         Status.RUNNING: [(STARTED, 1)],
         Status.RETRYING: [(STARTED, 1), (RETRY, 1)],
@@ -167,7 +167,7 @@ def test_every_state_has_its_events(database: Database, factory: Factory, status
         Status.CANCELLED: [(ASKED, 0), (FINISHED, 0)],
         Status.EXPIRED: [(FINISHED, 0)],
     }
-    assert found == [(SUBMITTED, 0), *expected.get(status, [])]
+    assert seen == [(SUBMITTED, 0), *expected.get(status, [])]
 
 
 def test_a_retry_names_the_next_attempt_while_it_is_ahead(database: Database, factory: Factory) -> None:

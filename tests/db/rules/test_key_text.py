@@ -13,7 +13,7 @@ KEY = KeyText("live", "0123456789ab", "A" * 32)
 
 
 def test_the_form_is_fixed() -> None:
-    # A known answer, so that keys which are out there stay valid.
+    # A fixed example: keys that have been made stay valid.
     assert KEY.reveal() == "cb_live_0123456789ab_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA4dqqsq"
     assert KeyText.parse(KEY.reveal()) == KEY
     assert KEY.secret_sha256 == hashlib.sha256(b"A" * 32).digest()

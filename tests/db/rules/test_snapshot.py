@@ -15,30 +15,30 @@ counts = st.integers(0, 10**9 - 1)
 
 
 @st.composite
-def moments(draw: st.DrawFn) -> Snapshot:
+def snapshots(draw: st.DrawFn) -> Snapshot:
     xmin = draw(st.integers(3, 2**60 // 2))
     xmax = xmin + draw(st.integers(0, 50))
     running = draw(st.frozensets(st.integers(xmin, xmax - 1))) if xmax > xmin else frozenset()
     return Snapshot(AT, xmin, xmax, running)
 
 
-@given(moments())
-def test_a_moment_survives_its_text(moment: Snapshot) -> None:
-    assert Snapshot.parse(str(moment)) == moment
+@given(snapshots())
+def test_a_snapshot_survives_its_text(snapshot: Snapshot) -> None:
+    assert Snapshot.parse(str(snapshot)) == snapshot
 
 
-@given(moments(), st.integers(-60, 60))
-def test_a_moment_sees_what_was_committed(moment: Snapshot, offset: int) -> None:
-    transaction = moment.xmax + offset
-    committed = transaction < moment.xmax and transaction not in moment.running
-    assert moment.sees(transaction) == committed
+@given(snapshots(), st.integers(-60, 60))
+def test_a_snapshot_sees_what_was_committed(snapshot: Snapshot, offset: int) -> None:
+    transaction = snapshot.xmax + offset
+    committed = transaction < snapshot.xmax and transaction not in snapshot.running
+    assert snapshot.sees(transaction) == committed
 
 
 @given(st.text(max_size=50))
 def test_other_text_is_no_moment_and_no_position(text: str) -> None:
     for parse in (Snapshot.parse, EventPosition.parse):
-        found = parse(text)
-        assert found is None or str(found) == text
+        parsed = parse(text)
+        assert parsed is None or str(parsed) == text
 
 
 @pytest.mark.parametrize(

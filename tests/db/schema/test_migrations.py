@@ -5,8 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from callboard.db.settings import Settings
 from callboard.db.sql.engine import sqlalchemy_url
 from tests.support.databases import Databases, settings_of
 from tests.support.threads import together
+from tests.support.until import until
 
 ROOT = Path(__file__).parents[3]
 
@@ -47,7 +47,7 @@ def rows(settings: Settings, statement: str) -> list[tuple[object, ...]]:
 
 
 def contents(settings: Settings) -> list[tuple[object, ...]]:
-    """Every relation of the schema with the file it lies in: what was made anew shows."""
+    """Return each relation of the schema with its file: a relation that is made again has another file."""
     return rows(
         settings,
         "SELECT relname, relfilenode FROM pg_class WHERE relnamespace = 'callboard'::regnamespace ORDER BY relname",
@@ -98,15 +98,14 @@ def test_many_processes_may_migrate_at_once(fresh: Settings) -> None:
     assert endings == [("", 0)] * 4
 
 
-def test_whoever_waits_for_a_migration_holds_no_snapshot(fresh: Settings) -> None:
+def test_a_process_that_waits_for_a_migration_has_no_snapshot(fresh: Settings) -> None:
     # CREATE INDEX CONCURRENTLY, in some later migration, waits for all older snapshots.
     url = fresh.require_database_url()
     with psycopg.connect(url, autocommit=True) as holder:
         holder.execute(f"SELECT pg_advisory_lock({0x63616C6C626F6172})")
         waiting = threading.Thread(target=migrate, args=[fresh])
         waiting.start()
-        while not rows(fresh, "SELECT FROM pg_stat_activity WHERE application_name = 'callboard migrate'"):
-            time.sleep(0.01)
+        until(partial(rows, fresh, "SELECT FROM pg_stat_activity WHERE application_name = 'callboard migrate'"))
         holder.execute("CREATE TABLE public.big (id int)")
         holder.execute("SET statement_timeout = '20s'")
         holder.execute("CREATE INDEX CONCURRENTLY ON public.big (id)")
@@ -149,7 +148,7 @@ def test_the_checks_are_what_the_models_say(fresh: Settings) -> None:
     migrate(fresh)
     checks = (
         "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(c.oid) FROM pg_constraint c JOIN pg_class t "
-        "ON t.oid = conrelid WHERE connamespace = 'callboard'::regnamespace AND contype IN ('c', 'p') "
+        "ON t.oid = conrelid WHERE connamespace = 'callboard'::regnamespace AND contype IN ('c', 'n', 'p') "
         "AND NOT relispartition AND relname <> 'alembic_version' ORDER BY 1, 2"
     )
     indexes = (
@@ -205,14 +204,46 @@ def test_a_filled_database_is_brought_up_to_date(fresh: Settings) -> None:
     assert all(valid for _, valid in parts)
 
 
+def test_checkpoints_survive_the_new_name_of_their_table_and_the_old_one(fresh: Settings) -> None:
+    upgrade(fresh, "0010")
+    with psycopg.connect(fresh.require_database_url()) as connection:
+        connection.execute(
+            "INSERT INTO callboard.job_memos (job_id, created_at, kind, key, attempt, data) "
+            "VALUES (gen_random_uuid(), now(), 'checkpoint', '', 1, '7')"
+        )
+    migrate(fresh)
+    assert rows(fresh, "SELECT data FROM callboard.job_checkpoints") == [(7,)]
+
+    alembic(fresh, partial(command.downgrade, revision="0010"))
+    assert rows(fresh, "SELECT data FROM callboard.job_memos") == [(7,)]
+    assert named_after(fresh, "job_checkpoints") == []
+
+    migrate(fresh)
+    assert rows(fresh, "SELECT data FROM callboard.job_checkpoints") == [(7,)]
+    assert named_after(fresh, "job_memos") == []
+
+
+def named_after(settings: Settings, table: str) -> list[tuple[object, ...]]:
+    """Return the constraints and relations whose names begin with that of ``table``."""
+    return rows(
+        settings,
+        f"SELECT conname FROM pg_constraint WHERE starts_with(conname, '{table}') "
+        f"UNION SELECT relname FROM pg_class WHERE starts_with(relname, '{table}')",
+    )
+
+
 def upgrade(settings: Settings, revision: str) -> None:
+    alembic(settings, partial(command.upgrade, revision=revision))
+
+
+def alembic(settings: Settings, run: Callable[[Config], object]) -> None:
     engine = create_engine(sqlalchemy_url(settings.require_database_url()))
     config = Config()
     config.set_main_option("script_location", str(migrations_path()))
     try:
         with migrating(engine) as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, revision)
+            run(config)
     finally:
         engine.dispose()
 

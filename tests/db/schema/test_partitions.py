@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ from callboard.db.sql.engine import Database
 from tests.support.databases import Databases, settings_of
 from tests.support.factory import OUTCOMES, Factory
 from tests.support.threads import together
+from tests.support.until import until
 
 AHEAD = 3
 
@@ -57,14 +57,14 @@ def drop_partitions(database: Database) -> None:
 
 def partition_of(database: Database, job_id: UUID) -> dict[str, str]:
     """The partition in which each table has the job's row."""
-    found = {}
+    partitions = {}
     with database.begin() as connection:
         for name, key in {"job_history": "id", "job_attempts": "job_id", "job_progress": "job_id"}.items():
             statement = (
                 f"SELECT relname FROM callboard.{name} t JOIN pg_class ON pg_class.oid = t.tableoid WHERE {key} = :id"
             )
-            found[name] = connection.execute(text(statement), {"id": job_id}).scalar_one()
-    return found
+            partitions[name] = connection.execute(text(statement), {"id": job_id}).scalar_one()
+    return partitions
 
 
 def finished_job(database: Database, factory: Factory, at: datetime | None = None) -> UUID:
@@ -81,6 +81,16 @@ def test_a_job_goes_to_the_partition_of_the_month_it_was_made_in(database: Datab
 
     month = datetime.now(UTC).strftime("%Y_%m")
     assert partition_of(database, job_id) == {table.name: f"{table.name}_{month}" for table in PARTITIONED}
+
+
+def test_the_months_made_ahead_meet_without_a_gap(database: Database, factory: Factory) -> None:
+    start = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    for _ in range(AHEAD + 1):
+        following = (start + timedelta(days=31)).replace(day=1)
+        for moment in (start, following - timedelta(milliseconds=1)):
+            job_id = finished_job(database, factory, at=moment)
+            assert set(partition_of(database, job_id).values()) == {f"{t.name}_{start:%Y_%m}" for t in PARTITIONED}
+        start = following
 
 
 def test_nothing_is_made_twice(database: Database) -> None:
@@ -121,15 +131,14 @@ def test_many_may_make_them_at_once(database: Database) -> None:
     assert sorted(len(names) for names in made) == [0, 0, 0, len(PARTITIONED) * (AHEAD + 1)]
 
 
-def test_whoever_waited_for_another_sees_what_that_one_made(database: Database) -> None:
-    # The second finds the name missing, and a session of PostgreSQL remembers that. Of many changes it would be told.
+def test_a_session_that_waited_for_another_sees_its_partitions(database: Database) -> None:
+    # The second session reads that the name is missing, and its catalog cache keeps that, as the changes are few.
     with ThreadPoolExecutor(1) as pool:
         with database.begin() as connection:
             assert len(ensure_partitions(connection, AHEAD + 1)) == len(PARTITIONED)
             second = pool.submit(ensure, database, AHEAD + 1)
-            while not waits_for_partitions(database):
-                assert not second.done()
-                time.sleep(0.01)
+            until(lambda: second.done() or waits_for_partitions(database))
+            assert not second.done()
 
         assert second.result(30) == []
 

@@ -1,4 +1,4 @@
-"""The group commit by itself: what it does with items, whoever writes them."""
+"""The group commit by itself: batches, results, errors and retries."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_what_may_have_been_committed_is_written_as_such() -> None:
 
     def write(items: Sequence[int]) -> Sequence[int]:
         calls.append("write")
-        raise Unavailable("the answer to COMMIT is lost")
+        raise Unavailable("the response to COMMIT is lost")
 
     def rewrite(items: Sequence[int]) -> Sequence[int]:
         calls.append("rewrite")
@@ -195,12 +195,12 @@ def test_a_cancelled_item_is_not_written_and_harms_nobody() -> None:
     with batcher(gate) as made:
         running = made.submit(1)
         assert gate.entered.wait(WAIT)
-        given_up, wanted = made.submit(2), made.submit(3)
-        assert given_up.cancel()
+        cancelled, other = made.submit(2), made.submit(3)
+        assert cancelled.cancel()
         assert not running.cancel(), "its batch has begun"
         gate.go.set()
 
-        assert [running.result(WAIT), wanted.result(WAIT)] == [-1, -3]
+        assert [running.result(WAIT), other.result(WAIT)] == [-1, -3]
         assert made.submit(4).result(WAIT) == -4
     assert gate.batches == [[1], [3], [4]]
 
@@ -212,8 +212,8 @@ def test_many_threads_get_their_own_answers() -> None:
             return [made.submit(thread * 1000 + at) for at in range(500)]
 
         for thread, futures in enumerate(pool.map(ask, range(5))):
-            answers = [future.result(WAIT) for future in futures]
-            assert answers == [2 * (thread * 1000 + at) for at in range(500)]
+            results = [future.result(WAIT) for future in futures]
+            assert results == [2 * (thread * 1000 + at) for at in range(500)]
 
 
 def test_a_batch_has_no_more_bytes_than_it_may_but_always_one_item() -> None:

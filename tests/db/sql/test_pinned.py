@@ -20,8 +20,8 @@ def pinned(database: Database) -> Iterator[PinnedConnection]:
 
 
 def pid(connection: Connection) -> int:
-    found: int = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
-    return found
+    pid: int = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    return pid
 
 
 def pid_of(pinned: PinnedConnection) -> int:

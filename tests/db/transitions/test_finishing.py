@@ -1,12 +1,14 @@
-"""What is written when an attempt ends: by its worker, after a cancel, or again after a lost answer."""
+"""What is written when an attempt ends: by its worker, after a cancel, or again after a lost response."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from callboard.db.attempt.progress import ProgressReport, report_progress
+from callboard.db.models import job_progress
 from callboard.db.reads.jobs import get_jobs, list_attempts
 from callboard.db.rules.attempts import AttemptId
 from callboard.db.rules.outcome import JobError, Outcome
@@ -131,11 +133,15 @@ def test_a_reopened_job_counts_on(database: Database, factory: Factory, status: 
         assert [row["attempt"] for row in list_attempts(connection, job_id)] == list(range(1, attempts + 2))
 
 
-def test_progress_that_was_reported_already_may_be_reported_again(database: Database, running: ClaimedJob) -> None:
+def test_progress_that_is_reported_twice_is_stored_once(database: Database, running: ClaimedJob) -> None:
     report = ProgressReport(AttemptId(running.id, 1), 7, 1.0, None, None, None)
     for _ in range(2):
         with database.begin() as connection:
             report_progress(connection, [report])
+
+    with database.begin() as connection:
+        stored = connection.execute(select(job_progress.c.job_id, job_progress.c.attempt, job_progress.c.seq)).all()
+    assert stored == [(running.id, 1, 7)]
 
 
 def test_nothing_is_asked_of_an_empty_batch(database: Database) -> None:

@@ -92,7 +92,7 @@ class Transitions(RuleBasedStateMachine):
         self.workers.append(ModelWorker(self.factory.worker()))
 
     def is_now(self, worker: ModelWorker, state: WorkerState) -> None:
-        """Note a living worker's state; the last one that dies is replaced, as a supervisor does."""
+        """Set the state of a running worker; the last one that dies is replaced, as a supervisor does."""
         if worker.alive:
             worker.state = state
             if not any(each.alive for each in self.workers):
@@ -306,9 +306,9 @@ class Transitions(RuleBasedStateMachine):
     @rule()
     def rescue(self) -> None:
         with self.database.begin() as connection:
-            found = {(row["id"], row["attempt"]) for row in abandoned_attempts(connection)}
+            actual = {(row["id"], row["attempt"]) for row in abandoned_attempts(connection)}
         abandoned = [job for job in self.model.values() if job.worker is not None and not job.worker.alive]
-        assert found == {(job.id, job.attempt) for job in abandoned}
+        assert actual == {(job.id, job.attempt) for job in abandoned}
         if abandoned:
             self.record([(job, job.attempt, self.outcome(job, "raise")) for job in abandoned])
 
@@ -341,7 +341,7 @@ class Transitions(RuleBasedStateMachine):
         assert row["payload"] == {"n": row["payload"]["n"]}
         assert {each["attempt"]: each["outcome"] for each in rows.attempts} == job.ended
         assert sorted(job.ended) == list(range(1, job.attempt + (job.status is not Status.RUNNING)))
-        times = [moment for each in rows.attempts for moment in (each["started_at"], each["finished_at"])]
+        times = [time for each in rows.attempts for time in (each["started_at"], each["finished_at"])]
         if job.status is Status.RUNNING:
             assert job.worker is not None
             assert row["worker_id"] == job.worker.id

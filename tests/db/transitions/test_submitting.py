@@ -1,4 +1,4 @@
-"""Submitting: keys of both kinds, many at once, and again after the answer to a COMMIT was lost."""
+"""Submitting: keys of both kinds, many at once, and again after the response to a COMMIT was lost."""
 
 from __future__ import annotations
 
@@ -127,8 +127,8 @@ def test_unique_keys_in_opposite_order_do_not_deadlock(wide: Database, factory: 
         return [SubmissionRequest([factory.new_job(unique_key=name)]) for name in order]
 
     for _ in range(3):
-        answers = together(*(partial(put, wide, *batch(order)) for order in (names, names[::-1], names, names[::-1])))
-        assert len({tuple(made.job_ids) for submissions in answers for made in submissions}) == len(names)
+        results = together(*(partial(put, wide, *batch(order)) for order in (names, names[::-1], names, names[::-1])))
+        assert len({tuple(made.job_ids) for submissions in results for made in submissions}) == len(names)
     assert count(wide) == len(names)
 
 
@@ -161,12 +161,12 @@ def test_jobs_of_one_request_may_share_a_unique_key(database: Database, factory:
 def test_one_request_holds_an_idempotency_key(wide: Database, factory: Factory) -> None:
     calls = [partial(put, wide, SubmissionRequest([factory.new_job()], key())) for _ in range(THREADS)]
 
-    answers = [made for (made,) in together(*calls)]
+    results = [made for (made,) in together(*calls)]
 
-    kinds = Counter(made.kind for made in answers)
+    kinds = Counter(made.kind for made in results)
     assert kinds.pop(SubmissionKind.CREATED) == 1
     assert kinds.keys() <= {SubmissionKind.REPLAYED, SubmissionKind.KEY_IN_FLIGHT}
-    assert len({tuple(made.job_ids) for made in answers if made.kind is not SubmissionKind.KEY_IN_FLIGHT}) == 1
+    assert len({tuple(made.job_ids) for made in results if made.kind is not SubmissionKind.KEY_IN_FLIGHT}) == 1
     assert count(wide) == 1
 
 
@@ -229,7 +229,7 @@ def test_a_key_outlives_its_job_and_ends_with_its_time(database: Database, facto
     assert made.kind is SubmissionKind.CREATED
 
 
-# --- after a lost answer --------------------------------------------------------------------------------------------
+# --- after a lost response ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("repeated", [False, True])
