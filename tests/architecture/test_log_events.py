@@ -14,7 +14,7 @@ LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 #: ``run.log``: the words are the handler's own.
-HANDLERS_OWN = "actors/execution/run_base.py"
+HANDLERS_OWN = "actors/execution/handler_run.py"
 
 
 def test_events_have_snake_case_names() -> None:

@@ -182,23 +182,23 @@ def test_without_callboard_the_fallback_answers_and_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("refusal", "answered", "code"),
+    ("refusal", "of", "answered", "code"),
     [
-        (401, 502, "job-refused"),
-        (422, 502, "job-refused"),
-        (429, 429, "quota-exceeded"),
-        (413, 413, "quota-exceeded"),
+        (401, "unauthenticated", 502, "job-refused"),
+        (422, "invalid-input", 502, "job-refused"),
+        (429, "quota-exceeded", 429, "quota-exceeded"),
+        (413, "too-large", 413, "too-large"),
     ],
 )
 def test_what_callboard_refuses_is_the_applications_fault_unless_it_is_a_limit(
-    refusal: int, answered: int, code: str
+    refusal: int, of: str, answered: int, code: str
 ) -> None:
     callboard, app = FastAPI(), FastAPI()
 
     @callboard.post("/v1/jobs")
     def refuse() -> JSONResponse:
         # More than a client waits for.
-        return JSONResponse({"title": "No", "code": "quota-exceeded"}, refusal, {"Retry-After": "90"})
+        return JSONResponse({"title": "No", "code": of}, refusal, {"Retry-After": "90"})
 
     with serving(callboard) as server:
         made = App(app, url=str(server.base_url), fallback="inline")
