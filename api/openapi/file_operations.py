@@ -6,7 +6,7 @@ from typing import Final
 
 from callboard.api.openapi import examples, models
 from callboard.api.openapi.headers import header
-from callboard.api.openapi.parts import Document, answer, links_by, operation
+from callboard.api.openapi.parts import Document, links_by, operation, response
 from callboard.api.wire.parameters import documented
 from callboard.db.errors import InvalidInput, StorageFull
 
@@ -30,7 +30,7 @@ _RANGE: Final = header("The range, and the size of the file.", required=True, pa
 
 UPLOAD_FILE: Final = operation(
     {
-        201: answer(
+        201: response(
             models.UploadedFile,
             "Stored.",
             sent={"Location": header("The file.", required=True, pattern="^/v1/files/")},

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from callboard.api.openapi.headers import header
 from callboard.api.openapi.models import Page
-from callboard.api.openapi.parts import Document, answer, operation
+from callboard.api.openapi.parts import Document, operation, response
 from callboard.db.rules.states import Reason
 
 
@@ -115,8 +115,8 @@ EXAMPLES: Final[Document] = {
     },
 }
 
-SUMMARY: Final = operation({200: answer(HistorySummary, "OK")})
-FAILURES: Final = operation({200: answer(FailureGroups, "OK")})
+SUMMARY: Final = operation({200: response(HistorySummary, "OK")})
+FAILURES: Final = operation({200: response(FailureGroups, "OK")})
 EXPORT: Final = operation(
     {
         200: {

@@ -18,7 +18,7 @@ from callboard.api.errors import (
     Unsuccessful,
 )
 from callboard.api.openapi import examples, headers, models
-from callboard.api.openapi.parts import Document, answer, body, links_by, listed, operation
+from callboard.api.openapi.parts import Document, body, links_by, listed, operation, response
 from callboard.api.wire.parameters import JOB_ID, documented
 from callboard.api.wire.requests import AmendJob, BulkJobs, ConfigureQueue, Payload, SubmitBatch, SubmitJob
 from callboard.db.errors import Conflict, InvalidInput, PreconditionFailed, Unavailable, UnknownJobType
@@ -68,13 +68,13 @@ _SUBMISSION_PROBLEMS: Final = (UnknownJobType.code, *_KEY_PROBLEMS, QuotaExceede
 
 SUBMIT_JOB: Final = operation(
     {
-        202: answer(
+        202: response(
             models.Job,
             "Accepted: the job is stored durably.",
             sent={**_SUBMITTED, **_ETAG, "Retry-After": headers.required(headers.RETRY_AFTER)},
             links=_ONE,
         ),
-        200: answer(
+        200: response(
             models.Job,
             "Done already, or the live job of the same unique_key.",
             sent={**_SUBMITTED, **_ETAG, "Retry-After": headers.RETRY_AFTER},
@@ -90,7 +90,7 @@ SUBMIT_JOB: Final = operation(
     body=body(SubmitJob),
 )
 SUBMIT_BATCH: Final = operation(
-    {202: answer(models.Batch, "Accepted: the jobs are stored durably.", sent=_REPLAYED)},
+    {202: response(models.Batch, "Accepted: the jobs are stored durably.", sent=_REPLAYED)},
     problems=_SUBMISSION_PROBLEMS,
     parameters=[_KEY],
     body=body(SubmitBatch),
@@ -102,7 +102,7 @@ RUN_JOB: Final = operation(
             "content": {"application/json": {"schema": {}, "example": examples.RESULT}},
             "headers": _SUBMITTED,
         },
-        202: answer(
+        202: response(
             models.Job,
             "Not done yet.",
             sent={**_SUBMITTED, **_ETAG, "Retry-After": headers.RETRY_AFTER},
@@ -124,7 +124,7 @@ RUN_JOB: Final = operation(
 )
 GET_JOB: Final = operation(
     {
-        200: answer(models.Job, "OK", sent=_ETAG, links=_ONE),
+        200: response(models.Job, "OK", sent=_ETAG, links=_ONE),
         304: {"description": "Not changed.", "headers": _ETAG},
     },
     problems=[InvalidInput.code],
@@ -147,19 +147,19 @@ GET_RESULT: Final = operation(
 LIST_ATTEMPTS: Final = operation({200: listed(models.Attempt)})
 LIST_JOB_FILES: Final = operation({200: listed(models.OutputFile)})
 CANCEL_JOB: Final = operation(
-    {202: answer(models.Job, "Cancelled, or about to stop.", sent=_ETAG, links=_ONE)},
+    {202: response(models.Job, "Cancelled, or about to stop.", sent=_ETAG, links=_ONE)},
     problems=[Conflict.code],
 )
-RETRY_JOB: Final = operation({202: answer(models.Job, "Queued.", sent=_ETAG, links=_ONE)}, problems=[Conflict.code])
+RETRY_JOB: Final = operation({202: response(models.Job, "Queued.", sent=_ETAG, links=_ONE)}, problems=[Conflict.code])
 AMEND_JOB: Final = operation(
-    {200: answer(models.Job, "Changed.", sent=_ETAG, links=_ONE)},
+    {200: response(models.Job, "Changed.", sent=_ETAG, links=_ONE)},
     problems=(Conflict.code, PreconditionFailed.code),
     parameters=[documented("If-Match", _STRING, "ETag of the state that may be changed.", where="header")],
     body=body(AmendJob),
 )
 BULK_JOBS: Final = operation(
     {
-        202: answer(
+        202: response(
             models.Job,
             "Accepted: the job that does it.",
             sent={
@@ -178,7 +178,7 @@ BULK_JOBS: Final = operation(
 DELETE_JOB: Final = operation({204: {"description": "Erased."}}, problems=[Conflict.code])
 LIST_JOBS: Final = operation(
     {
-        200: answer(
+        200: response(
             models.Page[models.JobInList],
             "OK",
             sent={"Link": headers.NEXT_PAGE},
@@ -200,7 +200,7 @@ def _last_event_id(pattern: str) -> Document:
 LIST_EVENTS: Final = operation(
     {
         200: {
-            **answer(
+            **response(
                 models.Page[models.Event],
                 "What happened so far, or a live stream.",
                 sent={"Vary": headers.VARY_ACCEPT},
@@ -227,15 +227,15 @@ STREAM_JOBS: Final = {
     ),
 }
 LIST_JOB_TYPES: Final = operation({200: listed(models.JobType, _FIRST_TYPE)})
-GET_JOB_TYPE: Final = operation({200: answer(models.JobType, "OK")})
+GET_JOB_TYPE: Final = operation({200: response(models.JobType, "OK")})
 LIST_QUEUES: Final = operation({200: listed(models.Queue, _FIRST_QUEUE)})
-CHANGE_QUEUE: Final = operation({200: answer(models.Queue, "As it is from now on.")})
+CHANGE_QUEUE: Final = operation({200: response(models.Queue, "As it is from now on.")})
 CONFIGURE_QUEUE: Final = operation(
-    {200: answer(models.Queue, "As it is from now on.")},
+    {200: response(models.Queue, "As it is from now on.")},
     body=body(ConfigureQueue),
 )
 LIST_WORKERS: Final = operation({200: listed(models.Worker)})
-GET_STATS: Final = operation({200: answer(models.Stats, "OK")})
+GET_STATS: Final = operation({200: response(models.Stats, "OK")})
 METRICS: Final[Document] = {
     "response_class": Response,
     **operation(
@@ -243,7 +243,7 @@ METRICS: Final[Document] = {
         problems=(Unauthenticated.code, Forbidden.code, Unavailable.code),
     ),
 }
-LIVE: Final = operation({200: answer(models.Health, "The process serves.")})
-READY: Final = operation({200: answer(models.Health, "Requests would succeed.")}, problems=[Unavailable.code])
-VERSION: Final = operation({200: answer(models.Version, "OK")})
-PROBLEM: Final = operation({200: answer(models.ProblemKind, "OK")})
+LIVE: Final = operation({200: response(models.Health, "The process serves.")})
+READY: Final = operation({200: response(models.Health, "Requests would succeed.")}, problems=[Unavailable.code])
+VERSION: Final = operation({200: response(models.Version, "OK")})
+PROBLEM: Final = operation({200: response(models.ProblemKind, "OK")})

@@ -39,7 +39,7 @@ def operation(
     return {"status_code": next(iter(answered)), "responses": dict(answered), "openapi_extra": extra}
 
 
-def answer(
+def response(
     model: type[BaseModel],
     description: str,
     *,
@@ -70,7 +70,7 @@ def body(model: type[BaseModel]) -> Document:
 
 def listed(model: type[BaseModel], links: Document | None = None) -> Document:
     """Return the response of an operation that lists ``model`` on pages."""
-    return answer(models.Page[model], "OK", links=links)  # type: ignore[valid-type]
+    return response(models.Page[model], "OK", links=links)  # type: ignore[valid-type]
 
 
 def links_by(parameter: str, source: str, *operations: str, where: str = "path") -> Document:

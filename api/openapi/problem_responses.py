@@ -53,7 +53,7 @@ def _answer(problems: Sequence[Problem]) -> Document:
     coded = [problem.code for problem in problems if problem.code != _UNCODED]
     if coded:
         content["examples"] = {code: {"$ref": f"#/components/examples/{code}"} for code in coded}
-    answer: Document = {
+    response: Document = {
         "description": " ".join(f"`{problem.code}`: {problem.explanation}" for problem in problems),
         "content": {MEDIA_TYPE: content},
     }
@@ -61,8 +61,8 @@ def _answer(problems: Sequence[Problem]) -> Document:
     for problem in problems:
         sent |= _HEADERS.get(problem.code, {})
     if sent:
-        answer["headers"] = sent
-    return answer
+        response["headers"] = sent
+    return response
 
 
 def _example(problem: Problem) -> Document:

@@ -8,7 +8,7 @@ from fastapi import Request
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from callboard.api.wire.problems import ANSWERED_ERRORS, answer_error
+from callboard.api.wire.problems import HANDLED_ERRORS, respond_to_error
 
 
 class DirectRoutes:
@@ -35,8 +35,8 @@ class DirectRoutes:
                 request = Request(scope, receive, send)
                 try:
                     response = await route.endpoint(request)
-                except ANSWERED_ERRORS as error:
-                    response = await answer_error(request, error)
+                except HANDLED_ERRORS as error:
+                    response = await respond_to_error(request, error)
                 await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -154,15 +154,15 @@ _BY_STATUS: Final = {
 
 
 def add_problem_handlers(app: FastAPI, operations: Sequence[APIRoute]) -> None:
-    """Have ``app`` respond to :data:`ANSWERED_ERRORS` with problems. The outermost middleware handles all others.
+    """Have ``app`` respond to :data:`HANDLED_ERRORS` with problems. The outermost middleware handles all others.
 
     Args:
         app: the application.
         operations: all its routes, for the Allow header of a 405.
     """
     app.state.operations = operations
-    for kind in ANSWERED_ERRORS:
-        app.add_exception_handler(kind, answer_error)
+    for kind in HANDLED_ERRORS:
+        app.add_exception_handler(kind, respond_to_error)
 
 
 def problem_of(error: CallboardError) -> Problem:
@@ -223,12 +223,12 @@ def error_response(error: CallboardError, path: str) -> Response:
     return problem_response(problem, path, detail, headers, **members)
 
 
-ANSWERED_ERRORS: Final = (CallboardError, RequestValidationError, HTTPException, DataError)
-"""Errors for which :func:`answer_error` has a response. Any other is a defect of the server."""
+HANDLED_ERRORS: Final = (CallboardError, RequestValidationError, HTTPException, DataError)
+"""Errors for which :func:`respond_to_error` has a response. Any other is a defect of the server."""
 
 
-async def answer_error(request: Request, error: Exception) -> Response:
-    """Return the response for one of :data:`ANSWERED_ERRORS`, whatever part of a request raised it."""
+async def respond_to_error(request: Request, error: Exception) -> Response:
+    """Return the response for one of :data:`HANDLED_ERRORS`, whatever part of a request raised it."""
     path = request.url.path
     match error:
         case HTTPException():

@@ -16,7 +16,7 @@ from callboard.client import files, transport
 from callboard.client.errors import ServerUnreachable
 from callboard.client.messages import Operation, Request, Response
 from callboard.client.models import Job
-from callboard.client.operations import JobId, Operations
+from callboard.client.operations import LONG_POLL, JobId, Operations
 from callboard.client.options import ExportOptions, FailureOptions, ListOptions, NewJob, SubmitOptions, SummaryOptions
 from callboard.client.retries import OnOutage, Retries
 
@@ -37,6 +37,7 @@ class AsyncClient:
         timeout: float = 30.0,
         retry_for: float = 30.0,
         on_outage: OnOutage | None = None,
+        long_poll: float = LONG_POLL,
     ) -> None:
         """Take the arguments of :class:`Client`."""
         base = transport.base_of(url)
@@ -44,7 +45,7 @@ class AsyncClient:
         """The server's URL, without a password."""
         self._timeout = timeout
         self._http = httpx.AsyncClient(**transport.options_of(base, api_key))
-        self._operations = Operations(Retries(retry_for, on_outage))
+        self._operations = Operations(Retries(retry_for, on_outage), long_poll)
 
     async def __aenter__(self) -> Self:
         return self

@@ -42,8 +42,8 @@ from callboard.client.retries import OnOutage, Retries
 T = TypeVar("T")
 JobId = UUID | str
 
-#: Seconds that one request waits for a job. Well below what proxies and load balancers allow.
-LONGEST_WAIT: Final = 25.0
+#: Seconds that one request waits for a job, unless a client is told otherwise: well below what proxies allow.
+LONG_POLL: Final = 25.0
 #: The same for a job whose ETag a proxy removed: without an ETag, the server would wait for the job's end.
 _WAIT_WITHOUT_ETAG: Final = 1.0
 #: Least seconds between two polls of a job, whatever the server does.
@@ -63,11 +63,14 @@ class Operations:
     """Makes operations, which a transport runs."""
 
     retries: Retries
+    long_poll: float = LONG_POLL
+    """Seconds that one request waits for a job."""
 
     def with_retries(self, retry_for: float | None, on_outage: OnOutage | None) -> Operations:
         """Return the same operations with other retries; None keeps what holds here."""
         own = self.retries
-        return Operations(Retries(own.retry_for if retry_for is None else retry_for, on_outage or own.on_outage))
+        retries = Retries(own.retry_for if retry_for is None else retry_for, on_outage or own.on_outage)
+        return replace(self, retries=retries)
 
     # --- jobs ---------------------------------------------------------------------------------------------------
 
@@ -86,7 +89,7 @@ class Operations:
     ) -> Operation[Any]:
         """Submit a job, wait for it, and return its result as the type ``result``."""
         began = time.monotonic()
-        wait = LONGEST_WAIT if timeout is None else min(timeout, LONGEST_WAIT)
+        wait = self.long_poll if timeout is None else min(timeout, self.long_poll)
         request = _post(f"/v1/run/{quote(job_type)}", to_json(payload), key=key, wait=wait)
         response = yield from self.retries.send(request)
         if response.status != _ACCEPTED:
@@ -107,7 +110,7 @@ class Operations:
         pause = 0.0
         while True:
             now = time.monotonic()
-            wait = LONGEST_WAIT if last is None else min(LONGEST_WAIT, max(0.0, last - now))
+            wait = self.long_poll if last is None else min(self.long_poll, max(0.0, last - now))
             request = replace(_poll(job_id, wait), pause=pause)
             job = parse(Job, (yield from self.retries.send(request)))
             if job.done:
@@ -119,7 +122,7 @@ class Operations:
     def next_change(self, job: Job) -> Operation[Job]:
         """Return the job once its state differs from that of ``job``."""
         pause = _LEAST_INTERVAL
-        wait = _WAIT_WITHOUT_ETAG if job.etag is None else LONGEST_WAIT
+        wait = _WAIT_WITHOUT_ETAG if job.etag is None else self.long_poll
         while True:
             now = time.monotonic()
             request = replace(_poll(job.id, wait, etag=job.etag), pause=pause)

@@ -16,7 +16,7 @@ from callboard.client import files, transport
 from callboard.client.errors import ServerUnreachable
 from callboard.client.messages import Operation, Request, Response
 from callboard.client.models import Job
-from callboard.client.operations import JobId, Operations
+from callboard.client.operations import LONG_POLL, JobId, Operations
 from callboard.client.options import ExportOptions, FailureOptions, ListOptions, NewJob, SubmitOptions, SummaryOptions
 from callboard.client.retries import OnOutage, Retries
 
@@ -41,6 +41,7 @@ class Client:
         timeout: float = 30.0,
         retry_for: float = 30.0,
         on_outage: OnOutage | None = None,
+        long_poll: float = LONG_POLL,
     ) -> None:
         """
         Args:
@@ -50,6 +51,7 @@ class Client:
             retry_for: seconds that one outage may last; 0 sends every request once.
             on_outage: called with the error once for each outage, before the first retry. An exception that it raises
                 ends the retries, and is what the caller gets.
+            long_poll: seconds, up to 60, that one request waits for a job; less than what a proxy in between allows.
 
         Raises:
             ConfigurationError: ``url`` is not an http or https URL, or ``api_key`` cannot be sent in a header.
@@ -59,7 +61,7 @@ class Client:
         """The server's URL, without a password."""
         self._timeout = timeout
         self._http = httpx.Client(**transport.options_of(base, api_key))
-        self._operations = Operations(Retries(retry_for, on_outage))
+        self._operations = Operations(Retries(retry_for, on_outage), long_poll)
 
     def __enter__(self) -> Self:
         return self

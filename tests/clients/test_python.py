@@ -68,14 +68,14 @@ def test_a_result_is_what_its_type_says(client: Client) -> None:
         client.run("e2e.digest", {"file": file.id}, list[int])
 
 
-def test_run_waits_longer_than_one_request_does(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("callboard.client.operations.LONGEST_WAIT", 0.2)
-    assert client.run("e2e.add", {"args": [1, 2]}, int) == 3
-    with pytest.raises(WaitTimeout, match="goes on"):
-        client.run("e2e.patient", {"attempt": 2}, timeout=0.5)
-    [job] = list(client.jobs(type="e2e.patient", status=["queued", "running"]))
-    client.cancel(job.id)
-    assert client.wait(job.id).status == "cancelled"
+def test_run_waits_longer_than_one_request_does(url: str) -> None:
+    with Client(url, long_poll=0.2) as client:
+        assert client.run("e2e.add", {"args": [1, 2]}, int) == 3
+        with pytest.raises(WaitTimeout, match="goes on"):
+            client.run("e2e.patient", {"attempt": 2}, timeout=0.5)
+        [job] = list(client.jobs(type="e2e.patient", status=["queued", "running"]))
+        client.cancel(job.id)
+        assert client.wait(job.id).status == "cancelled"
 
 
 def test_a_job_says_whether_it_was_there_before(client: Client) -> None:
