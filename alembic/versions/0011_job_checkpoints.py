@@ -17,9 +17,11 @@ DECLARE
     old text;
 BEGIN
     FOR old IN
-        SELECT conname FROM pg_constraint WHERE conrelid = 'callboard.{to}'::regclass AND starts_with(conname, '{of}_')
+        SELECT conname FROM pg_constraint
+        WHERE conrelid = 'callboard.job_checkpoints'::regclass AND starts_with(conname, 'job_memos_')
     LOOP
-        EXECUTE 'ALTER TABLE callboard.{to} RENAME CONSTRAINT ' || old || ' TO ' || replace(old, '{of}_', '{to}_');
+        EXECUTE 'ALTER TABLE callboard.job_checkpoints RENAME CONSTRAINT ' || old || ' TO '
+            || replace(old, 'job_memos_', 'job_checkpoints_');
     END LOOP;
 END
 $$
@@ -27,13 +29,5 @@ $$
 
 
 def upgrade() -> None:
-    rename("job_memos", "job_checkpoints")
-
-
-def downgrade() -> None:
-    rename("job_checkpoints", "job_memos")
-
-
-def rename(of: str, to: str) -> None:
-    op.execute(f"-- squawk-ignore renaming-table\nALTER TABLE callboard.{of} RENAME TO {to}")
-    op.execute(CONSTRAINTS.format(of=of, to=to))
+    op.execute("-- squawk-ignore renaming-table\nALTER TABLE callboard.job_memos RENAME TO job_checkpoints")
+    op.execute(CONSTRAINTS)
