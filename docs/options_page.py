@@ -54,7 +54,7 @@ def page() -> str:
 def _values(option: Option) -> str:
     kind = _VALUES[option.kind]
     if option.max_length is not None:
-        return f"{kind} of {option.min_length or 0} to {option.max_length} characters"
+        return f"{kind} of {option.min_length or 1} to {option.max_length} characters"
     if option.most is not None:
         return f"{kind}, {option.least or 0:g} to {option.most:,.0f}"
     if option.above is not None:

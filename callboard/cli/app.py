@@ -22,7 +22,7 @@ from callboard.cli.commands import (
     system,
 )
 from callboard.cli.display.terminal import exit_code, show_error
-from callboard.db.errors import CallboardError
+from callboard.db.errors import CallboardError, ConfigurationError
 from callboard.db.version import VERSION
 
 app = typer.Typer(
@@ -70,6 +70,11 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal without UTF-8 shows question marks instead of an error.
             stream.reconfigure(errors="replace")
+    for number, argument in enumerate(sys.argv[1:], 1):
+        # An argument that is not UTF-8 arrives with surrogates, which nothing can send or print.
+        if not argument.isascii() and any("\ud800" <= character <= "\udfff" for character in argument):
+            show_error(ConfigurationError(f"Argument {number}, {argument!r}, is not UTF-8. Write it in UTF-8."))
+            sys.exit(2)
     try:
         app(prog_name="callboard")
     except CallboardError as error:

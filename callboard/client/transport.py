@@ -44,10 +44,11 @@ def options_of(base: httpx.URL, api_key: str | None) -> dict[str, Any]:
     """
     headers = {"User-Agent": f"callboard/{VERSION}", "Accept": "application/json"}
     if api_key is not None:
-        if not api_key.isascii() or not api_key.isprintable():
+        if not (api_key.isascii() and api_key.isprintable() and api_key == api_key.strip() != ""):
             # httpx would repeat the key in its error.
             raise ConfigurationError(
-                "The API key holds a character that HTTP does not allow, such as a line break. Copy the key anew."
+                "The API key holds a character that HTTP does not allow there, such as a line break, or a blank at "
+                "an end. Copy the key anew."
             )
         headers["Authorization"] = f"Bearer {api_key}"
     # A proxy cannot reach this machine's own loopback.

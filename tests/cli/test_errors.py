@@ -171,3 +171,12 @@ def test_settings_that_do_not_fit(run: Any) -> None:
 def test_a_problem_cannot_steer_the_terminal(run: Any, script: Any, response: Any) -> None:
     script.will(response({"title": "\x1b[2J[bold]gone", "status": 400}, 400, media_type=PROBLEM))
     assert run("queues").err == "Error: \N{REPLACEMENT CHARACTER}[2J[bold]gone\n"
+
+
+@pytest.mark.parametrize("arguments", [("submit", "x", "--tag", "a=\udcff"), ("jobs", "list", "--type", "\udcff")])
+def test_an_argument_that_is_not_utf_8_is_named(run: Any, script: Any, arguments: tuple[str, ...]) -> None:
+    ran = run(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"Argument {len(arguments)}, " in ran.err
+    assert "is not UTF-8" in ran.err
+    assert script.asked == []

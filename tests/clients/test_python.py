@@ -282,7 +282,7 @@ def test_a_url_of_a_server(url: str) -> None:
 
 
 def test_a_key_that_cannot_be_sent_is_not_told() -> None:
-    for key in ("secret\n", "secrét"):
+    for key in ("secret\n", "secrét", "secret ", " ", ""):
         with pytest.raises(ConfigurationError) as refused:
             Client(api_key=key)
         assert "secr" not in str(refused.value)
