@@ -3,7 +3,7 @@
 It runs what reads a clock or a calendar in Python, in PostgreSQL or in both: the database, the api, the command line,
 the views of history, and what workers and dispatchers do in this process. It leaves out
 
-- ``tests/e2e``, ``tests/embedded`` and what starts a PostgreSQL of the product's own: its clock is the real one, as the
+- ``tests/e2e``, ``tests/embedded``, ``tests/clients`` and what else starts a PostgreSQL of the product's own: its clock is the real one, as the
   product starts it without any variable of the environment. Their rules about dates are those of ``tests/db``;
 - Chromium, RabbitMQ, and tests in which processes and connections die: they ask for monotonic time;
 - tables, documents, the benchmark, streams, and random walks through all verbs and calls: they know no date, and cost
@@ -30,7 +30,7 @@ from tests.support.dated import build_clock, environment_at
 _ROOT: Final = Path(__file__).parents[2]
 TESTS: Final = (
     "tests/db", "tests/api", "tests/cli", "tests/contract", "tests/actors/types", "tests/actors/maintenance",
-    "tests/actors/dispatch", "tests/actors/jobs/test_bulk.py", "tests/clients/test_python.py",
+    "tests/actors/dispatch", "tests/actors/jobs/test_bulk.py",
 )  # fmt: skip
 OWN_POSTGRES: Final = ("tests/cli/test_system.py", "tests/db/sql/test_group_commit.py", "tests/api/test_unavailable.py")
 WITHOUT_DATES: Final = (
