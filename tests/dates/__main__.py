@@ -3,8 +3,9 @@
 It runs what reads a clock or a calendar in Python, in PostgreSQL or in both: the database, the api, the command line,
 the views of history, and what workers and dispatchers do in this process. It leaves out
 
-- ``tests/e2e``, ``tests/embedded``, ``tests/clients`` and what else starts a PostgreSQL of the product's own: its clock is the real one, as the
-  product starts it without any variable of the environment. Their rules about dates are those of ``tests/db``;
+- ``tests/e2e``, ``tests/embedded``, ``tests/clients`` and what else starts a PostgreSQL of the product's own: its clock
+  is the real one, as the product starts it without any variable of the environment. Their rules about dates are those
+  of ``tests/db``;
 - Chromium, RabbitMQ, and tests in which processes and connections die: they ask for monotonic time;
 - tables, documents, the benchmark, streams, and random walks through all verbs and calls: they know no date, and cost
   minutes;
