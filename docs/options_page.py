@@ -25,7 +25,7 @@ FILTERS = """
 ## Filters
 
 What `GET /v1/jobs`, `/v1/jobs/stream` and `/v1/history/export` take as query parameters, and `POST /v1/jobs/bulk` as
-`filter`. A job fits if all that are given hold.
+`filter`. A job fits if all that are given hold. On the command line a tag is `KEY=VALUE`.
 
 | filter | which jobs |
 |---|---|

@@ -37,7 +37,7 @@ class WorkerServices:
         self.database = database
         self.storage = storage
         self._job = job
-        self._attempt = (job.id, job.attempt)
+        self._attempt_id = job.attempt_id
         self._stop = stop
         self._folder = TemporaryFolder()
 
@@ -69,16 +69,16 @@ class WorkerServices:
         return file_id
 
     def read_checkpoint(self) -> bytes | None:
-        return self._fenced(lambda connection: checkpoints.read_checkpoint(connection, *self._attempt)).data
+        return self._fenced(lambda connection: checkpoints.read_checkpoint(connection, *self._attempt_id)).data
 
     def save_checkpoint(self, data: bytes) -> None:
-        self._fenced(lambda connection: checkpoints.save_checkpoint(connection, *self._attempt, data))
+        self._fenced(lambda connection: checkpoints.save_checkpoint(connection, *self._attempt_id, data))
 
     def read_step(self, key: str) -> bytes | None:
-        return self._fenced(lambda connection: checkpoints.read_step(connection, *self._attempt, key)).data
+        return self._fenced(lambda connection: checkpoints.read_step(connection, *self._attempt_id, key)).data
 
     def save_step(self, key: str, data: bytes) -> bytes:
-        step = self._fenced(lambda connection: checkpoints.save_step(connection, *self._attempt, key, data))
+        step = self._fenced(lambda connection: checkpoints.save_step(connection, *self._attempt_id, key, data))
         return step.data or data
 
     def stop_fenced_out(self) -> NoReturn:
