@@ -16,9 +16,10 @@ help: ## list the targets
 install: $(VENV)/.installed ## create .venv with callboard in it, from the lock file
 
 # A checkout has these links; a source archive does not, as they would be copies in it.
-LINKS := callboard/api callboard/actors callboard/db
+LINKS := callboard/api callboard/actors callboard/db .editable/callboard
 
 $(LINKS):
+	@mkdir -p $(@D)
 	ln -s ../$(@F) $@
 
 $(VENV)/.installed: requirements.lock pyproject.toml db/version.py | $(LINKS)

@@ -23,7 +23,7 @@ _PLACES: Final = {
     "alembic/": "callboard/db/migrations/",
 }
 #: They stand in a checkout alone.
-LINKS: Final = {"callboard/api", "callboard/actors", "callboard/db"}
+LINKS: Final = {"callboard/api", "callboard/actors", "callboard/db", ".editable/callboard"}
 
 
 @dataclass(frozen=True)

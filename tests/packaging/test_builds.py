@@ -78,6 +78,14 @@ def test_an_editable_install_has_no_copy_of_the_code() -> None:
     assert {path.parts[0] for path in installed} == {"..", "_callboard.pth", f"callboard-{__version__}.dist-info"}
 
 
+def test_an_editable_install_makes_one_name_importable(tmp_path: Path) -> None:
+    """Else a user's own ``db`` or ``api`` in the same environment would be hidden by the folders of the checkout."""
+    code = "import importlib.util; print(*(n for n in ('api', 'actors', 'db', 'tests') if importlib.util.find_spec(n)))"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == []
+    subprocess.run([sys.executable, "-c", "import callboard.api.app"], cwd=tmp_path, check=True)
+
+
 def test_one_file_says_the_version(wheel: dict[str, bytes]) -> None:
     said = runpy.run_path(str(ROOT / "db" / "version.py"))["VERSION"]
     metadata = BytesParser().parsebytes(wheel[f"callboard-{said}.dist-info/METADATA"])
