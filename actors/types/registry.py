@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from callboard.actors.types.field_errors import field_errors
 from callboard.actors.types.run import Run
 from callboard.actors.types.signatures import first_paragraph, json_adapter, signature_of, source_of
 from callboard.actors.types.sizes import bytes_of
@@ -105,16 +106,8 @@ class JobType:
         except ValidationError as error:
             raise InvalidInput(
                 f"The payload does not fit job type {self.name!r}; GET /v1/job-types/{self.name} shows its schema.",
-                [
-                    FieldError(item["msg"], "/".join(["/payload", *(_escape(part) for part in item["loc"])]))
-                    for item in error.errors(include_input=False, include_url=False, include_context=False)
-                ],
+                field_errors(error.errors(include_url=False, include_context=False), payload, "payload"),
             ) from None
-
-
-def _escape(part: int | str) -> str:
-    """Escape one reference token of a JSON pointer (RFC 6901, section 3)."""
-    return str(part).replace("~", "~0").replace("/", "~1")
 
 
 class Registry:

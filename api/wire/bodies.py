@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
+from callboard.actors.types.field_errors import MOST_ERRORS, field_errors
 from callboard.api.errors import MalformedBody, UnsupportedMediaType
 from callboard.api.wire.json_values import is_suspicious, unstorable
-from callboard.api.wire.pointers import pointer
-from callboard.db.errors import FieldError, InvalidInput
+from callboard.db.errors import InvalidInput
 
 Model = TypeVar("Model", bound=BaseModel)
 
 _JSON: Final = re.compile(r"application/([\w.-]+\+)?json", re.IGNORECASE)
-
-#: Most errors that one response lists; more would not help a client.
-_MOST_ERRORS: Final = 100
 
 
 async def json_body(request: Request) -> bytes:
@@ -60,22 +57,10 @@ def parse(model: type[Model], body: bytes) -> Model:
     try:
         parsed = model.model_validate_json(body)
     except ValidationError as error:
-        details = error.errors(include_input=False, include_url=False)
+        details = error.errors(include_url=False)
         if details[0]["type"] == "json_invalid":
             raise MalformedBody(f"The body is not JSON: {details[0]['ctx']['error']}.") from None
-        raise InvalidInput("The body does not fit.", field_errors(details)) from None
+        raise InvalidInput("The body does not fit.", field_errors(details, from_json(body))) from None
     if is_suspicious(body) and (refused := list(unstorable(from_json(body)))):
-        raise InvalidInput("The body holds values that cannot be stored.", refused[:_MOST_ERRORS])
+        raise InvalidInput("The body holds values that cannot be stored.", refused[:MOST_ERRORS])
     return parsed
-
-
-def field_errors(details: list[ErrorDetails], *prefix: object) -> list[FieldError]:
-    """Return Pydantic's errors as those of the domain, with ``prefix`` before each location."""
-    return [FieldError(_message(item), pointer((*prefix, *item["loc"]))) for item in details[:_MOST_ERRORS]]
-
-
-def _message(item: Any) -> str:
-    message: str = item["msg"]
-    if item["type"] == "extra_forbidden":
-        return "there is no such field"
-    return message.removeprefix("Value error, ")

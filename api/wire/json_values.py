@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from callboard.api.wire.pointers import pointer
 from callboard.db.errors import FieldError
+from callboard.db.rules.json_pointer import pointer
 
 #: Text that may decode to such a value. Bodies without it, nearly all, need not be decoded and traversed.
 _SUSPICIOUS: Final = re.compile(rb"\\u0000|NaN|Infinity|[eE]\+?[0-9]{3}|[0-9]{19}")

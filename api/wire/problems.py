@@ -16,6 +16,7 @@ from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from callboard.actors.types.field_errors import MOST_ERRORS, message_of
 from callboard.api.errors import (
     Forbidden,
     IdempotencyKeyInFlight,
@@ -29,11 +30,11 @@ from callboard.api.errors import (
     UnsupportedMediaType,
     WithHeaders,
 )
-from callboard.api.wire.bodies import field_errors
 from callboard.api.wire.rendering import json_text
 from callboard.db.errors import (
     CallboardError,
     Conflict,
+    FieldError,
     InvalidInput,
     NotFound,
     PreconditionFailed,
@@ -42,6 +43,7 @@ from callboard.db.errors import (
     Unavailable,
     UnknownJobType,
 )
+from callboard.db.rules.json_pointer import pointer
 
 _log = structlog.get_logger(__name__)
 
@@ -234,7 +236,8 @@ async def respond_to_error(request: Request, error: Exception) -> Response:
         case HTTPException():
             return _http_error(request, error)
         case RequestValidationError():
-            error = InvalidInput("The parameters do not fit.", field_errors(list(error.errors())))
+            wrong = [FieldError(message_of(item), pointer(item["loc"])) for item in error.errors()[:MOST_ERRORS]]
+            error = InvalidInput("The parameters do not fit.", wrong)
         case DataError():
             # Input is validated before it reaches the database; this is for values that no validation covers.
             _log.error("value_refused_by_database", path=path, exc_info=error)

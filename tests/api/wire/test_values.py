@@ -14,9 +14,9 @@ from pydantic_core import from_json
 from callboard.api.wire.etags import entity_tag, matches
 from callboard.api.wire.json_values import is_suspicious, unstorable
 from callboard.api.wire.paging import page_token, read_page_token
-from callboard.api.wire.pointers import pointer
 from callboard.api.wire.prefer import Preference
 from callboard.db.errors import InvalidInput
+from callboard.db.rules.json_pointer import pointer
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
