@@ -21,19 +21,33 @@ from callboard.api.jobs import amend, bulk, events, listing, results, run, show,
 from callboard.api.openapi import document
 from callboard.api.server.cors import cors
 from callboard.api.server.direct_routes import DirectRoutes
+from callboard.api.server.methods import StandardMethods
 from callboard.api.server.metrics import Metrics
 from callboard.api.server.middleware import BodyLimit, RequestContext
 from callboard.api.services import Services
-from callboard.api.system import docs_page, javascript, job_types, metrics_page, probes, queues, workers_and_stats
+from callboard.api.system import (
+    docs_page,
+    index,
+    javascript,
+    job_types,
+    metrics_page,
+    probes,
+    queues,
+    workers_and_stats,
+)
 from callboard.api.wire.paths import JOB
 from callboard.api.wire.problems import add_problem_handlers
+from callboard.api.wire.query import of_operations, require_known_parameters
 from callboard.db.files.storage import open_storage
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.db.version import VERSION
 
 _FILES: Final = "/v1/files"
-_DESCRIPTION: Final = "Durable jobs over HTTP. Errors are problem details (RFC 9457)."
+_DESCRIPTION: Final = (
+    "Durable jobs over HTTP. Errors are problem details (RFC 9457). Query parameters that an operation does not have "
+    "are refused. `HEAD` is answered wherever `GET` is, with the same headers, and does nothing."
+)
 
 
 def create_app(
@@ -84,15 +98,19 @@ def create_app(
             *cors(settings),
             Middleware(RequestContext, answered=metrics.answered),
             Middleware(BodyLimit, limit=settings.max_body_bytes, exempt=_FILES),
+            Middleware(StandardMethods),
             Middleware(DirectRoutes, routes=_DIRECT_ROUTES),
         ],
     )
     app.state.authenticate = authenticate
     for router in _ROUTERS:
         # Authenticates the requests of endpoints without a caller parameter too.
-        app.include_router(router, dependencies=[] if router in _PUBLIC else [Depends(current_caller)])
+        authentication = [] if router in _PUBLIC else [Depends(current_caller)]
+        app.include_router(router, dependencies=[Depends(require_known_parameters), *authentication])
     docs_page.mount_assets(app)
-    add_problem_handlers(app, [route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute)])
+    operations = [route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    app.state.query_parameters = of_operations(operations)
+    add_problem_handlers(app, operations)
     return app
 
 
@@ -116,11 +134,12 @@ _ROUTERS: Final = (
     job_types.router,
     queues.router,
     workers_and_stats.router,
+    index.router,
     metrics_page.router,
     probes.router,
 )
 #: Without authentication.
-_PUBLIC: Final = (docs_page.router, javascript.router, metrics_page.router, probes.router)
+_PUBLIC: Final = (docs_page.router, javascript.router, index.router, metrics_page.router, probes.router)
 
 _DIRECT_ROUTES: Final = (
     Route(JOB, show.get_job, methods=["GET"]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from typing import Final
-from uuid import UUID
 
 import anyio.to_thread
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -20,6 +19,7 @@ from callboard.api.openapi import file_operations
 from callboard.api.openapi.models import UploadedFile
 from callboard.api.services import services_of
 from callboard.api.wire.etags import matches
+from callboard.api.wire.parameters import uuid_of
 from callboard.db.errors import NotFound, TooLarge
 from callboard.db.files.rows import File, delete_bytes, delete_file, get_file, insert_file
 from callboard.db.rules.ids import new_id
@@ -46,12 +46,6 @@ async def upload_file(request: Request, response: Response, caller: AsCaller) ->
     return UploadedFile(
         id=file.id, name=file.name, size=file.size, sha256=file.sha256.hex(), media_type=file.media_type
     )
-
-
-@router.head("/v1/files/{file_id}", include_in_schema=False)
-async def describe_file(request: Request, caller: AsCaller) -> Response:
-    file = await _visible_file(request, caller)
-    return Response(headers={**_headers(file), "Content-Length": str(file.size)})
 
 
 @router.get(
@@ -100,10 +94,9 @@ class _Download(StreamingResponse):
 
 async def _visible_file(request: Request, caller: Caller) -> File:
     text: str = request.path_params["file_id"]
-    try:
-        file_id = UUID(text if len(text) == 36 else "")
-    except ValueError:
-        raise NotFound(f"There is no file {text[:50]!r}.") from None
+    file_id = uuid_of(text)
+    if file_id is None:
+        raise NotFound(f"There is no file {text[:50]!r}.")
 
     def read(connection: Connection) -> File:
         return get_file(connection, file_id, owner=None if caller.sees_all else caller.owner)

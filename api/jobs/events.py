@@ -11,6 +11,7 @@ from callboard.api.database.reads import no_such_job
 from callboard.api.live import sse
 from callboard.api.openapi import operations
 from callboard.api.services import services_of
+from callboard.api.wire.accept import accepts
 from callboard.api.wire.parameters import JobId, refused
 from callboard.api.wire.rendering import event, page, respond
 from callboard.db.reads.timeline import Watch
@@ -34,7 +35,7 @@ async def events_of_job(
     """
     services = services_of(request)
     await services.reads.job(job_id, caller)
-    streamed = sse.accepts(request.headers.get("accept", ""))
+    streamed = accepts(request.headers.get("accept", ""), sse.MEDIA_TYPE)
     resumed = request.headers.get("last-event-id")
     last_seen = _position(resumed, "Last-Event-ID", where="headers") if resumed else None
     if streamed and last_seen is not None:

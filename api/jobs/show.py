@@ -24,7 +24,6 @@ from callboard.db.rules.states import TERMINAL, Status
 router = APIRouter(tags=["jobs"])
 
 
-@router.head(JOB, include_in_schema=False)
 @router.get(JOB, operation_id="getJob", **operations.GET_JOB)
 async def get_job(request: Request) -> Response:
     """Return a job.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
@@ -31,21 +30,6 @@ _HEADERS: Final = {
     "X-Accel-Buffering": "no",
     "Vary": "Accept",
 }
-#: "Not acceptable" (RFC 9110, section 12.4.2).
-_WEIGHT_ZERO: Final = re.compile(r"q=0(\.0{0,3})?", re.IGNORECASE)
-
-
-def accepts(header: str) -> bool:
-    """Return whether an Accept header names ``text/event-stream`` with a weight above 0 (RFC 9110, section 12.5.1).
-
-    ``*/*`` is no such name: clients that send it expect JSON.
-    """
-    return any(map(_is_accepted_stream, header.split(",")))
-
-
-def _is_accepted_stream(media_range: str) -> bool:
-    media_type, *parameters = (part.strip() for part in media_range.split(";"))
-    return media_type.lower() == MEDIA_TYPE and not any(map(_WEIGHT_ZERO.fullmatch, parameters))
 
 
 def event_without_id(event: str, data: bytes) -> bytes:

@@ -212,6 +212,7 @@ OF_SCHEMAS: Final[Mapping[str, Example]] = {
     "Page_Worker_": _page(_WORKER),
     "Stats": _STATS,
     "UploadedFile": _FILE,
+    "Index": {"name": "callboard", "version": "0.1.0", "links": {"docs": "/docs", "openapi": "/openapi.json"}},
     "Health": {"status": "ready"},
     "Version": _VERSION,
     "ProblemKind": _PROBLEM_KIND,

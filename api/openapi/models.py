@@ -225,6 +225,14 @@ class Health(BaseModel):
     status: str
 
 
+class Index(BaseModel):
+    """What runs here, and where its parts are."""
+
+    name: str
+    version: str
+    links: dict[str, str]
+
+
 class Version(BaseModel):
     """What runs."""
 

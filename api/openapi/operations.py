@@ -236,6 +236,18 @@ CONFIGURE_QUEUE: Final = operation(
 )
 LIST_WORKERS: Final = operation({200: listed(models.Worker)})
 GET_STATS: Final = operation({200: response(models.Stats, "OK")})
+INDEX: Final = operation(
+    {
+        200: response(models.Index, "OK", sent={"Vary": headers.VARY_ACCEPT}),
+        307: {
+            "description": "For browsers: the documentation.",
+            "headers": {
+                "Location": headers.header("The page.", required=True, example="/docs"),
+                "Vary": headers.VARY_ACCEPT,
+            },
+        },
+    }
+)
 METRICS: Final[Document] = {
     "response_class": Response,
     **operation(

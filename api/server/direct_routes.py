@@ -9,6 +9,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from callboard.api.wire.problems import HANDLED_ERRORS, respond_to_error
+from callboard.api.wire.query import require_known_parameters
 
 
 class DirectRoutes:
@@ -34,6 +35,7 @@ class DirectRoutes:
                 scope.update(child_scope)
                 request = Request(scope, receive, send)
                 try:
+                    await require_known_parameters(request)
                     response = await route.endpoint(request)
                 except HANDLED_ERRORS as error:
                     response = await respond_to_error(request, error)

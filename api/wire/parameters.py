@@ -5,6 +5,7 @@ Those of submissions and polls are parsed here: FastAPI's dependencies would tak
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from fastapi import Depends, Path, Request
 from callboard.api.database.reads import no_such_job
 from callboard.db.errors import FieldError, InvalidInput
 
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -22,11 +24,16 @@ def parse_job_id(text: str) -> UUID:
     Raises:
         NotFound: the text is not a UUID in its usual form, so no job has this id.
     """
-    try:
-        # UUID() also takes braces, a URN, and no hyphens: other names for one resource.
-        return UUID(text if len(text) == 36 else "")
-    except ValueError:
-        raise no_such_job(text[:50]) from None
+    job_id = uuid_of(text)
+    if job_id is None:
+        raise no_such_job(text[:50])
+    return job_id
+
+
+def uuid_of(text: str) -> UUID | None:
+    """Return the UUID in a path; None for any other form than the usual one, which would be another name for it."""
+    # UUID() also takes braces, a URN, and, as int() does, signs, underscores and blanks around the digits.
+    return UUID(text) if _UUID.fullmatch(text) else None
 
 
 async def _job_id(

@@ -252,13 +252,16 @@ def _http_error(request: Request, error: HTTPException) -> Response:
     problem = _BY_STATUS.get(error.status_code) or Problem(_HTTP.code, error.status_code, phrase, _HTTP.explanation)
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(_methods_of(request.app, path))
+        # What is mounted has no routes here, and can be read.
+        headers["Allow"] = ", ".join(methods_of(request.app, path) or ["GET", "HEAD"])
     # The detail of the framework's own errors is the phrase of their status.
     detail = error.detail if error.detail != phrase else f"{problem.explanation} ({request.method} {path})"
     return problem_response(problem, path, detail, headers)
 
 
-def _methods_of(app: FastAPI, path: str) -> list[str]:
+def methods_of(app: FastAPI, path: str) -> list[str]:
+    """Return the methods of the resource at a path, sorted; none where there is no resource."""
     # Each route has its own methods only, and the first one with this path raises the error.
     routes: Sequence[APIRoute] = app.state.operations
-    return sorted({method for route in routes if route.path_regex.match(path) for method in route.methods or ()})
+    methods = {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
+    return sorted(methods | {"HEAD"}) if "GET" in methods else sorted(methods)

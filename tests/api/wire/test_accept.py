@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from callboard.api.live.sse import accepts
+from callboard.api.wire.accept import accepts
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from callboard.api.live.sse import accepts
     ],
 )
 def test_a_stream_is_accepted(header: str) -> None:
-    assert accepts(header)
+    assert accepts(header, "text/event-stream")
 
 
 @pytest.mark.parametrize(
@@ -34,4 +34,4 @@ def test_a_stream_is_accepted(header: str) -> None:
     ],
 )
 def test_a_stream_is_not_accepted(header: str) -> None:
-    assert not accepts(header)
+    assert not accepts(header, "text/event-stream")
