@@ -72,7 +72,7 @@ def _filter(bulk: BulkJobs) -> JobFilter:
 
 
 def _require_intent(bulk: BulkJobs, given: BulkFilter) -> None:
-    is_empty = given == BulkFilter()
+    is_empty = all(value is None or value == [] for _, value in given)
     if is_empty and not bulk.all:
         raise _refused(
             f'The filter names nothing, so it would {bulk.action} every job. If you mean that, add "all": true.',

@@ -115,7 +115,11 @@ def accepted(submitted: Submitted, preference: Preference, *, status: int) -> Re
     """Return the response whose body is the job."""
     row = submitted.row
     tag = entity_tag(row["revision"], row["status"])
-    return respond(job(row), status, {**submitted.headers(preference), "ETag": tag})
+    headers = {**submitted.headers(preference), "ETag": tag}
+    if status == 202:
+        # Of a replayed bulk action that is done as well: its status says no more than that it was accepted.
+        headers["Retry-After"] = "1"
+    return respond(job(row), status, headers)
 
 
 @router.post("/v1/jobs/batch", operation_id="submitBatch", **operations.SUBMIT_BATCH)

@@ -24,6 +24,7 @@ _BEARER: Final = {
 }
 _FASTAPI_SCHEMAS: Final = ("HTTPValidationError", "ValidationError")
 _REQUEST_ID: Final = "X-Request-ID"
+_CONTACT: Final = {"name": "Callboard"}
 _LICENSE: Final = {"name": "Apache 2.0", "identifier": "Apache-2.0"}
 _TAGS: Final = (
     {"name": "jobs", "description": "Submit, watch, change and list jobs."},
@@ -38,14 +39,16 @@ _TAGS: Final = (
 def document(app: FastAPI) -> Document:
     """Return the document of all operations, each with all its possible problems."""
     made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    made["info"]["license"] = _LICENSE
+    made["info"] |= {"license": _LICENSE, "contact": _CONTACT}
     made["servers"] = [{"url": "/", "description": "Where this document is served."}]
     made["tags"] = list(_TAGS)
     _add_components(made.setdefault("components", {}))
     made["security"] = [{_SECURITY: []}]
+    codes = set[str | int]()
     for path, methods in made["paths"].items():
         for method, operation in methods.items():
-            _complete(operation, path, method)
+            codes |= _complete(operation, path, method)
+    made["components"]["examples"] = problem_examples(codes)
     return made
 
 
@@ -56,37 +59,41 @@ def _add_components(components: Document) -> None:
     described: tuple[type[BaseModel], ...] = (*operations.BODIES, models.ProblemDetails)
     _, definitions = models_json_schema([(model, "validation") for model in described], ref_template=_REF)
     schemas |= definitions["$defs"]
+    for schema in schemas.values():
+        for shown in schema.get("properties", {}).values():
+            # What has a default may be left out, and generators of TypeScript take it for what is always there.
+            shown.pop("default", None)
     for name, example in {**examples.OF_SCHEMAS, **history_operations.EXAMPLES}.items():
         schemas[name]["examples"] = [example]  # FastAPI would leave the nulls out
-    components["examples"] = problem_examples()
     components["headers"] = {_REQUEST_ID: headers.REQUEST_ID}
     components["securitySchemes"] = {_SECURITY: _BEARER}
 
 
-def _complete(operation: Document, path: str, method: str) -> None:
+def _complete(operation: Document, path: str, method: str) -> set[str | int]:
+    """Add what all operations have, and return the codes of the problems that this one may respond with."""
     public = path == "/v1/version" or not path.startswith(("/v1/", "/metrics"))
     if public:
         operation["security"] = []
     responses = operation["responses"]
     responses.pop("422", None)  # FastAPI's own
     named = operation.pop(PROBLEMS, [])
-    responses |= problem_answers({*named, *_usual_problems(operation, path, method, public=public)})
+    codes = {*named, *_usual_problems(operation, path, method, public=public)}
+    responses |= problem_answers(codes)
     for response in responses.values():
         sent = {_REQUEST_ID: {"$ref": f"#/components/headers/{_REQUEST_ID}"}}
         response["headers"] = {**response.get("headers", {}), **sent}
+    return codes
 
 
 def _usual_problems(operation: Document, path: str, method: str, *, public: bool) -> set[str]:
     """Return the codes of the problems that all operations of this kind may respond with."""
-    codes = set[str]()
+    codes = {InvalidInput.code}  # a query parameter that it does not have
     if not public:
         codes |= {Unauthenticated.code, Forbidden.code, Unavailable.code}
     if "{" in path:
         codes.add(NotFound.code)
-    if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
-        codes.add(InvalidInput.code)
     if method != "get":
         codes.add(TooLarge.code)  # whether or not it reads its body
     if "application/json" in operation.get("requestBody", {}).get("content", {}):
-        codes |= {MalformedBody.code, UnsupportedMediaType.code, InvalidInput.code}
+        codes |= {MalformedBody.code, UnsupportedMediaType.code}
     return codes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -38,9 +38,13 @@ def problem_answers(codes: Iterable[str | int]) -> Document:
     return {str(status): _answer(by_status[status]) for status in sorted(by_status)}
 
 
-def problem_examples() -> Document:
-    """Return an example of each kind of problem, by its code."""
-    return {code: {"summary": problem.title, "value": _example(problem)} for code, problem in PROBLEMS.items()}
+def problem_examples(codes: Container[str | int]) -> Document:
+    """Return an example of each of these kinds of problems, by its code."""
+    return {
+        code: {"summary": problem.title, "value": _example(problem)}
+        for code, problem in PROBLEMS.items()
+        if code in codes
+    }
 
 
 def _uncoded(status: int) -> Problem:

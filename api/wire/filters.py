@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -78,10 +78,11 @@ def filter_of(given: Mapping[str, Any], refused: Callable[[str], InvalidInput]) 
             other.
     """
     values = {name: given[condition.parameter] for name, condition in CONDITIONS.items()}
-    return JobFilter(**values | {"statuses": frozenset(values["statuses"]), "tags": _tags_of(values["tags"], refused)})
+    statuses, tags = frozenset(values["statuses"] or ()), _tags_of(values["tags"] or (), refused)
+    return JobFilter(**values | {"statuses": statuses, "tags": tags})
 
 
-def _tags_of(given: list[str], refused: Callable[[str], InvalidInput]) -> dict[str, str]:
+def _tags_of(given: Iterable[str], refused: Callable[[str], InvalidInput]) -> dict[str, str]:
     tags: dict[str, str] = {}
     for text in given:
         key, colon, value = text.partition(":")

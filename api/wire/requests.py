@@ -66,7 +66,7 @@ def _field_of(option: Option) -> tuple[Any, Any]:
     limits: dict[str, Any] = {name: limit for name, limit in (bounds | lengths).items() if limit is not None}
     match option.kind:
         case Kind.TAGS:
-            return Tags, Field(default_factory=dict, description=option.doc)
+            return Tags | None, Field(None, description=option.doc)
         case Kind.INTEGER:
             return Annotated[int, Field(**limits), _WHOLE] | None, Field(None, description=option.doc)
         case kind:
@@ -117,8 +117,8 @@ class AmendJob(Body):
 
 #: The types of the filters that are not one text.
 _FILTER_TYPES: Final[dict[str, Any]] = {
-    "status": list[Status],
-    "tag": list[FilterText],
+    "status": list[Status] | None,
+    "tag": list[FilterText] | None,
     "created_after": Time | None,
     "created_before": Time | None,
     "parent_id": UUID | None,
@@ -135,7 +135,7 @@ else:
         **{
             condition.parameter: (
                 _FILTER_TYPES.get(condition.parameter, FilterText | None),
-                Field([] if condition.parameter in {"status", "tag"} else None, description=condition.doc),
+                Field(None, description=condition.doc),
             )
             for condition in CONDITIONS.values()
         },
@@ -149,7 +149,7 @@ class BulkJobs(Body):
         description="cancel: jobs that live; retry: failed, cancelled and expired ones; delete: those that are done."
     )
     filter: BulkFilter = Field(description="Which of the jobs that the action applies to.")
-    all: bool = Field(False, description="true, together with an empty filter: all of them.")
+    all: bool = Field(False, description="true, together with an empty filter: all of them. False if left out.")
 
 
 class ConfigureQueue(Body):

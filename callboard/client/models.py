@@ -16,24 +16,30 @@ M = TypeVar("M", bound=BaseModel)
 class Job(models.Job):
     """A job, as a response showed it."""
 
-    _etag: str | None = PrivateAttr(default=None)
-    _existing: bool = PrivateAttr(default=False)
+    _response: Response | None = PrivateAttr(default=None)
 
     @property
     def etag(self) -> str | None:
         """Names the state that is shown; None if a proxy removed the ETag."""
-        return self._etag
+        return None if self._response is None else self._response.headers.get("etag")
 
     @property
     def existing(self) -> bool:
         """Of a submission: whether the job was there before, with the same unique key or idempotency key."""
-        return self._existing
+        response = self._response
+        return response is not None and (
+            response.status == 200 or response.headers.get("idempotency-replayed") == "true"
+        )
+
+    @property
+    def json_text(self) -> bytes:
+        """The job as the server wrote it."""
+        return self.model_dump_json().encode() if self._response is None else self._response.content
 
     def model_post_init(self, context: Any) -> None:
-        """Take from the response what only its head says."""
+        """Keep the response, whose head says more."""
         if isinstance(context, Response):
-            self._etag = context.headers.get("etag")
-            self._existing = context.status == 200 or context.headers.get("idempotency-replayed") == "true"
+            self._response = context
 
 
 def parse(model: type[M], response: Response) -> M:

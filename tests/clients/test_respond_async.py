@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,6 +54,17 @@ def test_the_result_is_what_the_body_would_be(
     assert response.headers["Retry-After"] == "1"
     assert response.headers["Preference-Applied"] == "respond-async"
     assert httpx.get(job.links.result).json() == inline.json()
+
+
+def test_the_202_is_that_of_callboard(shop: httpx.Client, client: Client) -> None:
+    response = shop.get("/plain", headers={"Prefer": "respond-async"})
+    own = httpx.post(f"{client.address}/v1/jobs", json={"type": "tests.clients.shop.plain", "payload": {}})
+    assert own.status_code == response.status_code == 202
+    ours, theirs = response.json(), own.json()
+    assert list(ours) == list(theirs)
+    assert {name: type(value) for name, value in ours.items()} == {name: type(value) for name, value in theirs.items()}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", ours["created_at"])
+    assert {"location", "retry-after", "etag"} <= {*response.headers} & {*own.headers}
 
 
 def test_it_says_what_it_was_called_with(shop: httpx.Client, client: Client) -> None:

@@ -98,13 +98,13 @@ def respond_async(
             except (ServerUnreachable, ServerUnavailable) as error:
                 _log.warning("job_not_submitted", job_type=job_name, fallback=fallback, reason=str(error))
                 if fallback is None:
-                    return unavailable()
+                    return unavailable(request, public_url or connection.address)
                 returned = await inline(arguments)
                 (returned if isinstance(returned, Response) else response).headers[FALLBACK_HEADER] = "inline"
                 return returned
             except Problem as problem:
                 _log.error("job_refused", job_type=job_name, status=problem.status, reason=str(problem))
-                return refused(problem)
+                return refused(request, problem, public_url or connection.address)
             return accepted(request, job, public_url or connection.address)
 
         def add_job_type(of_route: APIRoute) -> None:

@@ -56,7 +56,7 @@ def test_it_answers_with_a_job(api: Served, database: Database) -> None:
 
 
 def test_every_job_must_be_said_on_purpose(api: Served, as_problem: Problem) -> None:
-    empties: list[dict[str, Any]] = [{}, {"status": []}, {"type": None}]
+    empties: list[dict[str, Any]] = [{}, {"status": []}, {"type": None}, {"status": None, "tag": None}]
     for empty in empties:
         refused = as_problem(ask(api, action="cancel", filter=empty), 422, "invalid-input")
         assert refused["errors"] == [{"detail": "names nothing", "pointer": "/filter"}]
@@ -96,6 +96,10 @@ def test_a_repeated_request_makes_one_job(api: Served, as_problem: Problem) -> N
 
     assert again.json() == first.json()
     assert again.headers["idempotency-replayed"] == "true"
+    api.client.post(first.json()["links"]["cancel"])
+    after_its_end = api.client.post("/v1/jobs/bulk", json=body, headers=headers)
+    assert (after_its_end.status_code, after_its_end.json()["done"]) == (202, True)
+    assert after_its_end.headers["retry-after"] == again.headers["retry-after"] == "1"
     other = api.client.post("/v1/jobs/bulk", json={**body, "action": "retry"}, headers=headers)
     as_problem(other, 422, "idempotency-key-reused")
 

@@ -88,6 +88,15 @@ def test_a_submission_overrides_the_defaults(api: Served) -> None:
     assert job["expires_at"] == "2999-01-01T00:00:00.000Z"
 
 
+def test_an_option_that_is_null_is_as_good_as_left_out(api: Served) -> None:
+    without = api.submit()
+    nulls = api.submit(**dict.fromkeys(set(FIELDS.split()) - {"type", "payload"}))
+    differing = {"id", "created_at", "links"}
+    assert {name: nulls[name] for name in nulls.keys() - differing} == {
+        name: without[name] for name in without.keys() - differing
+    }
+
+
 def test_a_delayed_job_waits(api: Served) -> None:
     job = api.submit(delay=60)
     assert job["status"] == "scheduled"

@@ -166,6 +166,9 @@ def test_without_callboard_who_wants_a_job_hears_so() -> None:
     assert (response.status_code, response.json()["code"]) == (503, "unavailable")
     assert response.headers["content-type"] == "application/problem+json"
     assert response.headers["retry-after"] == "2"
+    assert list(response.json()) == ["type", "title", "status", "detail", "instance", "code"]
+    assert response.json()["type"] == f"{NOBODY}/problems/unavailable"
+    assert (response.json()["title"], response.json()["instance"]) == ("Unavailable", "/items")
     assert made.calls == []
 
 
