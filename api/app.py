@@ -17,7 +17,7 @@ from callboard.api.auth.caller import Authenticate, current_caller, local_admin
 from callboard.api.auth.oidc import Tokens
 from callboard.api.files import outputs, transfer
 from callboard.api.history import exports, summary
-from callboard.api.jobs import amend, bulk, events, listing, results, run, show, stream, submit
+from callboard.api.jobs import amend, bulk, events, listing, results, run, show, stream, stream_tickets, submit
 from callboard.api.openapi import document
 from callboard.api.server.cors import cors
 from callboard.api.server.direct_routes import DirectRoutes
@@ -123,6 +123,7 @@ _ROUTERS: Final = (
     run.router,
     listing.router,
     stream.router,
+    stream_tickets.router,
     show.router,
     events.router,
     results.router,

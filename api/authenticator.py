@@ -9,6 +9,7 @@ from fastapi import Request
 
 from callboard.api.auth.caller import Caller, Quota, local_admin
 from callboard.api.auth.loopback import is_loopback
+from callboard.api.auth.stream_tickets import Holder
 from callboard.api.errors import Unauthenticated
 from callboard.api.services import Services, services_of
 from callboard.db.access.keys import Key
@@ -38,6 +39,9 @@ class Authenticator:
             return await local_admin(request)
         authorization = request.headers.get("authorization")
         if authorization is None:
+            holder = services.tickets.holder(request)
+            if holder is not None:
+                return await _caller_of_ticket(services, holder)
             raise Unauthenticated.without_credentials(f"The request has no credentials. {_HOW}")
         scheme, _, credentials = authorization.partition(" ")
         credentials = credentials.strip()
@@ -73,6 +77,15 @@ async def _caller_of_key(services: Services, credentials: str) -> Caller:
     return _caller(key, services.settings)
 
 
+async def _caller_of_ticket(services: Services, holder: Holder) -> Caller:
+    if holder.key_id is None:
+        return Caller(holder.owner, holder.role)
+    key = await services.keys.find(holder.key_id)
+    if key is None:
+        raise Unauthenticated.with_wrong_credentials("The key that made this ticket is revoked or expired.")
+    return _caller(key, services.settings)
+
+
 def _caller(key: Key, settings: Settings) -> Caller:
     max_live_jobs, rate = key.max_live_jobs, key.submissions_per_second
     quota = Quota(
@@ -80,4 +93,4 @@ def _caller(key: Key, settings: Settings) -> Caller:
         settings.max_live_jobs if max_live_jobs is None else max_live_jobs,
         settings.submissions_per_second if rate is None else rate,
     )
-    return Caller(key.owner, key.role, quota)
+    return Caller(key.owner, key.role, quota, key.key_id)

@@ -10,6 +10,7 @@ from fastapi import Request
 from callboard.actors.types.registry import Registry
 from callboard.api.auth.api_keys import ApiKeys
 from callboard.api.auth.oidc import Tokens
+from callboard.api.auth.stream_tickets import StreamTickets
 from callboard.api.database.reads import JobReads
 from callboard.api.database.submissions import SubmissionWriter
 from callboard.api.database.threads import DatabaseThreads
@@ -53,6 +54,7 @@ class Services:
     keys: ApiKeys
     tokens: Tokens | None
     """None where no identity provider is set."""
+    tickets: StreamTickets
     limits: Limits
     guards: DatabaseThreads
     """One thread for keys and quotas, which must not wait behind long reads."""
@@ -89,6 +91,7 @@ class Services:
             gauges=GaugeCache(threads),
             keys=ApiKeys(lambda: guards.run(read_keys), retry_for=_RETRY_FOR),
             tokens=tokens,
+            tickets=StreamTickets(secret.get_secret_value() if (secret := settings.ticket_secret) else None),
             limits=Limits(guards),
             guards=guards,
         )

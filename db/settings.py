@@ -111,6 +111,12 @@ class Settings(BaseSettings):
         description="Most jobs that one key, or one token's subject, submits in a second, where its key does not say. "
         "Default: no limit.",
     )
+    ticket_secret: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="Signs tickets for live streams (`POST /v1/stream-tickets`), 32 characters or more. Where several "
+        "api processes serve, give all the same. Default: a secret that each process makes for itself.",
+    )
     metrics_public: bool = Field(
         default=False,
         description="Let everybody who reaches the api read `/metrics`. Default: viewers, operators and admins.",

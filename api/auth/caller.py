@@ -31,6 +31,8 @@ class Caller:
     owner: str
     role: Role
     quota: Quota = Quota()
+    key_id: str | None = None
+    """Of the API key; None without one."""
 
     @property
     def sees_all(self) -> bool:

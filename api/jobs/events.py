@@ -12,7 +12,7 @@ from callboard.api.live import sse
 from callboard.api.openapi import operations
 from callboard.api.services import services_of
 from callboard.api.wire.accept import accepts
-from callboard.api.wire.parameters import JobId, refused
+from callboard.api.wire.parameters import JobId, last_event_id, refused
 from callboard.api.wire.rendering import event, page, respond
 from callboard.db.reads.timeline import Watch
 from callboard.db.rules.event_position import EventPosition
@@ -36,7 +36,7 @@ async def events_of_job(
     services = services_of(request)
     await services.reads.job(job_id, caller)
     streamed = accepts(request.headers.get("accept", ""), sse.MEDIA_TYPE)
-    resumed = request.headers.get("last-event-id")
+    resumed = last_event_id(request)
     last_seen = _position(resumed, "Last-Event-ID", where="headers") if resumed else None
     if streamed and last_seen is not None:
         after = last_seen

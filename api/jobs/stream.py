@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from callboard.api.openapi import operations
 from callboard.api.services import services_of
 from callboard.api.wire.filters import AsFilter
-from callboard.api.wire.parameters import refused
+from callboard.api.wire.parameters import last_event_id, refused
 from callboard.db.rules.snapshot import Snapshot
 
 router = APIRouter(tags=["jobs"])
@@ -21,7 +21,7 @@ async def stream_jobs(request: Request, job_filter: AsFilter) -> Response:
     since, once, as it is now.
     """
     live = services_of(request).live
-    resumed = request.headers.get("last-event-id")
+    resumed = last_event_id(request)
     if not resumed:
         return live.of_jobs(job_filter, await live.moment(), None)
     since = Snapshot.parse(resumed)

@@ -19,9 +19,10 @@ _log = structlog.get_logger(__name__)
 
 MEDIA_TYPE: Final = "text/event-stream"
 
-#: Milliseconds after which a browser reconnects when the stream ended or broke.
-RETRY: Final = b"retry: 2000\n\n"
-#: A comment: shows proxies that the stream lives, and fails where the client is gone.
+#: Milliseconds after which a browser reconnects when the stream ended or broke. The first line of an event: parsers
+#: drop a block without data, or take it for an event without any.
+_RETRY: Final = b"retry: 2000\n"
+#: A comment: shows readers and proxies that the stream lives, and fails where the client is gone.
 HEARTBEAT: Final = b":\n\n"
 
 _HEADERS: Final = {
@@ -35,6 +36,18 @@ _HEADERS: Final = {
 def event_without_id(event: str, data: bytes) -> bytes:
     """Return an encoded event; ``data`` is one line."""
     return b"event: %b\ndata: %b\n\n" % (event.encode(), data)
+
+
+async def with_retry(content: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Yield the chunks of a stream, each of whole events, with the time to reconnect in the first event."""
+    is_told = False
+    async with aclosing(content) as chunks:
+        async for chunk in chunks:
+            if is_told or b"\ndata: " not in chunk.partition(b"\n\n")[0]:
+                yield chunk
+            else:
+                is_told = True
+                yield _RETRY + chunk
 
 
 def with_id(position: object, event: bytes = b"\n") -> bytes:

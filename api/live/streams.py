@@ -11,7 +11,7 @@ from callboard.api.live.change_feed import ChangeFeed, encode_job
 from callboard.api.live.event_feed import EventFeed, encode_event
 from callboard.api.live.poller import Pace
 from callboard.api.live.send_buffer import OpenStreams, SendBuffer
-from callboard.api.live.sse import HEARTBEAT, RETRY, EventStream, with_id
+from callboard.api.live.sse import HEARTBEAT, EventStream, with_id, with_retry
 from callboard.db.reads.change_feed import Changes, current_moment, read_changes
 from callboard.db.reads.job_filter import JobFilter
 from callboard.db.reads.timeline import JobEvents, Watch, read_events
@@ -52,7 +52,7 @@ class LiveStreams:
     def of_job(self, watch: Watch, first: JobEvents) -> EventStream:
         """Return the stream of the job's events after ``watch``; ``first``: the first page of them."""
         buffer = self._open.new_buffer()
-        return EventStream(self._job_events(watch, first, buffer), buffer, timeout=self._heartbeat * 2)
+        return EventStream(with_retry(self._job_events(watch, first, buffer)), buffer, timeout=self._heartbeat * 2)
 
     def of_jobs(self, job_filter: JobFilter | None, since: Snapshot, first: Changes | None) -> EventStream:
         """Return the stream of the jobs that change after ``since``.
@@ -64,7 +64,7 @@ class LiveStreams:
         """
         buffer = self._open.new_buffer()
         content = self._job_changes(job_filter, since, first, buffer)
-        return EventStream(content, buffer, timeout=self._heartbeat * 2)
+        return EventStream(with_retry(content), buffer, timeout=self._heartbeat * 2)
 
     async def events(self, watch: Watch, *, limit: int = _PAGE) -> JobEvents | None:
         """Return a page of the job's events after ``watch``; None if the job is gone."""
@@ -83,7 +83,7 @@ class LiveStreams:
     async def _job_events(self, watch: Watch, first: JobEvents, buffer: SendBuffer) -> AsyncGenerator[bytes, None]:
         with self._open.registered(buffer):
             position, page = watch.after, first
-            yield RETRY
+            yield HEARTBEAT
             while not buffer.ended:
                 yield b"".join(encode_event(event, event.position) for event in page.events)
                 position = page.events[-1].position if page.events else position
@@ -103,7 +103,7 @@ class LiveStreams:
         self, job_filter: JobFilter | None, since: Snapshot, first: Changes | None, buffer: SendBuffer
     ) -> AsyncGenerator[bytes, None]:
         with self._open.registered(buffer):
-            yield RETRY
+            yield HEARTBEAT
             snapshot, page = (since if first is None else first.moment), first
             while page is not None and job_filter is not None and not buffer.ended:
                 yield b"".join(encode_job(row) for row in page.rows if job_filter.includes(row))

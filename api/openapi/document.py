@@ -9,18 +9,24 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from callboard.api.auth import stream_tickets
 from callboard.api.errors import Forbidden, MalformedBody, Unauthenticated, UnsupportedMediaType
 from callboard.api.openapi import examples, headers, history_operations, models, operations
-from callboard.api.openapi.parts import PROBLEMS, Document
+from callboard.api.openapi.parts import BEARER, PROBLEMS, TICKET, Document
 from callboard.api.openapi.problem_responses import problem_answers, problem_examples
 from callboard.db.errors import InvalidInput, NotFound, TooLarge, Unavailable
 
 _REF: Final = "#/components/schemas/{model}"
-_SECURITY: Final = "bearer"
 _BEARER: Final = {
     "type": "http",
     "scheme": "bearer",
     "description": "An API key or a token of the identity provider. A server open to its own machine needs neither.",
+}
+_TICKET: Final = {
+    "type": "apiKey",
+    "in": "query",
+    "name": stream_tickets.PARAMETER,
+    "description": "A ticket for this stream, from makeStreamTicket, for clients that cannot send headers.",
 }
 _FASTAPI_SCHEMAS: Final = ("HTTPValidationError", "ValidationError")
 _REQUEST_ID: Final = "X-Request-ID"
@@ -43,7 +49,7 @@ def document(app: FastAPI) -> Document:
     made["servers"] = [{"url": "/", "description": "Where this document is served."}]
     made["tags"] = list(_TAGS)
     _add_components(made.setdefault("components", {}))
-    made["security"] = [{_SECURITY: []}]
+    made["security"] = [{BEARER: []}]
     codes = set[str | int]()
     for path, methods in made["paths"].items():
         for method, operation in methods.items():
@@ -66,7 +72,7 @@ def _add_components(components: Document) -> None:
     for name, example in {**examples.OF_SCHEMAS, **history_operations.EXAMPLES}.items():
         schemas[name]["examples"] = [example]  # FastAPI would leave the nulls out
     components["headers"] = {_REQUEST_ID: headers.REQUEST_ID}
-    components["securitySchemes"] = {_SECURITY: _BEARER}
+    components["securitySchemes"] = {BEARER: _BEARER, TICKET: _TICKET}
 
 
 def _complete(operation: Document, path: str, method: str) -> set[str | int]:

@@ -34,6 +34,12 @@ _BULK: Final[Example] = {
     "action": "cancel",
     "filter": {"type": "spreadsheet.extract", "created_before": "2026-12-01T18:00:00.000Z"},
 }
+_TICKET: Final = "cbs_WzE3NjQ1Nzk2NjAsImJpbGxpbmciLCJjbGllbnQiLG51bGxd.o8U2"
+_STREAM_TICKET: Final[Example] = {
+    "url": f"/v1/jobs/stream?type=spreadsheet.extract&ticket={_TICKET}",
+    "ticket": _TICKET,
+    "expires_at": "2026-12-01T09:01:00.000Z",
+}
 _QUEUE_CHANGE: Final[Example] = {"dispatch_window": None, "concurrency_limit": 4}
 
 _ITSELF: Final = f"/v1/jobs/{_JOB_ID}"
@@ -167,14 +173,15 @@ _FILE: Final[Example] = {
     "media_type": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 EVENT_STREAM: Final = (
-    "retry: 2000\n\n"
-    f'id: {EVENT_ID}\nevent: progress\ndata: {{"id":"{EVENT_ID}","type":"progress","at":"2026-12-01T09:00:04.250Z",'
-    '"attempt":1,"worker":"host-1.4711","progress":{"percent":45.0},"error":null,"next_attempt_at":null,'
+    ":\n\n"
+    f"retry: 2000\nid: {EVENT_ID}\nevent: progress\n"
+    f'data: {{"id":"{EVENT_ID}","type":"progress","at":"2026-12-01T09:00:04.250Z","attempt":1,'
+    '"worker":"host-1.4711","progress":{"percent":45.0},"error":null,"next_attempt_at":null,'
     '"status":null}\n\n'
     ":\n\n"
 )
 JOB_STREAM: Final = (
-    f'retry: 2000\n\nid: {MOMENT}\nevent: job\ndata: {{"id":"{_JOB_ID}","status":"running","done":false}}\n\n'
+    f':\n\nretry: 2000\nid: {MOMENT}\nevent: job\ndata: {{"id":"{_JOB_ID}","status":"running","done":false}}\n\n'
 )
 
 
@@ -198,6 +205,8 @@ OF_SCHEMAS: Final[Mapping[str, Example]] = {
     "AmendJob": _AMENDMENT,
     "BulkJobs": _BULK,
     "ConfigureQueue": _QUEUE_CHANGE,
+    "MakeStreamTicket": {"url": "/v1/jobs/stream?type=spreadsheet.extract"},
+    "StreamTicket": _STREAM_TICKET,
     "Payload": _PAYLOAD,
     "Job": _JOB,
     "Batch": _IDS,

@@ -128,6 +128,14 @@ class Event(BaseModel):
     status: Status | None = Field(description="How the job finished.")
 
 
+class StreamTicket(BaseModel):
+    """What opens one live stream."""
+
+    url: str = Field(description="Path and query of the stream, with the ticket.")
+    ticket: str
+    expires_at: AwareDatetime = Field(description="By then the stream has to be opened.")
+
+
 class UploadedFile(BaseModel):
     """A file. ``size`` is bytes, ``sha256`` 64 hexadecimal digits."""
 

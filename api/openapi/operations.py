@@ -20,7 +20,15 @@ from callboard.api.errors import (
 from callboard.api.openapi import examples, headers, models
 from callboard.api.openapi.parts import Document, body, links_by, listed, operation, response
 from callboard.api.wire.parameters import JOB_ID, documented
-from callboard.api.wire.requests import AmendJob, BulkJobs, ConfigureQueue, Payload, SubmitBatch, SubmitJob
+from callboard.api.wire.requests import (
+    AmendJob,
+    BulkJobs,
+    ConfigureQueue,
+    MakeStreamTicket,
+    Payload,
+    SubmitBatch,
+    SubmitJob,
+)
 from callboard.db.errors import Conflict, InvalidInput, PreconditionFailed, Unavailable, UnknownJobType
 
 
@@ -61,7 +69,15 @@ _FIRST_QUEUE: Final = links_by(
 _FIRST_TYPE: Final = links_by("name", "$response.body#/items/0/name", "getJobType")
 
 #: Request bodies that FastAPI does not see in a signature.
-BODIES: Final[tuple[type[BaseModel], ...]] = (SubmitJob, SubmitBatch, AmendJob, BulkJobs, ConfigureQueue, Payload)
+BODIES: Final[tuple[type[BaseModel], ...]] = (
+    SubmitJob,
+    SubmitBatch,
+    AmendJob,
+    BulkJobs,
+    ConfigureQueue,
+    MakeStreamTicket,
+    Payload,
+)
 
 _KEY_PROBLEMS: Final = (IdempotencyKeyInFlight.code, IdempotencyKeyReused.code)
 _SUBMISSION_PROBLEMS: Final = (UnknownJobType.code, *_KEY_PROBLEMS, QuotaExceeded.code)
@@ -192,9 +208,12 @@ def _stream(example: str) -> Document:
     return {"text/event-stream": {"schema": schema, "example": example}}
 
 
-def _last_event_id(pattern: str) -> Document:
+def _last_event_id(pattern: str) -> list[Document]:
     schema = {"type": "string", "pattern": pattern}
-    return documented("Last-Event-ID", schema, "Go on after this event.", where="header")
+    return [
+        documented("Last-Event-ID", schema, "Go on after this event.", where="header"),
+        documented("last_event_id", schema, "The same, for who cannot send the header; without effect beside it."),
+    ]
 
 
 LIST_EVENTS: Final = operation(
@@ -211,7 +230,8 @@ LIST_EVENTS: Final = operation(
         },
         204: {"description": "The job is done, and Last-Event-ID was the last: do not come back."},
     },
-    parameters=[_last_event_id(r"^[0-9]{1,9}\.[0-5]\.[0-9]{1,15}\.[0-9]{1,15}$")],
+    parameters=_last_event_id(r"^[0-9]{1,9}\.[0-5]\.[0-9]{1,15}\.[0-9]{1,15}$"),
+    by_ticket=True,
 )
 STREAM_JOBS: Final = {
     "response_class": Response,
@@ -223,9 +243,11 @@ STREAM_JOBS: Final = {
                 "headers": {"Vary": headers.VARY_ACCEPT},
             }
         },
-        parameters=[_last_event_id("^[0-9]{1,15}-[0-9]{1,18}:[0-9]{1,18}:([0-9]{1,18}(,[0-9]{1,18})*)?$")],
+        parameters=_last_event_id("^[0-9]{1,15}-[0-9]{1,18}:[0-9]{1,18}:([0-9]{1,18}(,[0-9]{1,18})*)?$"),
+        by_ticket=True,
     ),
 }
+MAKE_STREAM_TICKET: Final = operation({201: response(models.StreamTicket, "The ticket.")}, body=body(MakeStreamTicket))
 LIST_JOB_TYPES: Final = operation({200: listed(models.JobType, _FIRST_TYPE)})
 GET_JOB_TYPE: Final = operation({200: response(models.JobType, "OK")})
 LIST_QUEUES: Final = operation({200: listed(models.Queue, _FIRST_QUEUE)})

@@ -12,6 +12,10 @@ from callboard.api.openapi.headers import Header
 
 Document = dict[str, Any]
 
+#: Names of the security schemes.
+BEARER: Final = "bearer"
+TICKET: Final = "streamTicket"
+
 #: The key under which an operation lists its problems; :func:`callboard.api.openapi.document.document` replaces it.
 PROBLEMS: Final = "x-problems"
 
@@ -22,6 +26,7 @@ def operation(
     problems: Sequence[str | int] = (),
     parameters: Sequence[Document] = (),
     body: Document | None = None,
+    by_ticket: bool = False,
 ) -> Document:
     """Return the arguments of a route's decorator.
 
@@ -30,12 +35,15 @@ def operation(
         problems: codes of problems besides those of every such operation, or statuses of problems without a code.
         parameters: those that the endpoint parses itself.
         body: of the request, if the endpoint parses it itself.
+        by_ticket: whether a stream ticket in the query authenticates, too.
     """
     extra: Document = {PROBLEMS: list(problems)}
     if parameters:
         extra["parameters"] = list(parameters)
     if body is not None:
         extra["requestBody"] = body
+    if by_ticket:
+        extra["security"] = [{BEARER: []}, {TICKET: []}]
     return {"status_code": next(iter(answered)), "responses": dict(answered), "openapi_extra": extra}
 
 

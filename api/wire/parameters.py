@@ -91,6 +91,14 @@ def includes_payload(request: Request) -> bool:
     return value is not None
 
 
+def last_event_id(request: Request) -> str | None:
+    """Return the id of the last event that the reader of a stream has; None or empty without one.
+
+    The header, which browsers send as they come back by themselves, is newer than the query of the same URL.
+    """
+    return request.headers.get("last-event-id") or request.query_params.get("last_event_id")
+
+
 def refused(name: str, detail: str, *, where: str = "query") -> InvalidInput:
     """Return the error for a parameter; ``where``: query, path or headers."""
     return InvalidInput(f"The parameter {name} {detail}.", [FieldError(detail, f"/{where}/{name}")])

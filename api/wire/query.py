@@ -17,6 +17,7 @@ from fastapi.params import ParamTypes
 from fastapi.routing import APIRoute
 from starlette.datastructures import QueryParams
 
+from callboard.api.auth import stream_tickets
 from callboard.db.errors import FieldError, InvalidInput
 from callboard.db.rules.json_pointer import pointer
 
@@ -41,6 +42,8 @@ class QueryParameters:
             for item in (route.openapi_extra or {}).get("parameters", ())
             if item["in"] == "query"
         }
+        if "security" in (route.openapi_extra or {}):
+            schemas[stream_tickets.PARAMETER] = False  # by which such operations authenticate, too
         for field in get_flat_params(route.dependant):
             if getattr(field.field_info, "in_", None) is ParamTypes.query:
                 schemas[field.alias] = get_origin(field.field_info.annotation) is list

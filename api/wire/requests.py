@@ -152,6 +152,15 @@ class BulkJobs(Body):
     all: bool = Field(False, description="true, together with an empty filter: all of them. False if left out.")
 
 
+class MakeStreamTicket(Body):
+    """Which stream is to be opened."""
+
+    url: str = Field(
+        max_length=8000,
+        description="Path and query of a live stream: /v1/jobs/stream or /v1/jobs/<id>/events, with its parameters.",
+    )
+
+
 class ConfigureQueue(Body):
     """What to change of a queue; what is left out stays, null removes a limit."""
 

@@ -90,7 +90,8 @@ def test_a_submission_overrides_the_defaults(api: Served) -> None:
 
 def test_an_option_that_is_null_is_as_good_as_left_out(api: Served) -> None:
     without = api.submit()
-    nulls = api.submit(**dict.fromkeys(set(FIELDS.split()) - {"type", "payload"}))
+    options: dict[str, Any] = dict.fromkeys(set(FIELDS.split()) - {"type", "payload"})
+    nulls = api.submit(**options)
     differing = {"id", "created_at", "links"}
     assert {name: nulls[name] for name in nulls.keys() - differing} == {
         name: without[name] for name in without.keys() - differing
