@@ -93,6 +93,26 @@ export interface PollOptions<Result = unknown> extends CallOptions {
   maxAttempts?: number;
 }
 
+export interface FollowOptions extends CallOptions {
+  /** Begins after this event. Default: as the stream does. */
+  lastEventId?: string;
+}
+
+export interface StreamEvent<Data = unknown> {
+  /** Where the stream goes on after it. */
+  id?: string;
+  type: string;
+  data: Data;
+}
+
+export interface StreamTicket {
+  /** Of the stream, for an `EventSource`. Whoever has it can read the stream: keep it out of logs. */
+  url: string;
+  ticket: string;
+  /** By then the stream has to be opened. */
+  expires_at: string;
+}
+
 export interface CallboardOptions {
   /** Sent as a bearer token. Keep keys out of pages that others can read. */
   apiKey?: string;
@@ -137,10 +157,20 @@ export declare class Callboard {
   /**
    * Yield the job as it is, then as it is after each change, up to the state in which it is done.
    *
-   * Learns of changes from the server's event stream, which is opened anew when it goes silent; where there is none, or
-   * when it breaks, by long polling.
+   * Learns of changes from the server's event stream, which is opened anew when it goes silent or breaks; until then, and
+   * where there is none, by long polling.
    */
   watch<Result = unknown>(id: string, options?: CallOptions): AsyncGenerator<Job<Result>, void, undefined>;
+
+  /**
+   * Yield the events of a live stream: `/v1/jobs/stream` or `/v1/jobs/<id>/events`, with its parameters. As `EventSource`
+   * does, but with the key, and through outages: a stream that breaks, or that a proxy answers with 502, is opened anew
+   * where it was. Ends when nothing can come any more.
+   */
+  follow<Data = unknown>(path: string, options?: FollowOptions): AsyncGenerator<StreamEvent<Data>, void, undefined>;
+
+  /** Make a ticket with which an `EventSource` can open this live stream (path and query) for a minute. */
+  streamTicket(path: string, options?: CallOptions): Promise<StreamTicket>;
 }
 
 /** The server refused. */

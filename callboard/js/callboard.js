@@ -111,61 +111,103 @@ export class Callboard {
     };
     await look(0);
     yield job;
-    if (job.done) return;
-    const stream = { lastEventId: undefined, silent: false };
-    do {
-      // An event says that something has changed; what there is now, the job itself says.
-      for await (const _event of this.#events(id, signal, stream)) {
-        if (await look(0)) yield job;
-        if (job.done) return;
+    const stream = newStream(`${jobPath(id)}/events`);
+    for (let isFirst = true; !job.done; isFirst = false) {
+      // One that never spoke is held up by a proxy, as another would be.
+      if (isFirst || stream.spoke) {
+        // An event says that something has changed; what there is now, the job itself says.
+        for await (const _event of this.#events(stream, signal)) {
+          if (await look(0)) yield job;
+          if (job.done) return;
+        }
+        if (stream.silent) {
+          if (await look(0)) yield job;
+          continue;
+        }
       }
-      if (stream.silent && (await look(0))) yield job;
-    } while (stream.silent && !job.done);
-    while (!job.done) {
+      // The stream broke, or there is none. This waits until the server is back, and for the next change.
       const asked = Date.now();
       if (await look(LONG_POLL)) yield job;
       if (!job.done) await pause(Math.max(0, asked + 100 - Date.now()), signal);
     }
   }
 
+  async *follow(path, { lastEventId, signal } = {}) {
+    const stream = newStream(path, lastEventId);
+    let last = null;
+    let wanted = FIRST_PAUSE;
+    for (;;) {
+      for await (const { id, event, data } of this.#events(stream, signal)) {
+        last = null;
+        wanted = FIRST_PAUSE;
+        yield { id, type: event ?? "message", data: JSON.parse(data) };
+      }
+      if (stream.over) return;
+      if (stream.heard) {
+        last = null;
+        wanted = FIRST_PAUSE;
+      }
+      last ??= Date.now() + this.#retryFor;
+      const { failure } = stream;
+      const longest = Math.max(wanted * (0.5 + Math.random() / 2), (failure?.retryAfter ?? 0) * 1_000);
+      if (failure && (!isTransient(failure) || Date.now() + longest > last)) throw failure;
+      await pause(longest, signal);
+      wanted = Math.min(wanted * 2, LONGEST_PAUSE);
+    }
+  }
+
+  async streamTicket(path, { signal } = {}) {
+    const body = JSON.stringify({ url: path });
+    const headers = { "Content-Type": "application/json" };
+    const ticket = await (await this.#send("POST", "/v1/stream-tickets", { body, headers, signal })).json();
+    return { ...ticket, url: this.#base + ticket.url };
+  }
+
   /**
-   * Yield the events of a job as they come, until the stream ends or breaks: then there is polling. The server sends a
-   * comment when there is nothing else to send, so a stream that spoke and is silent now has lost its other end:
-   * `stream.silent`, and it is worth another try. One that never spoke is held up by a proxy, as another would be.
+   * Yield the events of a stream as they come, until it ends or breaks. Why is in the stream then: `over`, nothing can
+   * come any more; `failure`, the server refused or is away; `silent`, its other end is lost: the server sends a comment
+   * when there is nothing else to send.
    */
-  async *#events(id, signal, stream) {
+  async *#events(stream, signal) {
     const ended = new AbortController();
     const abort = () => ended.abort(signal.reason);
     signal?.addEventListener("abort", abort, { once: true });
     let watchdog;
-    let spoke = false;
     const isAlive = () => {
       clearTimeout(watchdog);
       watchdog = setTimeout(() => ended.abort(SILENT), this.#silence);
     };
+    Object.assign(stream, { heard: false, over: false, failure: null });
     try {
       isAlive();
       const since = stream.lastEventId === undefined ? {} : { "Last-Event-ID": stream.lastEventId };
-      const response = await this.#fetch(`${this.#base}${jobPath(id)}/events`, {
+      const response = await this.#fetch(this.#base + stream.path, {
         headers: { ...this.#headers, ...since, Accept: "text/event-stream" },
         signal: ended.signal,
+        cache: "no-store",
       });
-      if (response.ok && response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
+      stream.over = response.status === 204;
+      if (!response.ok) {
+        stream.failure = new CallboardError(response.status, await problemOf(response), response.headers);
+      } else if (response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
         const heard = () => {
-          spoke = true;
+          stream.heard = stream.spoke = true;
           isAlive();
         };
         for await (const event of readEvents(response.body, heard)) {
           stream.lastEventId = event.id ?? stream.lastEventId;
-          yield event;
+          if (event.data !== undefined) yield event;
         }
+      } else if (!stream.over) {
+        stream.failure = new CallboardError(response.status, { title: "The answer is no event stream" });
       }
     } catch (error) {
       signal?.throwIfAborted();
       if (ended.signal.reason !== SILENT && !isNetworkError(error)) throw error;
+      stream.failure = error;
     } finally {
       clearTimeout(watchdog);
-      stream.silent = spoke && ended.signal.reason === SILENT;
+      stream.silent = stream.heard && ended.signal.reason === SILENT;
       signal?.removeEventListener("abort", abort);
       // Also ends a stream that nobody reads any more.
       ended.abort();
@@ -206,7 +248,10 @@ export class Callboard {
   }
 }
 
-/** Yield the events of a stream (`text/event-stream`): `{ id, event, data }`. `heard` is called as anything comes. */
+/**
+ * Yield the events of a stream (`text/event-stream`): `{ id, event, data }`, without `data` if only the id has changed.
+ * `heard` is called as anything comes.
+ */
 async function* readEvents(body, heard) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
@@ -221,7 +266,7 @@ async function* readEvents(body, heard) {
     text = lines.pop();
     for (const line of lines) {
       if (line === "") {
-        if (event.data !== undefined) yield event;
+        if (event.data !== undefined || event.id !== undefined) yield event;
         event = {};
         continue;
       }
@@ -230,6 +275,10 @@ async function* readEvents(body, heard) {
       else if (name === "id" || name === "event") event[name] = content;
     }
   }
+}
+
+function newStream(path, lastEventId) {
+  return { path, lastEventId, spoke: false, heard: false, silent: false, over: false, failure: null };
 }
 
 function jobPath(id) {

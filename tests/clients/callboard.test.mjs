@@ -228,3 +228,80 @@ test("a stream that never speaks is given up for polling", { timeout: 20_000 }, 
   assert.equal((await collect(client.watch("1"))).at(-1).done, true);
   assert.equal(job.streams.length, 1);
 });
+
+/** A stream whose connections break and are answered by a proxy in front, as it goes through `answers` in turn. */
+function flaky(t, answers, options) {
+  const asked = [];
+  const handler = (request, response) => {
+    asked.push(request.headers["last-event-id"]);
+    const answer = answers[Math.min(asked.length, answers.length) - 1];
+    if (typeof answer === "number") {
+      response.writeHead(answer, { "Content-Type": "text/html" });
+      response.end("<html><h1>Bad Gateway</h1></html>");
+    } else {
+      response.writeHead(200, { "Content-Type": "text/event-stream" });
+      response.write(answer, () => response.destroy());
+    }
+  };
+  return serve(t, handler, options).then((client) => ({ client, asked }));
+}
+
+test("follow goes on behind a proxy's 502, where it was", { timeout: 30_000 }, async (t) => {
+  const { client, asked } = await flaky(t, [
+    ':\n\nretry: 2000\nid: e1\nevent: job\ndata: {"n":1}\n\n',
+    502,
+    502,
+    "id: e2\n\n",
+    503,
+    ':\n\nid: e3\nevent: job\ndata: {"n":2}\n\n',
+    204,
+  ]);
+  const events = await collect(client.follow("/v1/jobs/stream?type=a"));
+  assert.deepEqual(events, [
+    { id: "e1", type: "job", data: { n: 1 } },
+    { id: "e3", type: "job", data: { n: 2 } },
+  ]);
+  assert.deepEqual(asked, [undefined, "e1", "e1", "e1", "e2", "e2", "e3"]);
+});
+
+test("follow gives up when the outage outlasts its patience, and at once where it is refused", async (t) => {
+  const { client } = await flaky(t, [502], { retryFor: 0 });
+  await assert.rejects(collect(client.follow("/v1/jobs/stream")), (error) => error.status === 502);
+  await assert.rejects(collect(callboard.follow("/v1/jobs/stream?stauts=failed")), (error) => error.status === 422);
+});
+
+test("follow tells what happens to a job, up to its end", async () => {
+  const job = await callboard.submit("diagnostics.sleep", { seconds: 0.2, steps: 2 });
+  const events = await collect(callboard.follow(job.links.events));
+  assert.deepEqual([events[0].type, events.at(-1).type], ["submitted", "finished"]);
+  assert.equal(events.at(-1).data.status, "succeeded");
+  assert.deepEqual(await collect(callboard.follow(job.links.events, { lastEventId: events.at(-1).id })), []);
+});
+
+test("a ticket opens its stream for who cannot send a key", async () => {
+  const job = await callboard.submit("e2e.noop", {});
+  const { url } = await callboard.streamTicket(job.links.events);
+  assert.ok(url.startsWith(URL));
+  const text = await (await fetch(url, { headers: { Accept: "text/event-stream" } })).text();
+  assert.ok(text.includes("event: finished"));
+});
+
+test("watch comes back to a stream that broke", { timeout: 20_000 }, async (t) => {
+  let revision = 0;
+  const streams = [];
+  const client = await serve(t, (request, response) => {
+    const etag = `"${revision}"`;
+    if (request.url.endsWith("/events")) {
+      streams.push(request.headers["last-event-id"]);
+      if (streams.length === 2) return respond(response, 502, {});
+      revision += 1;
+      response.writeHead(200, { "Content-Type": "text/event-stream" });
+      response.write(`id: e${revision}\ndata: {}\n\n`, () => response.destroy());
+    } else if (request.headers["if-none-match"] === etag && !request.url.includes("wait=")) {
+      response.writeHead(304, { ETag: etag });
+      response.end();
+    } else respond(response, 200, { id: "1", revision, done: revision === 2 }, { ETag: etag });
+  });
+  assert.equal((await collect(client.watch("1"))).at(-1).done, true);
+  assert.deepEqual(streams, [undefined, "e1", "e1"]);
+});
