@@ -12,7 +12,7 @@ from callboard.api.services import services_of
 from callboard.api.wire.filters import AsFilter, Text
 from callboard.api.wire.paging import page_token as token_after
 from callboard.api.wire.paging import read_page_token
-from callboard.api.wire.rendering import job, page, respond
+from callboard.api.wire.rendering import Json, job, page, respond
 from callboard.db.reads import lists
 
 router = APIRouter(tags=["jobs"])
@@ -24,6 +24,7 @@ async def list_jobs(
     job_filter: AsFilter,
     page_size: Annotated[int, Query(ge=1, le=500, description="Most jobs of one page.")] = 50,
     page_token: Annotated[Text | None, Query(description="next_page_token of the page before.")] = None,
+    total: Annotated[bool, Query(description="Adds `total`: how many jobs fit, counted up to 10,000.")] = False,
 ) -> Response:
     """List jobs, live and finished, newest first; without payloads and results.
 
@@ -31,13 +32,22 @@ async def list_jobs(
     """
     before = None if page_token is None else read_page_token(page_token)
     if job_filter is None:
-        return respond(page([]))
+        return respond(page([]) | (_total(lists.JobCount(0, more=False)) if total else {}))
     found = await services_of(request).threads.run(
         lambda connection: lists.list_jobs(connection, job_filter, limit=page_size, before=before)
     )
     following = None if found.following is None else token_after(found.following)
     headers = None if following is None else {"Link": _link(request, following)}
-    return respond(page([job(row, result=False) for row in found.rows], following), headers=headers)
+    shown = page([job(row, result=False) for row in found.rows], following)
+    if total:
+        shown |= _total(
+            await services_of(request).threads.run(lambda connection: lists.count_jobs(connection, job_filter))
+        )
+    return respond(shown, headers=headers)
+
+
+def _total(counted: lists.JobCount) -> Json:
+    return {"total": {"count": counted.count, "more": counted.more}}
 
 
 def _link(request: Request, following: str) -> str:

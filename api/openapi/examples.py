@@ -149,6 +149,7 @@ _WORKER: Final[Example] = {
     "started_at": "2026-12-01T08:00:00.000Z",
     "last_seen_at": "2026-12-01T09:00:03.000Z",
 }
+_OUTCOMES: Final[Example] = {"succeeded": 10, "failed": 1, "cancelled": 1, "expired": 0}
 _STATS: Final[Example] = {
     "at": "2026-12-01T09:00:04.000Z",
     "live": 1,
@@ -156,6 +157,20 @@ _STATS: Final[Example] = {
     "by_type": {"spreadsheet.extract": 1},
     "by_queue": {"spreadsheets": 1},
     "items": [{"status": "running", "type": "spreadsheet.extract", "queue": "spreadsheets", "jobs": 1}],
+    "finished": {
+        "from": "2026-11-30T09:00:00.000Z",
+        "to": "2026-12-01T10:00:00.000Z",
+        "jobs": 12,
+        "by_status": _OUTCOMES,
+        "by_type": {"spreadsheet.extract": _OUTCOMES},
+    },
+}
+_WORKER_STATUS: Final[Example] = {
+    "at": "2026-12-01T09:00:04.000Z",
+    "alive": True,
+    "workers": 1,
+    "threads": 8,
+    "items": [{"queue": "spreadsheets", "workers": 1, "threads": 8, "paused": False}],
 }
 _VERSION: Final[Example] = {"name": "callboard", "version": "0.1.0", "api": "v1", "python": "3.11.9"}
 _PROBLEM_KIND: Final[Example] = {
@@ -210,7 +225,7 @@ OF_SCHEMAS: Final[Mapping[str, Example]] = {
     "Payload": _PAYLOAD,
     "Job": _JOB,
     "Batch": _IDS,
-    "Page_JobInList_": _page(_JOB_IN_LIST, _PAGE_TOKEN),
+    "JobPage": _page(_JOB_IN_LIST, _PAGE_TOKEN),
     "Page_Attempt_": _page(_ATTEMPT),
     "Page_OutputFile_": _page(_OUTPUT_FILE),
     "Page_Event_": _page(_EVENT, EVENT_ID),
@@ -219,6 +234,7 @@ OF_SCHEMAS: Final[Mapping[str, Example]] = {
     "Queue": _QUEUE,
     "Page_Queue_": _page(_QUEUE),
     "Page_Worker_": _page(_WORKER),
+    "WorkerStatus": _WORKER_STATUS,
     "Stats": _STATS,
     "UploadedFile": _FILE,
     "Index": {"name": "callboard", "version": "0.1.0", "links": {"docs": "/docs", "openapi": "/openapi.json"}},

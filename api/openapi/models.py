@@ -77,6 +77,19 @@ class JobInList(BaseModel):
     links: Links
 
 
+class Total(BaseModel):
+    """How many jobs a list has on all its pages."""
+
+    count: int
+    more: bool = Field(description="Whether there are more, or may be: counting ended here.")
+
+
+class JobPage(Page[JobInList]):
+    """Jobs of a list."""
+
+    total: Total | None = Field(default=None, description="With total=true only.")
+
+
 class Job(JobInList):
     """A job."""
 
@@ -216,15 +229,54 @@ class Count(BaseModel):
     jobs: int
 
 
+class Outcomes(BaseModel):
+    """Finished jobs by how they ended."""
+
+    succeeded: int
+    failed: int
+    cancelled: int
+    expired: int
+
+
+class FinishedCounts(BaseModel):
+    """The jobs that finished in a time."""
+
+    since: AwareDatetime = Field(alias="from")
+    until: AwareDatetime = Field(alias="to")
+    jobs: int
+    by_status: Outcomes
+    by_type: dict[str, Outcomes] = Field(description="The 1,000 types with the most jobs.")
+
+
 class Stats(BaseModel):
-    """How many live jobs there are."""
+    """How many live jobs there are, and how many finished in a time."""
 
     at: AwareDatetime
     live: int
-    by_status: dict[str, int]
+    by_status: dict[str, int] = Field(description="Of live jobs, as are by_type, by_queue and items.")
     by_type: dict[str, int]
     by_queue: dict[str, int]
     items: list[Count]
+    finished: FinishedCounts
+
+
+class QueueWorkers(BaseModel):
+    """The workers that take jobs of a queue."""
+
+    queue: str
+    workers: int
+    threads: int = Field(description="Jobs that they can run at a time, of this queue and of others that they serve.")
+    paused: bool
+
+
+class WorkerStatus(BaseModel):
+    """Whether jobs run."""
+
+    at: AwareDatetime
+    alive: bool = Field(description="Whether any worker takes jobs.")
+    workers: int
+    threads: int = Field(description="Jobs that all workers together can run at a time.")
+    items: list[QueueWorkers] = Field(description="Every queue; one that is paused, or has no workers, stands still.")
 
 
 class Health(BaseModel):

@@ -195,7 +195,7 @@ DELETE_JOB: Final = operation({204: {"description": "Erased."}}, problems=[Confl
 LIST_JOBS: Final = operation(
     {
         200: response(
-            models.Page[models.JobInList],
+            models.JobPage,
             "OK",
             sent={"Link": headers.NEXT_PAGE},
         )
@@ -257,6 +257,7 @@ CONFIGURE_QUEUE: Final = operation(
     body=body(ConfigureQueue),
 )
 LIST_WORKERS: Final = operation({200: listed(models.Worker)})
+GET_WORKER_STATUS: Final = operation({200: response(models.WorkerStatus, "OK")})
 GET_STATS: Final = operation({200: response(models.Stats, "OK")})
 INDEX: Final = operation(
     {

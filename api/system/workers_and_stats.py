@@ -1,26 +1,33 @@
-"""``/v1/queues``, ``/v1/workers``, ``/v1/stats``: the present state of the system."""
+"""``/v1/queues``, ``/v1/workers``, ``/v1/worker-status``, ``/v1/stats``: the present state of the system."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import RowMapping
+from sqlalchemy import Connection, RowMapping
 
 from callboard.api.auth.caller import AsCaller
 from callboard.api.openapi import operations
 from callboard.api.services import services_of
 from callboard.api.wire import rendering
+from callboard.api.wire.period import AsPeriod, widened
 from callboard.api.wire.rendering import page, respond
 from callboard.api.wire.times import rfc3339
 from callboard.db.dispatching.queues import list_queues
-from callboard.db.fleet.workers import list_workers
+from callboard.db.fleet.workers import list_workers, read_workforce
+from callboard.db.history.rollups import Bucket, Dimension, summarise
 from callboard.db.reads.jobs import count_live
 from callboard.db.rules.states import LIVE
 
 router = APIRouter(tags=["system"])
+
+_OUTCOMES: Final = ("succeeded", "failed", "cancelled", "expired")
+_OF_QUEUE: Final = ("queue", "workers", "threads", "paused")
+_MOST_TYPES: Final = 1000
 
 
 @router.get("/v1/queues", operation_id="listQueues", **operations.LIST_QUEUES)
@@ -38,11 +45,40 @@ async def workers(request: Request, caller: AsCaller) -> Response:
     return respond(page([rendering.worker(row) for row in rows]))
 
 
+@router.get("/v1/worker-status", operation_id="getWorkerStatus", **operations.GET_WORKER_STATUS)
+async def worker_status(request: Request) -> Response:
+    """Say whether jobs run at all: how many workers take jobs, of which queues. For every role."""
+    services = services_of(request)
+    force = await services.threads.run(
+        lambda connection: read_workforce(connection, lease_ttl=services.settings.lease_ttl)
+    )
+    return respond(
+        {
+            "at": rfc3339(datetime.now(UTC)),
+            "alive": force.workers > 0,
+            "workers": force.workers,
+            "threads": force.threads,
+            "items": [{name: row[name] for name in _OF_QUEUE} for row in force.by_queue],
+        }
+    )
+
+
 @router.get("/v1/stats", operation_id="getStats", **operations.GET_STATS)
-async def stats(request: Request, caller: AsCaller) -> Response:
-    """Count the live jobs that the caller may see, by status, type and queue, now."""
+async def stats(request: Request, caller: AsCaller, period: AsPeriod) -> Response:
+    """Count the jobs that the caller may see.
+
+    The live ones now, by status, type and queue; and the `finished` ones of a time, by status and type.
+
+    `from` and `to` are widened to whole hours. Jobs that ended in the last seconds may be missing among the finished.
+    """
     owner = None if caller.sees_all else caller.owner
-    rows = await services_of(request).threads.run(lambda connection: count_live(connection, owner=owner))
+    since, until = widened(period, Bucket.HOUR)
+
+    def read(connection: Connection) -> tuple[Sequence[RowMapping], Sequence[RowMapping]]:
+        finished = summarise(connection, since, until, bucket=None, by=Dimension.TYPE, owner=owner, groups=_MOST_TYPES)
+        return count_live(connection, owner=owner), finished
+
+    rows, finished = await services_of(request).threads.run(read)
     return respond(
         {
             "at": rfc3339(datetime.now(UTC)),
@@ -51,6 +87,13 @@ async def stats(request: Request, caller: AsCaller) -> Response:
             "by_type": _sums(rows, "type"),
             "by_queue": _sums(rows, "queue"),
             "items": [{name: row[name] for name in ("status", "type", "queue", "jobs")} for row in rows],
+            "finished": {
+                "from": rfc3339(since),
+                "to": rfc3339(until),
+                "jobs": sum(row["jobs"] for row in finished),
+                "by_status": {name: sum(row[name] for row in finished) for name in _OUTCOMES},
+                "by_type": {row["value"]: {name: row[name] for name in _OUTCOMES} for row in finished},
+            },
         }
     )
 

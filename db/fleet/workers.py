@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
+    any_,
     bindparam,
     case,
     func,
@@ -26,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import array
 
-from callboard.db.models import jobs, workers
+from callboard.db.models import jobs, queues, workers
 from callboard.db.rules.attempts import AttemptId
 from callboard.db.rules.states import Status
 from callboard.db.sql.rowset import each, rowset, rowset_of
@@ -199,6 +200,41 @@ def abandoned_attempts(connection: Connection, *, limit: int = 1000) -> Sequence
     fenced by the attempt's number, so a job that has moved on meanwhile is not changed.
     """
     return connection.execute(_abandoned, {"limit": limit}).mappings().all()
+
+
+@dataclass(frozen=True, slots=True)
+class Workforce:
+    """Who takes jobs, without names."""
+
+    workers: int
+    threads: int
+    """Jobs that all workers together can run at a time."""
+    by_queue: Sequence[RowMapping]
+    """Every queue by ``queue``: its ``workers``, their ``threads``, and whether it is ``paused``. A worker may serve
+    several.
+    """
+
+
+_takes_jobs = and_(
+    workers.c.state == WorkerState.RUNNING,
+    # Who declares workers lost may be away as well.
+    workers.c.last_seen_at > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, bindparam("ttl", type_=Double)),
+)
+_threads = func.coalesce(func.sum(workers.c.threads), 0).label("threads")
+_workforce = select(func.count(workers.c.id).label("workers"), _threads).where(_takes_jobs)
+_workforce_by_queue = (
+    select(queues.c.name.label("queue"), queues.c.paused, func.count(workers.c.id).label("workers"), _threads)
+    .select_from(queues.outerjoin(workers, and_(queues.c.name == any_(workers.c.queues), _takes_jobs)))
+    .group_by(queues.c.name, queues.c.paused)
+    .order_by(queues.c.name)
+)
+
+
+def read_workforce(connection: Connection, *, lease_ttl: float) -> Workforce:
+    """Return how many workers take jobs: those that are not draining, and were seen within ``lease_ttl`` seconds."""
+    all_together = connection.execute(_workforce, {"ttl": lease_ttl}).mappings().one()
+    by_queue = connection.execute(_workforce_by_queue, {"ttl": lease_ttl}).mappings().all()
+    return Workforce(**all_together, by_queue=by_queue)
 
 
 def list_workers(connection: Connection, *, seen_within: float = 86_400.0) -> Sequence[RowMapping]:

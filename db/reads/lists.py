@@ -7,7 +7,19 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CompoundSelect, Connection, RowMapping, Select, Table, Uuid, column, literal, select, union_all
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    RowMapping,
+    Select,
+    Table,
+    Uuid,
+    column,
+    func,
+    literal,
+    select,
+    union_all,
+)
 
 from callboard.db.models import job_history, jobs
 from callboard.db.models.job_view import view_of
@@ -17,6 +29,8 @@ from callboard.db.rules.states import LIVE, TERMINAL
 
 #: Most rows of one table that a page reads where no index covers the whole filter.
 SCAN_LIMIT: Final = 1000
+#: Most jobs that are counted.
+MOST_COUNTED: Final = 10_000
 
 _STATUSES: Final = {jobs: LIVE, job_history: TERMINAL}
 #: The columns of a page by name alone: SQLAlchemy takes milliseconds to make those of each subquery.
@@ -54,6 +68,28 @@ def list_jobs(
     # One more than the page holds tells whether there is another.
     rows = connection.execute(_newest(union_all(*parts), limit + 1)).mappings().all()
     return JobPage(rows[:limit], rows[limit - 1]["id"] if len(rows) > limit else edge)
+
+
+@dataclass(frozen=True, slots=True)
+class JobCount:
+    """How many jobs a list has."""
+
+    count: int
+    more: bool
+    """Whether there are more, or may be: counting ended here."""
+
+
+def count_jobs(connection: Connection, job_filter: JobFilter, *, most: int = MOST_COUNTED) -> JobCount:
+    """Return how many jobs :func:`list_jobs` has on all its pages.
+
+    Counts up to ``most``. Where no index covers the whole filter, it counts those among about so many of the newest.
+    """
+    filters = {table: part for table in (jobs, job_history) if (part := _of_table(table, job_filter)) is not None}
+    read_in_order(connection)
+    found_by, edge = _edge(connection, filters, None, most)
+    parts = [_page_of(table, filters[table], found_by[table], None, edge, most + 1) for table in filters]
+    found: int = connection.execute(select(func.count()).select_from(union_all(*parts).subquery())).scalar_one()
+    return JobCount(min(found, most), more=found > most or edge is not None)
 
 
 def _of_table(table: Table, job_filter: JobFilter) -> JobFilter | None:

@@ -50,6 +50,21 @@ def test_pages_follow_each_other_without_gap_or_repeat(api: Served, factory: Fac
     assert (pages, seen) == (3, made[::-1])
 
 
+def test_the_total_is_counted_on_demand(api: Served, factory: Factory) -> None:
+    for status in (Status.QUEUED, Status.FAILED, Status.SUCCEEDED):
+        factory.in_state(status, owner="ann")
+    factory.submit(owner="ben")
+    assert "total" not in api.get("/v1/jobs")
+    first = api.client.get("/v1/jobs", params={"page_size": 2, "total": "true"})
+    models.JobPage.model_validate(first.json())
+    assert first.json()["total"] == {"count": 4, "more": False}
+    assert api.client.get(first.links["next"]["url"]).json()["total"] == {"count": 4, "more": False}
+    assert api.get("/v1/jobs", total="true", status="failed")["total"] == {"count": 1, "more": False}
+    client = {"x-owner": "ben", "x-role": "client"}
+    assert api.client.get("/v1/jobs?total=true", headers=client).json()["total"]["count"] == 1
+    assert api.client.get("/v1/jobs?total=true&owner=ann", headers=client).json()["total"]["count"] == 0
+
+
 def test_a_full_last_page_has_no_next(api: Served, factory: Factory) -> None:
     for _ in range(2):
         factory.submit()

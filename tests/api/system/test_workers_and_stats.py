@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx
+from sqlalchemy import func, update
 
 from callboard.api.openapi import models
+from callboard.db.fleet.workers import WorkerState, heartbeat
+from callboard.db.history.rollups import follow, recount_next
+from callboard.db.models import workers
+from callboard.db.rules.roles import Role
 from callboard.db.rules.states import LIVE, Status
+from callboard.db.sql.engine import Database
 from callboard.db.version import VERSION
 from tests.support.factory import Factory
 from tests.support.serving import Served
@@ -52,6 +59,50 @@ def test_stats_count_live_jobs(api: Served, factory: Factory) -> None:
     assert sum(item["jobs"] for item in body["items"]) == body["live"]
     own = api.client.get("/v1/stats", headers={"x-owner": "b", "x-role": "client"}).json()
     assert (own["live"], own["by_type"]) == (1, {"test.typed": 1})
+
+
+def test_stats_count_finished_jobs_of_a_time(api: Served, factory: Factory, database: Database) -> None:
+    for status in (Status.SUCCEEDED, Status.SUCCEEDED, Status.FAILED):
+        factory.in_state(status, owner="a")
+    factory.in_state(Status.CANCELLED, owner="b", type="test.typed", queue="orders")
+    with database.begin() as connection:
+        follow(connection, late=60)
+        while recount_next(connection):
+            pass
+    body = api.get("/v1/stats")
+    models.Stats.model_validate(body)
+    finished = body["finished"]
+    assert finished["jobs"] == 4
+    assert finished["by_status"] == {"succeeded": 2, "failed": 1, "cancelled": 1, "expired": 0}
+    assert finished["by_type"]["test.typed"] == {"succeeded": 0, "failed": 0, "cancelled": 1, "expired": 0}
+    own = api.client.get("/v1/stats", headers={"x-owner": "b", "x-role": "client"}).json()["finished"]
+    assert (own["jobs"], list(own["by_type"])) == (1, ["test.typed"])
+    before = api.get("/v1/stats", **{"from": "2020-01-01T00:00:00Z", "to": "2020-01-01T00:30:00Z"})["finished"]
+    assert (before["jobs"], before["from"], before["to"]) == (0, "2020-01-01T00:00:00.000Z", "2020-01-01T01:00:00.000Z")
+
+
+def test_everybody_hears_whether_jobs_run_at_all(api: Served, factory: Factory, database: Database) -> None:
+    nobody = api.client.get("/v1/worker-status", headers={"x-role": "client"}).json()
+    models.WorkerStatus.model_validate(nobody)
+    assert (nobody["alive"], nobody["workers"], nobody["items"]) == (False, 0, [])
+    factory.submit()
+    factory.submit(type="test.typed", queue="orders")
+    factory.worker("one")
+    draining, silent = factory.worker("two"), factory.worker("three")
+    with database.begin() as connection:
+        heartbeat(connection, draining, WorkerState.DRAINING)
+        connection.execute(
+            update(workers).where(workers.c.id == silent).values(last_seen_at=func.now() - timedelta(minutes=10))
+        )
+    for role in Role:
+        answer = api.client.get("/v1/worker-status", headers={"x-role": role, "x-owner": "nobody"})
+        status = answer.json()
+        models.WorkerStatus.model_validate(status)
+        assert (status["alive"], status["workers"]) == (True, 1)
+        assert status["threads"] > 0
+        by_queue = {item["queue"]: item["workers"] for item in status["items"]}
+        assert by_queue == {"default": 1, "orders": 0}
+        assert "one" not in answer.text, "no names"
 
 
 def test_a_queue_of_a_known_type_can_be_limited_before_anything_was_in_it(api: Served) -> None:

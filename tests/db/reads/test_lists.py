@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 
 from callboard.db.models import job_history, jobs
 from callboard.db.reads.job_filter import JobFilter
-from callboard.db.reads.lists import JobPage, list_jobs
+from callboard.db.reads.lists import JobCount, JobPage, count_jobs, list_jobs
 from callboard.db.rules.ids import created_at_of
 from callboard.db.rules.states import Status
 from callboard.db.sql.engine import Database
@@ -127,3 +127,18 @@ def test_a_page_that_holds_none_is_not_the_last(database: Database, factory: Fac
         second = list_jobs(connection, JobFilter(tags={"n": "0"}), limit=5, before=first.following, scan_limit=2)
         assert [row["tags"] for row in second.rows] == [{"n": "0"}]
         assert created_at_of(second.rows[0]["id"]) == second.rows[0]["created_at"]
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_count_is_that_of_all_pages(database: Database, crowd: list[dict[str, Any]], name: str) -> None:
+    job_filter = JobFilter(**FILTERS[name])
+    expected = sum(fits(row, job_filter) for row in crowd)
+    with database.begin() as connection:
+        assert count_jobs(connection, job_filter) == JobCount(expected, more=False)
+
+
+def test_a_count_says_where_it_ended(database: Database, crowd: list[dict[str, Any]]) -> None:
+    with database.begin() as connection:
+        assert count_jobs(connection, JobFilter(), most=5) == JobCount(5, more=True)
+        of_tag = count_jobs(connection, JobFilter(tags={"n": "100"}), most=5)
+    assert of_tag == JobCount(0, more=True), "among the newest there is none, but it has not looked at all"

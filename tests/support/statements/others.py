@@ -28,6 +28,7 @@ from callboard.db.fleet.workers import (
     declare_lost,
     heartbeat,
     list_workers,
+    read_workforce,
     register_worker,
     stop_requests,
     unheld_attempts,
@@ -59,7 +60,7 @@ from callboard.db.reads.jobs import (
     list_attempts,
     matching_jobs,
 )
-from callboard.db.reads.lists import list_jobs
+from callboard.db.reads.lists import count_jobs, list_jobs
 from callboard.db.reads.timeline import Watch, read_events
 from callboard.db.rules.attempts import AttemptId
 from callboard.db.rules.ids import first_id, new_id
@@ -150,6 +151,7 @@ OTHERS: Final = (
     Example((declare_dead,), lambda c, _: declare_dead(c, host="host", pid=1)),
     Example((abandoned_attempts,), lambda c, _: abandoned_attempts(c)),
     Example((list_workers,), lambda c, _: list_workers(c)),
+    Example((read_workforce,), lambda c, _: read_workforce(c, lease_ttl=60.0)),
     Example((delete_old_workers,), lambda c, _: delete_old_workers(c)),
     Example((delete_expired_keys,), lambda c, _: delete_expired_keys(c)),
     Example((read_gauges,), lambda c, _: read_gauges(c)),
@@ -173,6 +175,7 @@ OTHERS: Final = (
         "of one owner, a later page",
     ),
     Example((list_jobs,), _page_by_several, "of one owner and one type, which no index knows together"),
+    Example((count_jobs,), lambda c, _: count_jobs(c, _OF_OWNER), "of one owner"),
     Example((matching_jobs,), lambda c, _: matching_jobs(c, jobs, _OF_OWNER, before=new_id(), limit=9), "live"),
     Example((matching_jobs,), lambda c, _: matching_jobs(c, job_history, _OF_OWNER, before=new_id(), limit=9), "done"),
     Example((count_matching,), lambda c, _: count_matching(c, jobs, _OF_OWNER, before=new_id(), most=9), "live"),
