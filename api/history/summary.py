@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy import RowMapping
 
 from callboard.api.auth.caller import AsCaller, Caller
@@ -16,14 +16,14 @@ from callboard.api.openapi import history_operations
 from callboard.api.services import services_of
 from callboard.api.wire.filters import Text
 from callboard.api.wire.parameters import refused
-from callboard.api.wire.period import AsPeriod, widened
 from callboard.api.wire.rendering import page, respond
-from callboard.api.wire.times import rfc3339
+from callboard.api.wire.times import Time, rfc3339
 from callboard.db.history.failures import group_failures
 from callboard.db.history.rollups import Bucket, Dimension, summarise
 
 router = APIRouter(tags=["history"])
 
+_DEFAULT: Final = timedelta(days=1)
 #: Rollups by minute are kept for 26 hours before the present one, those by minute, owner and group for 2.
 _MINUTES_REACH: Final = timedelta(days=1, hours=1)
 _OWNERS_MINUTES_REACH: Final = timedelta(hours=1)
@@ -31,6 +31,10 @@ _MAX_PERIODS: Final = 2000
 _MAX_ITEMS: Final = 50_000
 #: Cached: where one period ends the next begins, and requests repeat.
 _bound: Final = lru_cache(_MAX_PERIODS)(rfc3339)
+
+
+Period = tuple[datetime, datetime]
+"""Start (inclusive) and end (exclusive), in UTC."""
 
 
 class GroupBy(StrEnum):
@@ -42,6 +46,21 @@ class GroupBy(StrEnum):
     STATUS = "status"
 
 
+async def _period(
+    *,
+    since: Annotated[
+        Time | None, Query(alias="from", description="Jobs that finished at this time or later. Default: a day before.")
+    ] = None,
+    until: Annotated[Time | None, Query(alias="to", description="And before this time. Default: now.")] = None,
+) -> Period:
+    until = datetime.now(UTC) if until is None else until
+    since = until - _DEFAULT if since is None else since
+    if since >= until:
+        raise refused("from", "must be before to")
+    return since, until
+
+
+AsPeriod = Annotated[Period, Depends(_period)]
 Owner = Annotated[Text | None, Query(description="Jobs of this owner; for those who see the jobs of others.")]
 
 
@@ -67,7 +86,7 @@ async def summary(
     `from` and `to` are widened to whole periods (hours, without `bucket`). Percentiles are at most 2.5 % off. Jobs that
     ended in the last seconds may be missing.
     """
-    since, until = widened(period, bucket or Bucket.HOUR)
+    since, until = _widened(period, bucket or Bucket.HOUR)
     scope = _scope(caller, owner)
     by = Dimension.TOTAL if group_by is None else Dimension(group_by)
     if bucket is Bucket.MINUTE:
@@ -107,6 +126,11 @@ async def failures(
         )
     )
     return respond({"complete": grouped.complete, **page([_failure(row) for row in grouped.groups])})
+
+
+def _widened(period: Period, unit: Bucket) -> Period:
+    since, until = period
+    return unit.floor(since), unit.ceil(until)
 
 
 def _require_recent(since: datetime, *, grouped: bool) -> None:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import QueryParams
 
 from callboard.api.auth.caller import AsCaller
-from callboard.api.auth.stream_tickets import PARAMETER
 from callboard.api.jobs.events import events_of_job
 from callboard.api.jobs.stream import stream_jobs
 from callboard.api.openapi import operations
 from callboard.api.services import services_of
 from callboard.api.wire.bodies import json_body, parse
 from callboard.api.wire.parameters import uuid_of
+from callboard.api.wire.query import QueryParameters
 from callboard.api.wire.rendering import respond
 from callboard.api.wire.requests import MakeStreamTicket
 from callboard.api.wire.times import rfc3339
@@ -33,8 +32,8 @@ _OF_JOBS: Final = "/v1/jobs/stream"
 async def make_stream_ticket(request: Request, caller: AsCaller) -> Response:
     """Make a ticket for one live stream, for clients that cannot send `Authorization`, as browsers' `EventSource`.
 
-    The answer's `url` is the stream's with the ticket. It can be opened for a minute, as often as it breaks. The ticket
-    opens nothing else, ends with the key that made it, and gives no more than its caller may see.
+    With the parameter `ticket` the stream's URL can be opened for a minute, as often as it breaks. The ticket opens
+    nothing else, ends with the key that made it, and gives no more than its caller may see.
     """
     path, _, query = parse(MakeStreamTicket, await json_body(request)).url.partition("?")
     of_job = _OF_JOB.fullmatch(path)
@@ -43,13 +42,9 @@ async def make_stream_ticket(request: Request, caller: AsCaller) -> Response:
             f"There are tickets for {_OF_JOBS} and /v1/jobs/<id>/events, each with its parameters.",
             [FieldError("is not the path of a live stream", "/url")],
         )
-    given = QueryParams(query)
-    request.app.state.query_parameters[events_of_job if of_job else stream_jobs].require_fit(given)
-    others = urlencode([pair for pair in given.multi_items() if pair[0] != PARAMETER])
-    ticket, expires_at = services_of(request).tickets.make(caller, path, others)
-    shown = {
-        "url": f"{path}?{others}{'&' if others else ''}{PARAMETER}={ticket}",
-        "ticket": ticket,
-        "expires_at": rfc3339(datetime.fromtimestamp(expires_at, UTC)),
-    }
+    # An EventSource would not say what is wrong.
+    operation: QueryParameters = request.app.state.query_parameters[events_of_job if of_job else stream_jobs]
+    operation.require_fit(QueryParams(dict(QueryParams(query))))
+    ticket, expires_at = services_of(request).tickets.make(caller, path, query)
+    shown = {"ticket": ticket, "expires_at": rfc3339(datetime.fromtimestamp(expires_at, UTC))}
     return respond(shown, 201, {"Cache-Control": "no-store"})

@@ -36,7 +36,6 @@ _BULK: Final[Example] = {
 }
 _TICKET: Final = "cbs_WzE3NjQ1Nzk2NjAsImJpbGxpbmciLCJjbGllbnQiLG51bGxd.o8U2"
 _STREAM_TICKET: Final[Example] = {
-    "url": f"/v1/jobs/stream?type=spreadsheet.extract&ticket={_TICKET}",
     "ticket": _TICKET,
     "expires_at": "2026-12-01T09:01:00.000Z",
 }

@@ -144,8 +144,7 @@ class Event(BaseModel):
 class StreamTicket(BaseModel):
     """What opens one live stream."""
 
-    url: str = Field(description="Path and query of the stream, with the ticket.")
-    ticket: str
+    ticket: str = Field(description="Goes into the URL of the stream, as its last parameter: ticket=…")
     expires_at: AwareDatetime = Field(description="By then the stream has to be opened.")
 
 
@@ -239,7 +238,7 @@ class Outcomes(BaseModel):
 
 
 class FinishedCounts(BaseModel):
-    """The jobs that finished in a time."""
+    """The jobs that finished in the last day, or an hour more."""
 
     since: AwareDatetime = Field(alias="from")
     until: AwareDatetime = Field(alias="to")
@@ -249,7 +248,7 @@ class FinishedCounts(BaseModel):
 
 
 class Stats(BaseModel):
-    """How many live jobs there are, and how many finished in a time."""
+    """How many live jobs there are, and how many finished lately."""
 
     at: AwareDatetime
     live: int

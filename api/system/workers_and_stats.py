@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
@@ -14,7 +14,6 @@ from callboard.api.auth.caller import AsCaller
 from callboard.api.openapi import operations
 from callboard.api.services import services_of
 from callboard.api.wire import rendering
-from callboard.api.wire.period import AsPeriod, widened
 from callboard.api.wire.rendering import page, respond
 from callboard.api.wire.times import rfc3339
 from callboard.db.dispatching.queues import list_queues
@@ -27,6 +26,7 @@ router = APIRouter(tags=["system"])
 
 _OUTCOMES: Final = ("succeeded", "failed", "cancelled", "expired")
 _OF_QUEUE: Final = ("queue", "workers", "threads", "paused")
+_FINISHED_WITHIN: Final = timedelta(days=1)
 _MOST_TYPES: Final = 1000
 
 
@@ -64,15 +64,15 @@ async def worker_status(request: Request) -> Response:
 
 
 @router.get("/v1/stats", operation_id="getStats", **operations.GET_STATS)
-async def stats(request: Request, caller: AsCaller, period: AsPeriod) -> Response:
+async def stats(request: Request, caller: AsCaller) -> Response:
     """Count the jobs that the caller may see.
 
-    The live ones now, by status, type and queue; and the `finished` ones of a time, by status and type.
-
-    `from` and `to` are widened to whole hours. Jobs that ended in the last seconds may be missing among the finished.
+    The live ones now, by status, type and queue; and those that `finished` in the last day, by status and type. Of
+    these, jobs that ended in the last seconds may be missing; `summariseHistory` knows other times.
     """
     owner = None if caller.sees_all else caller.owner
-    since, until = widened(period, Bucket.HOUR)
+    now = datetime.now(UTC)
+    since, until = Bucket.HOUR.floor(now - _FINISHED_WITHIN), Bucket.HOUR.ceil(now)
 
     def read(connection: Connection) -> tuple[Sequence[RowMapping], Sequence[RowMapping]]:
         finished = summarise(connection, since, until, bucket=None, by=Dimension.TYPE, owner=owner, groups=_MOST_TYPES)
@@ -81,7 +81,7 @@ async def stats(request: Request, caller: AsCaller, period: AsPeriod) -> Respons
     rows, finished = await services_of(request).threads.run(read)
     return respond(
         {
-            "at": rfc3339(datetime.now(UTC)),
+            "at": rfc3339(now),
             "live": sum(row["jobs"] for row in rows),
             "by_status": {**dict.fromkeys((status.value for status in LIVE), 0), **_sums(rows, "status")},
             "by_type": _sums(rows, "type"),

@@ -152,12 +152,25 @@ class BulkJobs(Body):
     all: bool = Field(False, description="true, together with an empty filter: all of them. False if left out.")
 
 
+_OF_JOBS: Final = "|".join(["last_event_id", *(condition.parameter for condition in CONDITIONS.values())])
+_OF_JOB: Final = "last_event_id|page_size|page_token"
+_UUID: Final = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+#: For the document; the endpoint says more about what is wrong.
+_STREAM: Final = "^/v1/jobs/({})$".format(
+    "|".join(
+        rf"{path}(\?({names})=[^&#\s]*(&({names})=[^&#\s]*)*)?"
+        for path, names in (("stream", _OF_JOBS), (f"{_UUID}/events", _OF_JOB))
+    )
+)
+
+
 class MakeStreamTicket(Body):
     """Which stream is to be opened."""
 
     url: str = Field(
         max_length=8000,
         description="Path and query of a live stream: /v1/jobs/stream or /v1/jobs/<id>/events, with its parameters.",
+        json_schema_extra={"pattern": _STREAM},
     )
 
 

@@ -159,8 +159,8 @@ export class Callboard {
   async streamTicket(path, { signal } = {}) {
     const body = JSON.stringify({ url: path });
     const headers = { "Content-Type": "application/json" };
-    const ticket = await (await this.#send("POST", "/v1/stream-tickets", { body, headers, signal })).json();
-    return { ...ticket, url: this.#base + ticket.url };
+    const made = await (await this.#send("POST", "/v1/stream-tickets", { body, headers, signal })).json();
+    return { ...made, url: `${this.#base}${path}${path.includes("?") ? "&" : "?"}ticket=${made.ticket}` };
   }
 
   /**

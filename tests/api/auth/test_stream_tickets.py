@@ -43,8 +43,7 @@ def ticket_for(api: Served, key: str, url: str) -> str:
     answer = ask(api, key, url)
     assert answer.status_code == 201, answer.text
     assert answer.headers["cache-control"] == "no-store"
-    made: str = answer.json()["url"]
-    return made
+    return f"{url}{'&' if '?' in url else '?'}ticket={answer.json()['ticket']}"
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -61,7 +61,7 @@ def test_stats_count_live_jobs(api: Served, factory: Factory) -> None:
     assert (own["live"], own["by_type"]) == (1, {"test.typed": 1})
 
 
-def test_stats_count_finished_jobs_of_a_time(api: Served, factory: Factory, database: Database) -> None:
+def test_stats_count_finished_jobs_of_the_last_day(api: Served, factory: Factory, database: Database) -> None:
     for status in (Status.SUCCEEDED, Status.SUCCEEDED, Status.FAILED):
         factory.in_state(status, owner="a")
     factory.in_state(Status.CANCELLED, owner="b", type="test.typed", queue="orders")
@@ -77,8 +77,7 @@ def test_stats_count_finished_jobs_of_a_time(api: Served, factory: Factory, data
     assert finished["by_type"]["test.typed"] == {"succeeded": 0, "failed": 0, "cancelled": 1, "expired": 0}
     own = api.client.get("/v1/stats", headers={"x-owner": "b", "x-role": "client"}).json()["finished"]
     assert (own["jobs"], list(own["by_type"])) == (1, ["test.typed"])
-    before = api.get("/v1/stats", **{"from": "2020-01-01T00:00:00Z", "to": "2020-01-01T00:30:00Z"})["finished"]
-    assert (before["jobs"], before["from"], before["to"]) == (0, "2020-01-01T00:00:00.000Z", "2020-01-01T01:00:00.000Z")
+    assert finished["from"] < body["at"] <= finished["to"]
 
 
 def test_everybody_hears_whether_jobs_run_at_all(api: Served, factory: Factory, database: Database) -> None:
