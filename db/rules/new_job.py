@@ -96,7 +96,7 @@ class NewJob:
         metadata={
             "option": Option(
                 Kind.SECONDS,
-                "Seconds until it is due. Not together with scheduled_at.",
+                "Seconds until it is due. Not together with `scheduled_at`.",
                 shown=False,
                 least=0,
                 most=_LONGEST_DELAY,
@@ -108,7 +108,7 @@ class NewJob:
         metadata={
             "option": Option(
                 Kind.TIME,
-                "When it is due. Not together with delay.",
+                "When it is due. Not together with `delay`.",
                 "When it is to start at the earliest; NULL: at once.",
             )
         },
