@@ -47,7 +47,8 @@ WITH found AS (
             EXTRACT(epoch FROM callboard.job_history.finished_at - callboard.job_history.attempt_started_at) AS DOUBLE
                 PRECISION
         ) AS run_seconds,
-        callboard.job_history.error ->> $2::TEXT AS error_type, callboard.job_history.deleted IS false AS fits
+        callboard.job_history.error ->> $2::TEXT AS error_type, callboard.job_history.result_ttl AS result_ttl,
+        callboard.job_history.deleted IS false AS fits
     FROM callboard.job_history
     ORDER BY callboard.job_history.id
     LIMIT $3::INTEGER
@@ -57,7 +58,7 @@ SELECT
     found.id, found.type, found.queue, found.status, found.priority, found.owner, found.tags, found.attempt,
     found.retries, found.max_retries, found.time_limit, found.created_at, found.scheduled_at, found.started_at,
     found.attempt_started_at, found.finished_at, found.expires_at, found.cancel_requested_at, found.parent_id,
-    found.worker, found.error, found.wait_seconds, found.run_seconds, found.error_type, found.fits
+    found.worker, found.error, found.wait_seconds, found.run_seconds, found.error_type, found.result_ttl, found.fits
 FROM found
 WHERE found.fits OR found.id = (SELECT found.id FROM found ORDER BY found.id DESC LIMIT $4::INTEGER)
 ORDER BY found.id;
@@ -118,8 +119,8 @@ WITH found AS (
             EXTRACT(epoch FROM callboard.job_history.finished_at - callboard.job_history.attempt_started_at) AS DOUBLE
                 PRECISION
         ) AS run_seconds,
-        callboard.job_history.error ->> $2::TEXT AS error_type, CAST(callboard.job_history.payload AS TEXT) AS payload,
-        CAST(callboard.job_history.result AS TEXT) AS result,
+        callboard.job_history.error ->> $2::TEXT AS error_type, callboard.job_history.result_ttl AS result_ttl,
+        CAST(callboard.job_history.payload AS TEXT) AS payload, CAST(callboard.job_history.result AS TEXT) AS result,
         callboard.job_history.deleted IS false
             AND callboard.job_history.status IN ($3::VARCHAR, $4::VARCHAR)
             AND callboard.job_history.type = $5::VARCHAR
@@ -148,8 +149,8 @@ SELECT
     found.id, found.type, found.queue, found.status, found.priority, found.owner, found.tags, found.attempt,
     found.retries, found.max_retries, found.time_limit, found.created_at, found.scheduled_at, found.started_at,
     found.attempt_started_at, found.finished_at, found.expires_at, found.cancel_requested_at, found.parent_id,
-    found.worker, found.error, found.wait_seconds, found.run_seconds, found.error_type, found.payload, found.result,
-    found.fits
+    found.worker, found.error, found.wait_seconds, found.run_seconds, found.error_type, found.result_ttl, found.payload,
+    found.result, found.fits
 FROM found
 WHERE found.fits OR found.id = (SELECT found.id FROM found ORDER BY found.id DESC LIMIT $22::INTEGER)
 ORDER BY found.id;
