@@ -78,6 +78,7 @@ _JOB_IN_LIST: Final[Example] = {
     "expires_at": None,
     "next_attempt_at": None,
     "cancel_requested_at": None,
+    "result_ttl": None,
     "parent_id": None,
     "worker": _WORKER_NAME,
     "links": {

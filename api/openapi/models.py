@@ -72,6 +72,7 @@ class JobInList(BaseModel):
     expires_at: AwareDatetime | None
     next_attempt_at: AwareDatetime | None
     cancel_requested_at: AwareDatetime | None
+    result_ttl: float | None
     parent_id: UUID | None
     worker: str | None
     links: Links
