@@ -76,6 +76,10 @@ OPERATIONS: dict[str, tuple[Ask, tuple[int, ...]]] = {
     "listJobFiles": (of_job("GET", Status.SUCCEEDED, "/files"), (200, 404, 200, 200, 200)),
     "listEvents": (of_job("GET", Status.SUCCEEDED, "/events"), (200, 404, 200, 200, 200)),
     "streamJobs": (plain("GET", "/v1/jobs/stream"), (200, 200, 200, 200, 200)),
+    "makeStreamTicket": (
+        plain("POST", "/v1/stream-tickets", json={"url": "/v1/jobs/stream"}),
+        (201, 201, 201, 201, 201),
+    ),
     "cancelJob": (of_job("POST", Status.QUEUED, "/cancel"), (202, 404, 403, 202, 202)),
     "retryJob": (of_job("POST", Status.FAILED, "/retry"), (202, 404, 403, 202, 202)),
     "amendJob": (of_job("PATCH", Status.QUEUED, json={"priority": 1}), (200, 404, 403, 200, 200)),
@@ -94,6 +98,7 @@ OPERATIONS: dict[str, tuple[Ask, tuple[int, ...]]] = {
     "resumeQueue": (plain("POST", f"{QUEUE}/resume"), (403, 403, 403, 200, 200)),
     "configureQueue": (plain("PATCH", QUEUE, json={"dispatch_window": 3}), (403, 403, 403, 200, 200)),
     "listWorkers": (plain("GET", "/v1/workers"), (403, 403, 200, 200, 200)),
+    "getWorkerStatus": (plain("GET", "/v1/worker-status"), (200, 200, 200, 200, 200)),
     "getStats": (plain("GET", "/v1/stats"), (200, 200, 200, 200, 200)),
     "getMetrics": (plain("GET", "/metrics"), (403, 403, 200, 200, 200)),
     "summariseHistory": (plain("GET", "/v1/history/summary"), (200, 200, 200, 200, 200)),
@@ -101,6 +106,7 @@ OPERATIONS: dict[str, tuple[Ask, tuple[int, ...]]] = {
     "exportHistory": (plain("GET", "/v1/history/export"), (200, 200, 200, 200, 200)),
     "live": (plain("GET", "/livez"), (200, 200, 200, 200, 200)),
     "ready": (plain("GET", "/readyz"), (200, 200, 200, 200, 200)),
+    "getIndex": (plain("GET", "/"), (200, 200, 200, 200, 200)),
     "getVersion": (plain("GET", "/v1/version"), (200, 200, 200, 200, 200)),
     "explainProblem": (plain("GET", "/problems/forbidden"), (200, 200, 200, 200, 200)),
 }
