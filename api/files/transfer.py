@@ -19,7 +19,7 @@ from callboard.api.openapi import file_operations
 from callboard.api.openapi.models import UploadedFile
 from callboard.api.services import services_of
 from callboard.api.wire.etags import matches
-from callboard.api.wire.parameters import uuid_of
+from callboard.api.wire.parameters import HEADERS_ONLY, uuid_of
 from callboard.db.errors import NotFound, TooLarge
 from callboard.db.files.rows import File, delete_bytes, delete_file, get_file, insert_file
 from callboard.db.rules.ids import new_id
@@ -64,6 +64,8 @@ async def download_file(request: Request, caller: AsCaller) -> Response:
     else:
         headers["Content-Range"] = part.content_range(file.size)
     headers["Content-Length"] = str(part.stop - part.start)
+    if request.scope.get(HEADERS_ONLY):
+        return Response(status_code=status, headers=headers)
     blocks = await anyio.to_thread.run_sync(services_of(request).storage.read, file.id, part.start, part.stop)
     return _Download(blocks, status, headers)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -12,8 +13,9 @@ from callboard.api.live import sse
 from callboard.api.openapi import operations
 from callboard.api.services import services_of
 from callboard.api.wire.accept import accepts
-from callboard.api.wire.parameters import JobId, last_event_id, refused
+from callboard.api.wire.parameters import JobId, last_event_id, refused, refused_event_id
 from callboard.api.wire.rendering import event, page, respond
+from callboard.db.errors import InvalidInput
 from callboard.db.reads.timeline import Watch
 from callboard.db.rules.event_position import EventPosition
 
@@ -37,11 +39,12 @@ async def events_of_job(
     await services.reads.job(job_id, caller)
     streamed = accepts(request.headers.get("accept", ""), sse.MEDIA_TYPE)
     resumed = last_event_id(request)
-    last_seen = _position(resumed, "Last-Event-ID", where="headers") if resumed else None
+    last_seen = _position(resumed, lambda detail: refused_event_id(request, detail)) if resumed else None
+    after = EventPosition()
     if streamed and last_seen is not None:
         after = last_seen
-    else:
-        after = EventPosition() if page_token is None else _position(page_token, "page_token", where="query")
+    elif page_token is not None:
+        after = _position(page_token, lambda detail: refused("page_token", detail))
     watch = Watch(job_id, after)
     if not streamed:
         listed = await services.live.events(watch, limit=page_size)
@@ -58,8 +61,8 @@ async def events_of_job(
     return services.live.of_job(watch, first)
 
 
-def _position(text: str, name: str, *, where: str) -> EventPosition:
+def _position(text: str, refused: Callable[[str], InvalidInput]) -> EventPosition:
     position = EventPosition.parse(text)
     if position is None:
-        raise refused(name, "is not the id of an event; take it from one of this job", where=where)
+        raise refused("is not the id of an event; take it from one of this job")
     return position

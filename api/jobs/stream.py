@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from callboard.api.openapi import operations
 from callboard.api.services import services_of
 from callboard.api.wire.filters import AsFilter
-from callboard.api.wire.parameters import last_event_id, refused
+from callboard.api.wire.parameters import last_event_id, refused_event_id
 from callboard.db.rules.snapshot import Snapshot
 
 router = APIRouter(tags=["jobs"])
@@ -26,9 +26,9 @@ async def stream_jobs(request: Request, job_filter: AsFilter) -> Response:
         return live.of_jobs(job_filter, await live.moment(), None)
     since = Snapshot.parse(resumed)
     if since is None:
-        raise refused("Last-Event-ID", "is not the id of an event of this stream", where="headers")
+        raise refused_event_id(request, "is not the id of an event of this stream")
     if job_filter is None:
         return live.of_jobs(None, since, None)
     if not since.can_be_resumed_at(await live.moment()):
-        raise refused("Last-Event-ID", "is of another database or too old; list the jobs anew", where="headers")
+        raise refused_event_id(request, "is of another database or too old; list the jobs anew")
     return live.of_jobs(job_filter, since, await live.changes(job_filter, since))

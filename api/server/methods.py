@@ -6,6 +6,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from callboard.api.wire.parameters import HEADERS_ONLY
 from callboard.api.wire.problems import error_response, methods_of
 from callboard.db.errors import NotFound
 
@@ -31,7 +32,7 @@ class StandardMethods:
             )
         elif scope["method"] == "HEAD":
             await self._answer_head(scope, receive, send)
-        elif scope["method"] == "OPTIONS" and (methods := methods_of(scope["app"], scope["path"])):
+        elif scope["method"] == "OPTIONS" and not _is_preflight(scope) and (methods := _methods(scope)):
             await Response(status_code=204, headers={"Allow": ", ".join(methods)})(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -48,6 +49,7 @@ class StandardMethods:
             await send(message)
             await send({"type": "http.response.body"})
 
+        scope[HEADERS_ONLY] = True
         # Ranges are for GET alone (RFC 9110, section 14.2).
         scope["headers"] = [header for header in scope["headers"] if header[0] != b"range"]
         # In the scope itself: whoever logs and counts the request finds its route there.
@@ -59,3 +61,12 @@ class StandardMethods:
                 raise
         finally:
             scope["method"] = "HEAD"
+
+
+def _methods(scope: Scope) -> list[str]:
+    return methods_of(scope["app"], scope["path"])
+
+
+def _is_preflight(scope: Scope) -> bool:
+    # Those that are allowed have been answered by now.
+    return any(name == b"access-control-request-method" for name, _ in scope["headers"])

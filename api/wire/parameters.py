@@ -14,6 +14,8 @@ from fastapi import Depends, Path, Request
 from callboard.api.database.reads import no_such_job
 from callboard.db.errors import FieldError, InvalidInput
 
+#: In the scope of a request that is answered as GET is, without the content.
+HEADERS_ONLY: Final = "callboard.headers_only"
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 
@@ -97,6 +99,13 @@ def last_event_id(request: Request) -> str | None:
     The header, which browsers send as they come back by themselves, is newer than the query of the same URL.
     """
     return request.headers.get("last-event-id") or request.query_params.get("last_event_id")
+
+
+def refused_event_id(request: Request, detail: str) -> InvalidInput:
+    """Return the error for what :func:`last_event_id` returned."""
+    if request.headers.get("last-event-id"):
+        return refused("Last-Event-ID", detail, where="headers")
+    return refused("last_event_id", detail)
 
 
 def refused(name: str, detail: str, *, where: str = "query") -> InvalidInput:

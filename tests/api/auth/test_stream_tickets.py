@@ -156,6 +156,17 @@ def test_the_event_to_go_on_after_may_stand_in_the_url(api: Served, database: Da
         assert reader.answer.status_code == 204, "the header is newer"
 
 
+def test_such_an_event_is_named_as_what_it_came_in(
+    api: Served, database: Database, factory: Factory, as_problem: Problem
+) -> None:
+    key = bearer(make_key(database, "ann", Role.ADMIN))
+    for path in ("/v1/jobs/stream", f"/v1/jobs/{factory.in_state(Status.SUCCEEDED)}/events"):
+        in_query = as_problem(api.client.get(f"{path}?last_event_id=x", headers=key), 422, "invalid-input")
+        assert in_query["errors"][0]["pointer"] == "/query/last_event_id"
+        in_header = as_problem(api.client.get(path, headers={**key, "Last-Event-ID": "x"}), 422, "invalid-input")
+        assert in_header["errors"][0]["pointer"] == "/headers/Last-Event-ID"
+
+
 def request_of(ticket: str) -> Request:
     scope = {
         "type": "http",
