@@ -37,6 +37,8 @@ class Services:
     settings: Settings
     registry: Registry
     """The job types that clients may submit."""
+    all_types: Registry
+    """These, and those that only Callboard itself submits."""
     queues: frozenset[str]
     """The queues of these job types."""
     database: Database
@@ -76,6 +78,7 @@ class Services:
         return cls(
             settings=settings,
             registry=submittable,
+            all_types=registry,
             queues=frozenset(submittable.queues),
             database=database,
             threads=threads,

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
 from callboard.api.auth.caller import AsCaller, current_caller
+from callboard.api.jobs.permissions import require_action
 from callboard.api.jobs.waiting import wait_until_changed, wait_until_done
 from callboard.api.openapi import operations
 from callboard.api.services import services_of
@@ -69,7 +70,7 @@ async def attempts_of_job(request: Request, job_id: JobId, caller: AsCaller) -> 
 async def cancel_job(request: Request, job_id: JobId, caller: AsCaller) -> Response:
     """Cancel a job: one that waits is cancelled in the answer, one that runs is asked to stop. Asking twice is fine."""
     services = services_of(request)
-    caller.require_action_on((await services.reads.job(job_id, caller))["owner"])
+    require_action(services, caller, await services.reads.job(job_id, caller))
 
     def change(connection: Connection) -> None:
         if transitions.cancel(connection, job_id):
@@ -86,7 +87,7 @@ async def cancel_job(request: Request, job_id: JobId, caller: AsCaller) -> Respo
 async def retry_job(request: Request, job_id: JobId, caller: AsCaller) -> Response:
     """Queue a job again that failed, was cancelled or expired: same id, its attempts go on counting."""
     services = services_of(request)
-    caller.require_action_on((await services.reads.job(job_id, caller))["owner"])
+    require_action(services, caller, await services.reads.job(job_id, caller))
 
     def change(connection: Connection) -> bool:
         reopened = transitions.reopen(connection, job_id)
