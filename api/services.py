@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -19,7 +20,9 @@ from callboard.api.live.job_waiters import JobWaiters
 from callboard.api.live.streams import LiveStreams
 from callboard.api.server.gauges import GaugeCache
 from callboard.api.server.metrics import Metrics
+from callboard.api.server.refusals import Refusals
 from callboard.db.access.keys import read_keys
+from callboard.db.errors import Unavailable
 from callboard.db.files.storage import Storage
 from callboard.db.reads.jobs import get_states
 from callboard.db.settings import Settings
@@ -51,13 +54,14 @@ class Services:
     waiters: JobWaiters
     live: LiveStreams
     metrics: Metrics
+    refusals: Refusals
     gauges: GaugeCache
     keys: ApiKeys
     tokens: Tokens | None
     """None where no identity provider is set."""
     limits: Limits
     guards: DatabaseThreads
-    """One thread for keys and quotas, which must not wait behind long reads."""
+    """One thread for keys, quotas and refusals, which must not wait behind long reads."""
 
     @classmethod
     def open(
@@ -68,6 +72,7 @@ class Services:
         storage: Storage,
         tokens: Tokens | None,
         metrics: Metrics,
+        refusals: Refusals,
     ) -> Self:
         """Start the threads. Does not connect: the server runs before, and without, its database."""
         # The longest time that a request waits for the database, even if it hangs.
@@ -75,6 +80,7 @@ class Services:
         submittable = registry.select(lambda job_type: not job_type.internal)
         threads = DatabaseThreads(database, connections=settings.database_pool_size, timeout=timeout)
         guards = DatabaseThreads(database, connections=1, timeout=timeout)
+        refusals.start(guards.run)
         return cls(
             settings=settings,
             registry=submittable,
@@ -89,6 +95,7 @@ class Services:
             waiters=JobWaiters(lambda job_ids: threads.run(lambda connection: get_states(connection, list(job_ids)))),
             live=LiveStreams(settings, threads),
             metrics=metrics,
+            refusals=refusals,
             gauges=GaugeCache(threads),
             keys=ApiKeys(lambda: guards.run(read_keys), retry_for=_RETRY_FOR),
             tokens=tokens,
@@ -101,15 +108,21 @@ class Services:
         self.waiters.stop()
         self.live.stop()
         self.keys.close()
+        self.refusals.stop()
         if self.tokens is not None:
             self.tokens.close()
 
     def close(self) -> None:
-        """Write the accepted submissions and end the threads. Blocks for up to some seconds: call it in a thread."""
+        """Write the accepted submissions and the refusals, and end the threads.
+
+        Blocks for up to some seconds: call it in a thread.
+        """
         self.submissions.close()
         self.reads.close()
         self.threads.close()
         self.guards.close()
+        with suppress(Unavailable), self.database.begin() as connection:
+            self.refusals.write_rest(connection)
 
 
 def services_of(request: Request) -> Services:

@@ -19,7 +19,9 @@ from callboard.api.files.ranges import ByteRange, RangeNotSatisfiable, parse_ran
 from callboard.api.openapi import file_operations
 from callboard.api.openapi.models import UploadedFile
 from callboard.api.services import services_of
+from callboard.api.wire.audit_actor import actor_of
 from callboard.api.wire.etags import matches
+from callboard.db.access.audit import write_audit
 from callboard.db.errors import NotFound, TooLarge
 from callboard.db.files.rows import File, delete_bytes, delete_file, get_file, insert_file
 from callboard.db.rules.ids import new_id
@@ -63,6 +65,8 @@ async def download_file(request: Request, caller: AsCaller) -> Response:
     headers = _headers(file)
     if matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
+    if file.owner != caller.owner:
+        await _record_download(request, caller, file)
     part = _requested_range(request, file, headers["ETag"])
     status = 200 if part is None else 206
     if part is None:
@@ -80,7 +84,12 @@ async def remove_file(request: Request, caller: AsCaller) -> None:
     services = services_of(request)
     file = await _visible_file(request, caller)
     caller.require_action_on(file.owner)
-    await services.threads.run(lambda connection: delete_file(connection, file.id, owner=file.owner))
+
+    def change(connection: Connection) -> None:
+        delete_file(connection, file.id, owner=file.owner)
+        write_audit(connection, actor_of(request, caller), "file.delete", subject=_subject(file))
+
+    await services.threads.run(change)
     await anyio.to_thread.run_sync(delete_bytes, services.storage, [file.id])
 
 
@@ -109,6 +118,17 @@ async def _visible_file(request: Request, caller: Caller) -> File:
         return get_file(connection, file_id, owner=None if caller.sees_all else caller.owner)
 
     return await services_of(request).threads.run(read)
+
+
+async def _record_download(request: Request, caller: Caller, file: File) -> None:
+    actor = actor_of(request, caller)
+    await services_of(request).threads.run(
+        lambda connection: write_audit(connection, actor, "file.download", subject=_subject(file))
+    )
+
+
+def _subject(file: File) -> str:
+    return f"{file.id} of {file.owner}"
 
 
 def _headers(file: File) -> dict[str, str]:

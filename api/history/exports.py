@@ -11,12 +11,15 @@ import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
+from callboard.api.auth.caller import AsCaller
 from callboard.api.database.threads import DatabaseThreads
 from callboard.api.history.formats import MEDIA_TYPES, ExportFormat, Writer, writer_of
 from callboard.api.openapi import history_operations
 from callboard.api.services import services_of
+from callboard.api.wire.audit_actor import actor_of
 from callboard.api.wire.filters import AsFilter
 from callboard.api.wire.parameters import refused
+from callboard.db.access.audit import write_audit
 from callboard.db.reads.exports import COLUMNS, Piece, export_piece
 from callboard.db.reads.job_filter import JobFilter
 
@@ -38,6 +41,7 @@ class Include(StrEnum):
 async def export(
     request: Request,
     job_filter: AsFilter,
+    caller: AsCaller,
     *,
     format: Annotated[ExportFormat, Query(description="How rows are written.")] = ExportFormat.NDJSON,  # noqa: A002
     include: Annotated[list[Include], Query(description="Adds these columns; repeatable.")] = [],  # noqa: B006
@@ -54,7 +58,12 @@ async def export(
         raise refused("cursor", "cannot resume a Parquet file; export it in parts, by created_after and created_before")
     extra = tuple(sorted({str(name) for name in include}))
     writer = writer_of(format, (*COLUMNS, *extra), resumed=cursor is not None)
-    pieces = _Pieces(services_of(request).threads, job_filter, extra)
+    threads = services_of(request).threads
+    if caller.sees_all:
+        subject = f"{format}{''.join(f' with {name}' for name in extra)}: {request.scope['query_string'].decode()}"
+        actor = actor_of(request, caller)
+        await threads.run(lambda connection: write_audit(connection, actor, "history.export", subject=subject))
+    pieces = _Pieces(threads, job_filter, extra)
     # Before the response begins: while the database is away it is a problem, not a broken file.
     first = await pieces.after(cursor)
     headers = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
-from callboard.api.auth.caller import AsCaller, current_caller
+from callboard.api.auth.caller import AsCaller, Caller, current_caller
 from callboard.api.jobs.permissions import require_action
 from callboard.api.jobs.waiting import wait_until_changed, wait_until_done
 from callboard.api.openapi import operations
-from callboard.api.services import services_of
+from callboard.api.services import Services, services_of
 from callboard.api.wire import parameters
 from callboard.api.wire.audit_actor import actor_of
 from callboard.api.wire.etags import entity_tag, matches
@@ -19,6 +19,7 @@ from callboard.api.wire.rendering import attempt, job, json_text, page, respond
 from callboard.db import transitions
 from callboard.db.access.audit import write_audit
 from callboard.db.errors import Conflict
+from callboard.db.models.job_view import JobView
 from callboard.db.reads.jobs import get_payload, list_attempts
 from callboard.db.rules.states import TERMINAL, Status
 
@@ -53,8 +54,19 @@ async def get_job(request: Request) -> Response:
         return Response(status_code=304, headers={"ETag": tag})
     shown = job(row)
     if with_payload:
-        shown["payload"] = json_text(await services.threads.run(lambda connection: get_payload(connection, job_id)))
+        shown["payload"] = json_text(await _payload(request, services, caller, row))
     return respond(shown, headers={"ETag": tag})
+
+
+async def _payload(request: Request, services: Services, caller: Caller, row: JobView) -> str | None:
+    """Return the payload as JSON. That somebody has read another owner's is recorded."""
+
+    def read(connection: Connection) -> str | None:
+        if row["owner"] != caller.owner:
+            write_audit(connection, actor_of(request, caller), "job.read_payload", job_id=row["id"])
+        return get_payload(connection, row["id"])
+
+    return await services.threads.run(read)
 
 
 @router.get("/v1/jobs/{job_id}/attempts", operation_id="listAttempts", **operations.LIST_ATTEMPTS)

@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from callboard.api.errors import Forbidden, MalformedBody, Unauthenticated, UnsupportedMediaType
+from callboard.api.errors import Forbidden, MalformedBody, MisdirectedRequest, Unauthenticated, UnsupportedMediaType
 from callboard.api.openapi import examples, headers, history_operations, models, operations
 from callboard.api.openapi.parts import PROBLEMS, Document
 from callboard.api.openapi.problem_responses import problem_answers, problem_examples
@@ -80,7 +80,7 @@ def _usual_problems(operation: Document, path: str, method: str, *, public: bool
     """Return the codes of the problems that all operations of this kind may respond with."""
     codes = set[str]()
     if not public:
-        codes |= {Unauthenticated.code, Forbidden.code, Unavailable.code}
+        codes |= {Unauthenticated.code, Forbidden.code, MisdirectedRequest.code, Unavailable.code}
     if "{" in path:
         codes.add(NotFound.code)
     if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):

@@ -15,11 +15,13 @@ from callboard.db.rules.text import shortened, storable
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: the owner it acts as, the address it came from, the request's id."""
+    """Who acts: the owner it acts as, the address it came from, the request's id, the API key."""
 
     name: str
     remote: str | None = None
     request_id: str | None = None
+    key_id: str | None = None
+    """None for those without a key: tokens, commands, the service itself."""
 
 
 def write_audit(
@@ -53,5 +55,6 @@ def _entry(actor: Actor, action: str, job_id: UUID | None, subject: str | None) 
         "job_id": job_id,
         "subject": None if subject is None else storable(shortened(subject, 500)),
         "remote": actor.remote,
+        "key_id": actor.key_id,
         "request_id": None if actor.request_id is None else storable(shortened(actor.request_id, 200)),
     }

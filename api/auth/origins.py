@@ -1,0 +1,96 @@
+"""Where a request comes from: rules for callers that the request itself does not have to name.
+
+A key in a header shows that somebody meant this request. On an open server, and with a cookie, nothing does: any page
+in the user's browser can send requests there, and any proxy those of strangers. The rules below tell them apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+from starlette.datastructures import Headers
+
+from callboard.api.auth.loopback import is_loopback
+from callboard.api.errors import Forbidden, MisdirectedRequest
+
+_WAY_OUT: Final = "Make a key with 'callboard keys create': with one, requests are accepted from everywhere."
+
+#: A host and maybe a port (RFC 9110, section 7.2). An IPv6 address is in brackets.
+_HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::\d{0,5})?")
+_FORWARDED: Final = frozenset({"forwarded", "via", "x-real-ip"})
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_FOREIGN: Final = frozenset({"cross-site", "same-site"})
+
+
+def require_no_proxy(headers: Headers) -> None:
+    """Require that no proxy says that it has forwarded the request: it may be of another machine.
+
+    Raises:
+        Forbidden: a header says so.
+    """
+    for name, value in headers.items():
+        if name in _FORWARDED or name.startswith("x-forwarded-"):
+            raise Forbidden(
+                f"No API key has been made, so this server is open to this machine alone, and {name}: {value[:100]} "
+                f"says that a proxy forwards the request. {_WAY_OUT}"
+            )
+
+
+def require_loopback_host(headers: Headers) -> None:
+    """Require that the request names this machine: ``localhost``, ``127.0.0.0/8`` or ``[::1]``, with any port.
+
+    A page whose name is made to resolve to this machine (DNS rebinding) is of the same origin for the browser, but its
+    name stays in the Host header.
+
+    Raises:
+        MisdirectedRequest: it names another host, or none.
+    """
+    hosts = headers.getlist("host")
+    if len(hosts) != 1 or not _is_loopback_host(hosts[0]):
+        raise MisdirectedRequest(
+            f"No API key has been made, so this server answers as localhost, 127.0.0.1 and [::1] only, not as Host: "
+            f"{', '.join(hosts)[:100]}. {_WAY_OUT}"
+        )
+
+
+def require_own_origin(method: str, scheme: str, headers: Headers, *, trusted: Collection[str]) -> None:
+    """Require that no page of another origin has sent the request.
+
+    Browsers name the origin of all requests that change something, and of those whose response a page can read. Links
+    of other pages may be followed.
+
+    Args:
+        method: of the request.
+        scheme: of the request, ``http`` or ``https``.
+        headers: of the request.
+        trusted: other origins whose pages may send it. ``*`` is no origin.
+
+    Raises:
+        Forbidden: a page of another origin has sent it.
+    """
+    origin = headers.get("origin")
+    if origin is not None:
+        own = f"{scheme}://{headers.get('host', '')}".lower()
+        if origin != own and origin not in trusted:
+            raise _foreign("Origin", origin)
+        return
+    site = headers.get("sec-fetch-site")
+    if site in _FOREIGN and not (method in _SAFE and headers.get("sec-fetch-mode") == "navigate"):
+        raise _foreign("Sec-Fetch-Site", site)
+
+
+def _is_loopback_host(host: str) -> bool:
+    match = _HOST.fullmatch(host)
+    if match is None:
+        return False
+    name = (match[1] or match[2]).lower()
+    return name == "localhost" or is_loopback(name)
+
+
+def _foreign(name: str, value: str) -> Forbidden:
+    return Forbidden(
+        f"A web page of another origin has sent this request ({name}: {value[:100]}), and no API key has been made. "
+        f"{_WAY_OUT} Or name the page's origin in CALLBOARD_CORS_ORIGINS; '*' does not name it."
+    )
