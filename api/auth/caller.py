@@ -8,10 +8,10 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
-from callboard.api.errors import Forbidden, MisdirectedRequest, Unauthenticated
+from callboard.api.errors import Forbidden
 from callboard.db.rules.roles import Role
 
-__all__ = ["AsCaller", "Authenticate", "Caller", "Quota", "Role", "current_caller", "is_still", "local_admin"]
+__all__ = ["AsCaller", "Authenticate", "Caller", "Quota", "Role", "current_caller", "local_admin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +101,6 @@ async def current_caller(request: Request) -> Caller:
     authenticate: Authenticate = request.app.state.authenticate
     caller = request.scope["caller"] = await authenticate(request)
     return caller
-
-
-async def is_still(caller: Caller, request: Request) -> bool:
-    """Return whether the request would have the same caller now: its key may have been revoked, or its role changed.
-
-    Raises:
-        Unavailable: the database or the identity provider did not answer.
-    """
-    try:
-        now = await current_caller(request)
-    except (Forbidden, MisdirectedRequest, Unauthenticated):
-        return False
-    return (now.owner, now.role) == (caller.owner, caller.role)
 
 
 AsCaller = Annotated[Caller, Depends(current_caller)]

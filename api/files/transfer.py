@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator, Iterable
 from typing import Final
 from uuid import UUID
 
 import anyio.to_thread
 from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy import Connection
+from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from callboard.api.auth.caller import AsCaller, Caller
+from callboard.api.auth.permission import Permission
 from callboard.api.files.content_disposition import content_disposition
 from callboard.api.files.multipart import read_file_part
 from callboard.api.files.ranges import ByteRange, RangeNotSatisfiable, parse_range
@@ -75,7 +77,7 @@ async def download_file(request: Request, caller: AsCaller) -> Response:
         headers["Content-Range"] = part.content_range(file.size)
     headers["Content-Length"] = str(part.stop - part.start)
     blocks = await anyio.to_thread.run_sync(services_of(request).storage.read, file.id, part.start, part.stop)
-    return _Download(blocks, status, headers)
+    return _Download(blocks, Permission(request, caller), status, headers)
 
 
 @router.delete("/v1/files/{file_id}", operation_id="deleteFile", **file_operations.DELETE_FILE)
@@ -96,8 +98,10 @@ async def remove_file(request: Request, caller: AsCaller) -> None:
 class _Download(StreamingResponse):
     """A streaming response that closes its file when the client disconnects, too."""
 
-    def __init__(self, blocks: Generator[bytes, None, None], status: int, headers: dict[str, str]) -> None:
-        super().__init__(blocks, status, headers)
+    def __init__(
+        self, blocks: Generator[bytes, None, None], permission: Permission, status: int, headers: dict[str, str]
+    ) -> None:
+        super().__init__(_while_permitted(blocks, permission), status, headers)
         self._blocks = blocks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,6 +109,13 @@ class _Download(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._blocks.close()
+
+
+async def _while_permitted(blocks: Iterable[bytes], permission: Permission) -> AsyncIterator[bytes]:
+    async for block in iterate_in_threadpool(blocks):
+        # Raised in the middle of the response, it breaks the connection.
+        await permission.require()
+        yield block
 
 
 async def _visible_file(request: Request, caller: Caller) -> File:

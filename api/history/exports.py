@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from callboard.api.auth.caller import AsCaller
+from callboard.api.auth.permission import Permission
 from callboard.api.database.threads import DatabaseThreads
 from callboard.api.history.formats import MEDIA_TYPES, ExportFormat, Writer, writer_of
 from callboard.api.openapi import history_operations
@@ -70,7 +71,10 @@ async def export(
         "Content-Disposition": f'attachment; filename="callboard-history.{format}"',
         "Cache-Control": "no-store",
     }
-    return StreamingResponse(_stream(writer, first, pieces), media_type=MEDIA_TYPES[format], headers=headers)
+    permission = Permission(request, caller)
+    return StreamingResponse(
+        _stream(writer, first, pieces, permission), media_type=MEDIA_TYPES[format], headers=headers
+    )
 
 
 class _Pieces:
@@ -93,12 +97,14 @@ class _Pieces:
         )
 
 
-async def _stream(writer: Writer, piece: Piece, pieces: _Pieces) -> AsyncIterator[bytes]:
+async def _stream(writer: Writer, piece: Piece, pieces: _Pieces, permission: Permission) -> AsyncIterator[bytes]:
     while True:
         if block := await anyio.to_thread.run_sync(writer.write, piece.rows):
             yield block
         if piece.last is None:
             break
+        # Raised in the middle of the response, it breaks the connection: the client learns that rows are missing.
+        await permission.require()
         piece = await pieces.after(piece.last)
     if block := await anyio.to_thread.run_sync(writer.close):
         yield block

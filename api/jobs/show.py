@@ -46,9 +46,9 @@ async def get_job(request: Request) -> Response:
     tag = entity_tag(row["revision"], row["status"])
     if wait and row["status"] not in TERMINAL and (seen is None or matches(seen, tag)):
         if seen is None:
-            row = await wait_until_done(services, caller, job_id, seconds=wait, request=request)
+            row = await wait_until_done(services, job_id, seconds=wait, request=request)
         else:
-            row = await wait_until_changed(services, caller, job_id, seen=seen, seconds=wait, request=request)
+            row = await wait_until_changed(services, job_id, seen=seen, seconds=wait, request=request)
         tag = entity_tag(row["revision"], row["status"])
     if seen is not None and matches(seen, tag):
         return Response(status_code=304, headers={"ETag": tag})

@@ -108,7 +108,7 @@ async def submit_and_wait(
     job_id = stored.job_ids[0]
     row = await services.reads.job(job_id, caller) if replayed else stored.rows[job_id]
     if seconds and row["status"] not in TERMINAL:
-        row = await wait_until_done(services, caller, job_id, seconds=seconds, request=request)
+        row = await wait_until_done(services, job_id, seconds=seconds, request=request)
     return Submitted(row, existing=not replayed and job_id != new.id, replayed=replayed)
 
 
