@@ -99,6 +99,14 @@ class Settings(BaseSettings):
         min_length=1,
         description="Claim with the role: `client`, `viewer`, `operator` or `admin`, or a list that has one of them.",
     )
+    oidc_owner_prefix: str = Field(
+        "oidc:",
+        min_length=1,
+        max_length=100,
+        pattern=r"^[\x21-\x7e]+$",
+        description="What the owner of a token's jobs begins with, before the subject: no token has the owner of an "
+        "API key. Choose another for another issuer.",
+    )
     max_live_jobs: int | None = Field(
         None,
         ge=0,
