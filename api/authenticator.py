@@ -9,7 +9,7 @@ from fastapi import Request
 
 from callboard.api.auth.caller import Caller, Quota, local_admin
 from callboard.api.auth.loopback import is_loopback
-from callboard.api.auth.origins import require_loopback_host, require_no_proxy, require_own_origin
+from callboard.api.auth.origins import RawHeaders, require_loopback_host, require_no_proxy, require_own_origin
 from callboard.api.errors import Unauthenticated
 from callboard.api.services import Services, services_of
 from callboard.db.access.keys import Key
@@ -58,7 +58,7 @@ async def _needs_no_credentials(services: Services) -> bool:
 
 def _require_direct(request: Request, settings: Settings) -> None:
     """Require that somebody on this machine has sent the request, and no page of somebody else in their browser."""
-    headers = request.headers
+    headers: RawHeaders = request.scope["headers"]
     require_no_proxy(headers)
     require_loopback_host(headers)
     require_own_origin(request.method, request.scope["scheme"], headers, trusted=settings.cors_origins)

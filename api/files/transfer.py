@@ -13,7 +13,7 @@ from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from callboard.api.auth.caller import AsCaller, Caller
+from callboard.api.auth.caller import AsCaller, Caller, current_caller
 from callboard.api.auth.permission import Permission
 from callboard.api.files.content_disposition import content_disposition
 from callboard.api.files.multipart import read_file_part
@@ -43,8 +43,11 @@ async def upload_file(request: Request, response: Response, caller: AsCaller) ->
     part = await read_file_part(request.headers.get("content-type", ""), request.stream())
     file_id = new_id()
     stored = await services.uploads.store(file_id, part.blocks)
+    # It may have taken hours, and the key may have been revoked. Bytes without a row are deleted later.
+    caller = await current_caller(request)
+    caller.require_submission()
     file = File(file_id, caller.owner, part.name, stored.size, stored.sha256, part.media_type)
-    # If this fails it may have been committed all the same, so the bytes stay. Without a row they are deleted later.
+    # If this fails it may have been committed all the same, so the bytes stay.
     await services.threads.run(lambda connection: insert_file(connection, file))
     response.headers["Location"] = f"/v1/files/{file.id}"
     return UploadedFile(

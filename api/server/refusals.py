@@ -1,4 +1,4 @@
-"""Requests that were refused (401, 403), counted, and written to the audit log now and then.
+"""Requests that were refused (401, 403, 421), counted, and written to the audit log now and then.
 
 However many an attacker sends, each process adds a bounded number of entries a minute.
 """
@@ -28,7 +28,7 @@ _INTERVAL: Final = 60.0
 _MOST_ENTRIES: Final = 20
 _LONGEST_PATH: Final = 200
 
-_ACTIONS: Final = {401: "request.unauthenticated", 403: "request.forbidden"}
+_ACTIONS: Final = {401: "request.unauthenticated", 403: "request.forbidden", 421: "request.misdirected"}
 _NOBODY: Final = "anonymous"
 _OTHERS: Final = Actor("others")
 

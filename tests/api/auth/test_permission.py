@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import Request
-from sqlalchemy import update
+from sqlalchemy import select, update
 from starlette.applications import Starlette
 
 from callboard.api.auth.caller import Caller
@@ -20,7 +20,7 @@ from callboard.api.authenticator import Authenticator
 from callboard.api.errors import Forbidden, Unauthenticated
 from callboard.db.access.keys import revoke_key
 from callboard.db.errors import Unavailable
-from callboard.db.models import api_keys
+from callboard.db.models import api_keys, files
 from callboard.db.rules.roles import Role
 from callboard.db.rules.states import Status
 from callboard.db.sql.engine import Database
@@ -28,6 +28,7 @@ from tests.support.factory import Factory
 from tests.support.keys import bearer, make_key
 from tests.support.serving import Served
 from tests.support.sse import reading
+from tests.support.until import until
 
 Serve = Callable[..., Served]
 AsProblem = Callable[[httpx.Response, int, str], dict[str, Any]]
@@ -107,6 +108,25 @@ def test_a_wait_ends_without_the_job_when_the_key_was_revoked(
 
     waiting.join()
     as_problem(answers[0], 401, "unauthenticated")
+
+
+def test_an_upload_is_not_taken_when_the_key_was_revoked_meanwhile(
+    client: httpx.Client, database: Database, as_problem: AsProblem
+) -> None:
+    key = make_key(database)
+    headers = {**bearer(key), "Content-Type": "multipart/form-data; boundary=B"}
+
+    def body() -> Iterator[bytes]:
+        yield b'--B\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n01'
+        revoked(database, key)
+        until(lambda: client.get("/v1/jobs", headers=bearer(key)).status_code == 401, what="the key opens nothing")
+        yield b"23\r\n--B--\r\n"
+
+    assert client.get("/v1/jobs", headers=bearer(key)).status_code == 200
+    as_problem(client.post("/v1/files", content=body(), headers=headers), 401, "unauthenticated")
+
+    with database.begin() as connection:
+        assert connection.execute(select(files)).all() == []
 
 
 def request_of(answers: list[Caller | Exception]) -> Request:
