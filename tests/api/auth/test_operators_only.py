@@ -108,6 +108,8 @@ def test_nor_does_it_repeat_the_operator_s_request(
 def test_the_queue_of_callboard_is_for_its_own_jobs(
     client: httpx.Client, team: dict[str, Any], as_problem: AsProblem, role: str
 ) -> None:
+    bulk = {"action": "cancel", "filter": {"type": "test.job"}}
+    assert client.post("/v1/jobs/bulk", json=bulk, headers=team["operator"]).json()["queue"] == "callboard"
     body = {"type": "diagnostics.noop", "payload": {}, "queue": "callboard", "priority": 9}
 
     said = as_problem(client.post("/v1/jobs", json=body, headers=team[role]), 422, "invalid-input")
