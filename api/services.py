@@ -121,8 +121,9 @@ class Services:
         self.reads.close()
         self.threads.close()
         self.guards.close()
-        with suppress(Unavailable), self.database.begin() as connection:
-            self.refusals.write_rest(connection)
+        if self.refusals.counted:
+            with suppress(Unavailable), self.database.begin() as connection:
+                self.refusals.write_rest(connection)
 
 
 def services_of(request: Request) -> Services:

@@ -75,6 +75,11 @@ class Refusals:
         if self._writing is not None:
             self._writing.cancel()
 
+    @property
+    def counted(self) -> bool:
+        """Whether any have been counted since the last write."""
+        return bool(self._tallies)
+
     def write_rest(self, connection: Connection) -> None:
         """Write what has been counted since the last write. Called after :meth:`stop`."""
         _write(connection, self._tallies)
