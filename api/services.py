@@ -16,6 +16,7 @@ from callboard.api.database.submissions import SubmissionWriter
 from callboard.api.database.threads import DatabaseThreads
 from callboard.api.limits.quotas import Limits
 from callboard.api.limits.uploads import Uploads
+from callboard.api.live.estimates import Estimates
 from callboard.api.live.job_waiters import JobWaiters
 from callboard.api.live.streams import LiveStreams
 from callboard.api.server.gauges import GaugeCache
@@ -53,6 +54,7 @@ class Services:
     reads: JobReads
     waiters: JobWaiters
     live: LiveStreams
+    estimates: Estimates
     metrics: Metrics
     refusals: Refusals
     gauges: GaugeCache
@@ -94,6 +96,7 @@ class Services:
             reads=JobReads(database, retry_for=_RETRY_FOR, timeout=timeout),
             waiters=JobWaiters(lambda job_ids: threads.run(lambda connection: get_states(connection, list(job_ids)))),
             live=LiveStreams(settings, threads),
+            estimates=Estimates(threads),
             metrics=metrics,
             refusals=refusals,
             gauges=GaugeCache(threads),
@@ -107,6 +110,7 @@ class Services:
         """End waits, streams and fetches. Called in the event loop, before :meth:`close`."""
         self.waiters.stop()
         self.live.stop()
+        self.estimates.stop()
         self.keys.close()
         self.refusals.stop()
         if self.tokens is not None:

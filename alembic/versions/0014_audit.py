@@ -6,7 +6,7 @@ Versions of Callboard that run during the upgrade insert entries without a key, 
 from alembic import op
 
 revision = "0014"
-down_revision = "0011"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
