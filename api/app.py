@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 from starlette.routing import Route
+from starlette.types import Scope
 
 from callboard.actors.types.registry import Registry
 from callboard.api.auth.caller import Authenticate, current_caller, local_admin
@@ -24,6 +25,7 @@ from callboard.api.server.direct_routes import DirectRoutes
 from callboard.api.server.methods import StandardMethods
 from callboard.api.server.metrics import Metrics
 from callboard.api.server.middleware import BodyLimit, RequestContext
+from callboard.api.server.refusals import Refusals
 from callboard.api.services import Services
 from callboard.api.system import (
     docs_page,
@@ -71,11 +73,14 @@ def create_app(
     storage = open_storage(settings)
     tokens = Tokens.from_settings(settings)
     metrics = Metrics(_DIRECT_ROUTES)
+    refusals = Refusals()
     connections = database or Database(settings, role="api")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        services = app.state.services = Services.open(settings, registry, connections, storage, tokens, metrics)
+        services = app.state.services = Services.open(
+            settings, registry, connections, storage, tokens, metrics, refusals
+        )
         try:
             yield
         finally:
@@ -83,6 +88,10 @@ def create_app(
             await asyncio.to_thread(services.close)
             if database is None:
                 connections.close()
+
+    def answered(scope: Scope, status: int, seconds: float) -> None:
+        metrics.answered(scope, status, seconds)
+        refusals.answered(scope, status)
 
     app = _Application(
         title="Callboard",
@@ -96,7 +105,7 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
             *cors(settings),
-            Middleware(RequestContext, answered=metrics.answered),
+            Middleware(RequestContext, answered=answered),
             Middleware(BodyLimit, limit=settings.max_body_bytes, exempt=_FILES),
             Middleware(StandardMethods),
             Middleware(DirectRoutes, routes=_DIRECT_ROUTES),

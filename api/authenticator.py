@@ -1,4 +1,4 @@
-"""Authenticates a request: API key, OIDC token, or loopback."""
+"""Authenticates a request: API key, OIDC token, or, on an open server, that it comes from this machine."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import Request
 
 from callboard.api.auth.caller import Caller, Quota, local_admin
 from callboard.api.auth.loopback import is_loopback
+from callboard.api.auth.origins import RawHeaders, require_loopback_host, require_no_proxy, require_own_origin
 from callboard.api.auth.stream_tickets import Holder
 from callboard.api.errors import Unauthenticated
 from callboard.api.services import Services, services_of
@@ -31,12 +32,15 @@ class Authenticator:
 
         Raises:
             Unauthenticated: the credentials are missing or not accepted.
-            Forbidden: the token is valid, and names no role.
+            Forbidden: the token is valid, and names no role; or the server is open, but not to this request.
+            MisdirectedRequest: the server is open, and the request names another host.
             Unavailable: the database or the identity provider did not answer.
         """
         services = services_of(request)
-        if self._local and await _needs_no_credentials(services) and _is_from_this_machine(request):
-            return await local_admin(request)
+        if self._local and await _needs_no_credentials(services):
+            _require_direct(request, services.settings)
+            if _is_from_this_machine(request):
+                return await local_admin(request)
         authorization = request.headers.get("authorization")
         if authorization is None:
             holder = services.tickets.holder(request)
@@ -54,6 +58,14 @@ class Authenticator:
 
 async def _needs_no_credentials(services: Services) -> bool:
     return services.tokens is None and not (await services.keys.keys()).any_made
+
+
+def _require_direct(request: Request, settings: Settings) -> None:
+    """Require that somebody on this machine has sent the request, and no page of somebody else in their browser."""
+    headers: RawHeaders = request.scope["headers"]
+    require_no_proxy(headers)
+    require_loopback_host(headers)
+    require_own_origin(request.method, request.scope["scheme"], headers, trusted=settings.cors_origins)
 
 
 def _is_from_this_machine(request: Request) -> bool:

@@ -51,9 +51,15 @@ class QuotaExceeded(WithHeaders):
 
 
 class Forbidden(CallboardError):
-    """The caller's role does not allow this."""
+    """The caller's role does not allow this, or the request comes from where the caller cannot have meant it."""
 
     code = "forbidden"
+
+
+class MisdirectedRequest(CallboardError):
+    """The request is for a host that this server is not."""
+
+    code = "misdirected-request"
 
 
 class IdempotencyKeyReused(InvalidInput):

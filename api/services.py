@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -21,7 +22,9 @@ from callboard.api.live.job_waiters import JobWaiters
 from callboard.api.live.streams import LiveStreams
 from callboard.api.server.gauges import GaugeCache
 from callboard.api.server.metrics import Metrics
+from callboard.api.server.refusals import Refusals
 from callboard.db.access.keys import read_keys
+from callboard.db.errors import Unavailable
 from callboard.db.files.storage import Storage
 from callboard.db.reads.jobs import get_states
 from callboard.db.settings import Settings
@@ -39,6 +42,8 @@ class Services:
     settings: Settings
     registry: Registry
     """The job types that clients may submit."""
+    all_types: Registry
+    """These, and those that only Callboard itself submits."""
     queues: frozenset[str]
     """The queues of these job types."""
     database: Database
@@ -52,6 +57,7 @@ class Services:
     live: LiveStreams
     estimates: Estimates
     metrics: Metrics
+    refusals: Refusals
     gauges: GaugeCache
     keys: ApiKeys
     tokens: Tokens | None
@@ -59,7 +65,7 @@ class Services:
     tickets: StreamTickets
     limits: Limits
     guards: DatabaseThreads
-    """One thread for keys and quotas, which must not wait behind long reads."""
+    """One thread for keys, quotas and refusals, which must not wait behind long reads."""
 
     @classmethod
     def open(
@@ -70,6 +76,7 @@ class Services:
         storage: Storage,
         tokens: Tokens | None,
         metrics: Metrics,
+        refusals: Refusals,
     ) -> Self:
         """Start the threads. Does not connect: the server runs before, and without, its database."""
         # The longest time that a request waits for the database, even if it hangs.
@@ -77,9 +84,11 @@ class Services:
         submittable = registry.select(lambda job_type: not job_type.internal)
         threads = DatabaseThreads(database, connections=settings.database_pool_size, timeout=timeout)
         guards = DatabaseThreads(database, connections=1, timeout=timeout)
+        refusals.start(guards.run)
         return cls(
             settings=settings,
             registry=submittable,
+            all_types=registry,
             queues=frozenset(submittable.queues),
             database=database,
             threads=threads,
@@ -91,6 +100,7 @@ class Services:
             live=LiveStreams(settings, threads),
             estimates=Estimates(threads),
             metrics=metrics,
+            refusals=refusals,
             gauges=GaugeCache(threads),
             keys=ApiKeys(lambda: guards.run(read_keys), retry_for=_RETRY_FOR),
             tokens=tokens,
@@ -105,15 +115,22 @@ class Services:
         self.live.stop()
         self.estimates.stop()
         self.keys.close()
+        self.refusals.stop()
         if self.tokens is not None:
             self.tokens.close()
 
     def close(self) -> None:
-        """Write the accepted submissions and end the threads. Blocks for up to some seconds: call it in a thread."""
+        """Write the accepted submissions and the refusals, and end the threads.
+
+        Blocks for up to some seconds: call it in a thread.
+        """
         self.submissions.close()
         self.reads.close()
         self.threads.close()
         self.guards.close()
+        if self.refusals.counted:
+            with suppress(Unavailable), self.database.begin() as connection:
+                self.refusals.write_rest(connection)
 
 
 def services_of(request: Request) -> Services:

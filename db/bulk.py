@@ -22,12 +22,11 @@ from callboard.db.models import bulk_actions, job_history, jobs
 from callboard.db.reads.job_filter import JobFilter
 from callboard.db.reads.jobs import count_matching, matching_jobs
 from callboard.db.rules.ids import new_id
+from callboard.db.rules.new_job import SERVICE_QUEUE
 from callboard.db.rules.states import LIVE, TERMINAL, Status
 from callboard.db.transitions import NewJob, cancel_all, erase_all, reopen_all
 
 JOB_TYPE: Final = "callboard.bulk"
-#: A queue of its own: a bulk action that empties a flooded queue must not wait in that queue.
-QUEUE: Final = "callboard"
 PRIORITY: Final = 9
 MAX_RETRIES: Final = 20
 TIME_LIMIT: Final = 86_400.0
@@ -37,6 +36,7 @@ _READ_FOR: Final = "600s"
 #: More jobs are not counted first: that would take longer than it is worth.
 _MOST_COUNTED: Final = 200_000
 _CHANGED_MEANWHILE: Final = "changed_meanwhile"
+_BULK_ACTION: Final = "bulk_action"
 
 
 class Action(StrEnum):
@@ -57,10 +57,13 @@ class Action(StrEnum):
             case Action.DELETE:
                 return TERMINAL
 
-    @property
-    def skip_reason(self) -> str | None:
-        """Why some of these jobs are skipped: they need no change, or allow none."""
-        return {Action.CANCEL: "cancel_requested", Action.RETRY: "payload_erased"}.get(self)
+    def reason_to_skip(self, row: RowMapping) -> str | None:
+        """Return why one of these jobs, a row of :func:`matching_jobs`, is left alone; None if it is not."""
+        if self is Action.RETRY and row["type"] == JOB_TYPE:
+            # It would act in the name of whoever ordered it. An operator may retry it by itself.
+            return _BULK_ACTION
+        reasons = {Action.CANCEL: "cancel_requested", Action.RETRY: "payload_erased"}
+        return reasons.get(self) if row["skip"] else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,8 @@ def bulk_job(order: BulkOrder, *, owner: str) -> NewJob:
     return NewJob(
         id=new_id(),
         type=JOB_TYPE,
-        queue=QUEUE,
+        # Not where the jobs are: a bulk action that empties a flooded queue must not wait in that queue.
+        queue=SERVICE_QUEUE,
         owner=owner,
         payload=_ORDER.dump_json(order),
         priority=PRIORITY,
@@ -161,13 +165,13 @@ def apply_batch(
         return None
     if _read(connection, bulk.job_id) != position:
         raise RuntimeError(f"The bulk job {bulk.job_id} was moved on by somebody else than its attempt {attempt}.")
-    reason = bulk.action.skip_reason
-    job_ids = [row["id"] for row in rows if reason is None or not row["skip"]]
+    reasons = {row["id"]: bulk.action.reason_to_skip(row) for row in rows}
+    job_ids = [job_id for job_id, reason in reasons.items() if reason is None]
     changed, outputs = _act(connection, bulk.action, job_ids)
     subject = f"bulk {bulk.job_id}"
     write_audits(connection, bulk.actor, f"job.{bulk.action}", sorted(changed), subject=subject)
     skipped = Counter(position.counts.skipped)
-    skipped[reason or ""] += len(rows) - len(job_ids)
+    skipped.update(reason for reason in reasons.values() if reason is not None)
     skipped[_CHANGED_MEANWHILE] += len(job_ids) - len(changed)
     counts = Counts(position.counts.matched + len(rows), position.counts.changed + len(changed), dict(+skipped))
     position = Position(position.total, rows[-1]["id"], counts)

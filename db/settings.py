@@ -99,6 +99,14 @@ class Settings(BaseSettings):
         min_length=1,
         description="Claim with the role: `client`, `viewer`, `operator` or `admin`, or a list that has one of them.",
     )
+    oidc_owner_prefix: str = Field(
+        "oidc:",
+        min_length=1,
+        max_length=100,
+        pattern=r"^[\x21-\x7e]+$",
+        description="What the owner of a token's jobs begins with, before the subject: so no token has the owner of "
+        "an API key. Choose another for another issuer.",
+    )
     max_live_jobs: int | None = Field(
         None,
         ge=0,
@@ -191,6 +199,9 @@ class Settings(BaseSettings):
         le=86_400,
         description="A dispatched job that is not claimed for so long is dispatched again, "
         "if the broker's queue is empty.",
+    )
+    audit_keep_days: int | None = Field(
+        None, ge=30, le=36_500, description="Days after which entries of the audit log are deleted. Default: never."
     )
     partitions_ahead: int = Field(3, ge=1, le=24, description="Months of partitions made ahead.")
     analysts_see_contents: bool = Field(

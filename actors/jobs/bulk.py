@@ -15,7 +15,6 @@ from callboard.db.bulk import (
     JOB_TYPE,
     MAX_RETRIES,
     PRIORITY,
-    QUEUE,
     TIME_LIMIT,
     Action,
     BulkAction,
@@ -25,6 +24,7 @@ from callboard.db.bulk import (
     find_batch,
 )
 from callboard.db.files.rows import delete_bytes
+from callboard.db.rules.new_job import SERVICE_QUEUE
 from callboard.db.sql.notify import notify_dispatcher
 
 _BATCH: Final = 500
@@ -41,13 +41,14 @@ class BulkResult(BaseModel):
 
 @job(
     JOB_TYPE,
-    queue=QUEUE,
+    queue=SERVICE_QUEUE,
     priority=PRIORITY,
     max_retries=MAX_RETRIES,
     min_backoff=1,
     max_backoff=60,
     time_limit=TIME_LIMIT,
     internal=True,
+    operators_only=True,
 )
 def act_on_jobs(payload: BulkOrder, run: Run) -> BulkResult:
     """Cancel, queue again or delete all jobs that a filter chooses and that are older than this one."""

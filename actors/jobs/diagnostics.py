@@ -112,9 +112,9 @@ def spin(payload: Spin) -> None:
         sum(range(1000))
 
 
-@job("diagnostics.hang", queue=QUEUE, example={"seconds": 2})
+@job("diagnostics.hang", queue=QUEUE, example={"seconds": 2}, operators_only=True)
 def hang(payload: Hang) -> None:
-    """Block in one C call, out of reach of any exception."""
+    """Block in one C call, out of reach of any exception. Operators only: its thread runs nothing else meanwhile."""
     time.sleep(payload.seconds)
 
 
@@ -125,9 +125,19 @@ def hang_isolated(payload: Hang) -> None:
     ctypes.PyDLL(None).usleep(int(payload.seconds * 1_000_000))
 
 
-@job("diagnostics.crash", queue=QUEUE, min_backoff=MIN_BACKOFF, max_backoff=MAX_BACKOFF, example={"on_attempt": 1})
+@job(
+    "diagnostics.crash",
+    queue=QUEUE,
+    min_backoff=MIN_BACKOFF,
+    max_backoff=MAX_BACKOFF,
+    example={"on_attempt": 1},
+    operators_only=True,
+)
 def crash(payload: Crash, run: Run) -> Attempt:
-    """Kill the worker process (SIGKILL) on one attempt, return on the others."""
+    """Kill the worker process (SIGKILL) on one attempt, return on the others.
+
+    Operators only: the attempts of other jobs in the process are lost, too.
+    """
     if run.attempt == payload.on_attempt:
         os.kill(os.getpid(), signal.SIGKILL)
     return Attempt(attempt=run.attempt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -15,6 +16,7 @@ from callboard.actors.loop import Loop
 from callboard.actors.maintenance.leader import leads
 from callboard.actors.maintenance.retention import Retention
 from callboard.actors.maintenance.rollups import Rollups
+from callboard.db.access.audit import delete_old_entries
 from callboard.db.attempt.checkpoints import delete_settled_checkpoints
 from callboard.db.dispatching.rate_limits import delete_full_buckets
 from callboard.db.errors import Unavailable
@@ -50,7 +52,9 @@ class Maintenance:
             Loop("expire", self._led("expire", _expire), interval=min(1.0, settings.maintenance_interval)),
             Loop("expire results", self._expire_results, interval=min(_RESULTS_EVERY, settings.maintenance_interval)),
             Loop("partitions", self._led("partitions", self._partitions), interval=_PARTITIONS_EVERY),
-            Loop("delete expired", self._led("delete expired", _delete_expired), interval=_DELETE_EVERY),
+            Loop(
+                "delete expired", self._led("delete expired", partial(delete_expired, settings)), interval=_DELETE_EVERY
+            ),
             Loop("delete checkpoints", self._delete_checkpoints, interval=_DELETE_EVERY),
             Loop("rollups", Rollups(settings, database).follow, interval=settings.maintenance_interval),
             Loop("retention drop", retention.drop, interval=_RETENTION_EVERY),
@@ -148,7 +152,10 @@ def _expire(connection: Connection) -> None:
         _log.info("jobs_expired", jobs=count)
 
 
-def _delete_expired(connection: Connection) -> None:
+def delete_expired(settings: Settings, connection: Connection) -> None:
+    """Delete rows that are not needed any more, some of each kind: idempotency keys, workers, token buckets, audit."""
     delete_expired_keys(connection)
     delete_old_workers(connection)
     delete_full_buckets(connection)
+    if settings.audit_keep_days is not None:
+        delete_old_entries(connection, keep_days=settings.audit_keep_days)

@@ -25,6 +25,7 @@ class JobOptions(TypedDict, total=False):
     throws: Sequence[type[BaseException]]
     isolation: Isolation
     memory_limit: int | str
+    operators_only: bool
     description: str
     example: Any
 

@@ -23,6 +23,7 @@ from callboard.actors.types.run import Run
 from callboard.actors.types.signatures import first_paragraph, json_adapter, signature_of, source_of
 from callboard.actors.types.sizes import bytes_of
 from callboard.db.errors import ConfigurationError, FieldError, InvalidInput, UnknownJobType
+from callboard.db.rules.new_job import SERVICE_QUEUE
 from callboard.db.rules.retry import RetryPolicy
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -39,6 +40,9 @@ LEAST_MEMORY_LIMIT: Final = 64 * 2**20
 ENTRY_POINT_GROUP: Final = "callboard.jobs"
 
 Isolation = Literal["thread", "process"]
+
+#: How the names of Callboard's own job types begin.
+_OWN: Final = "callboard."
 
 _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 
@@ -82,6 +86,8 @@ class JobType:
     """Most bytes of memory of this process and its descendants; None for no limit."""
     internal: bool = False
     """Whether only Callboard itself submits it: clients can neither submit nor see the type."""
+    operators_only: bool = False
+    """Whether only operators may submit it, and act on its jobs."""
     source: str = ""
     """Where it was defined, as ``file:line``."""
 
@@ -161,6 +167,14 @@ class Registry:
         """Names of all queues that job types use, sorted."""
         return sorted({job_type.queue for job_type in self._types.values()})
 
+    def needs_operator(self, name: str) -> bool:
+        """Return whether only operators may submit jobs of this type and act on them.
+
+        True of Callboard's own types that this version does not know: another version may have made their jobs.
+        """
+        job_type = self._types.get(name)
+        return name.startswith(_OWN) if job_type is None else job_type.operators_only
+
     def select(self, predicate: Callable[[JobType], bool]) -> Registry:
         """Return a registry of the job types that fulfil the predicate."""
         selected = Registry()
@@ -184,6 +198,8 @@ def _check(job_type: JobType) -> None:
             job_type.queue,
             "1 to 100 letters, digits or any of _ . -, beginning with a letter or _, not ending in .DQ or .XQ",
         )
+    if job_type.queue == SERVICE_QUEUE and not job_type.internal:
+        refuse("queue", job_type.queue, "another one: this is the queue of Callboard's own jobs")
     if not 0 <= job_type.priority <= 9:
         refuse("priority", job_type.priority, "0 to 9, higher first")
     if not 0 <= job_type.highest_max_retries <= MOST_RETRIES:
@@ -234,6 +250,7 @@ def job(
     description: str | None = None,
     example: Any = None,
     internal: bool = False,
+    operators_only: bool = False,
     into: Registry = registry,
 ) -> Callable[[F], F]:
     """Make a function a job type. The function itself is not changed, and can still be called.
@@ -257,6 +274,7 @@ def job(
         description: for people; the docstring's first paragraph if not given.
         example: a payload to show in the documentation.
         internal: only Callboard itself submits it, not clients.
+        operators_only: only operators and admins may submit it, and cancel, retry, change or delete its jobs.
 
     Raises:
         ConfigurationError: the function or an option is not valid; the message has the place.
@@ -289,6 +307,7 @@ def job(
                 passes_run=len(parameters) == 2,
                 is_async=inspect.iscoroutinefunction(function),
                 internal=internal,
+                operators_only=operators_only,
                 source=source,
             )
         )

@@ -99,7 +99,8 @@ async def local_admin(_request: Request) -> Caller:
 async def current_caller(request: Request) -> Caller:
     """Return the caller of the request, as the application's ``authenticate`` finds it."""
     authenticate: Authenticate = request.app.state.authenticate
-    return await authenticate(request)
+    caller = request.scope["caller"] = await authenticate(request)
+    return caller
 
 
 AsCaller = Annotated[Caller, Depends(current_caller)]

@@ -36,7 +36,8 @@ class Jwks:
     """The cached key set of one URL. Used in one event loop.
 
     Keys that are five minutes old are fetched anew in the background. A token with an unknown key id has them fetched
-    at once, but not within ten seconds of the last fetch. While the provider is away they are used for up to an hour.
+    at once, but not within ten seconds of the last fetch. While the provider is away, or answers without a usable key,
+    they are used for up to an hour.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -140,11 +141,14 @@ def _signing_keys(document: Any) -> Mapping[str | None, PyJWK]:
     """Return the signing keys of the supported algorithms, by id. A single one is under None too.
 
     Raises:
-        ValueError: the document is not a key set.
+        ValueError: the document is not a key set, or has no such key: an answer that is cut short or of another service
+            must not lock out everybody.
     """
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
         raise ValueError("the response is not a JSON Web Key Set")  # noqa: TRY004 - of a response, not an argument
     keys = [key for item in document["keys"][:_MAX_KEYS] if (key := _key(item)) is not None]
+    if not keys:
+        raise ValueError("the key set has no signing key of RS256, ES256 or EdDSA (Ed25519)")
     by_id: dict[str | None, PyJWK] = {key.key_id: key for key in keys if key.key_id is not None}
     if len(keys) == 1:
         by_id[None] = keys[0]

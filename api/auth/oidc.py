@@ -63,8 +63,10 @@ class Tokens:
         subject = claims["sub"]
         if _SUBJECT.fullmatch(subject) is None:
             raise Unauthenticated.with_wrong_credentials("The token's subject cannot be an owner.")
-        quota = Quota(f"subject:{subject}", self._settings.max_live_jobs, self._settings.submissions_per_second)
-        return Caller(subject, self._role(claims), quota)
+        # Whoever chooses a subject at the provider must not choose the owner of an API key.
+        owner = self._settings.oidc_owner_prefix + subject
+        quota = Quota(f"subject:{owner}", self._settings.max_live_jobs, self._settings.submissions_per_second)
+        return Caller(owner, self._role(claims), quota)
 
     def close(self) -> None:
         """Stop fetching keys. Called in the loop."""

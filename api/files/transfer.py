@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator, Iterable
 from typing import Final
 
 import anyio.to_thread
 from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy import Connection
+from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from callboard.api.auth.caller import AsCaller, Caller
+from callboard.api.auth.caller import AsCaller, Caller, current_caller
+from callboard.api.auth.permission import Permission
 from callboard.api.files.content_disposition import content_disposition
 from callboard.api.files.multipart import read_file_part
 from callboard.api.files.ranges import ByteRange, RangeNotSatisfiable, parse_range
 from callboard.api.openapi import file_operations
 from callboard.api.openapi.models import UploadedFile
 from callboard.api.services import services_of
+from callboard.api.wire.audit_actor import actor_of
 from callboard.api.wire.etags import matches
 from callboard.api.wire.parameters import HEADERS_ONLY, uuid_of
+from callboard.db.access.audit import write_audit
 from callboard.db.errors import NotFound, TooLarge
 from callboard.db.files.rows import File, delete_bytes, delete_file, get_file, insert_file
 from callboard.db.rules.ids import new_id
@@ -39,8 +43,11 @@ async def upload_file(request: Request, response: Response, caller: AsCaller) ->
     part = await read_file_part(request.headers.get("content-type", ""), request.stream())
     file_id = new_id()
     stored = await services.uploads.store(file_id, part.blocks)
+    # It may have taken hours, and the key may have been revoked. Bytes without a row are deleted later.
+    caller = await current_caller(request)
+    caller.require_submission()
     file = File(file_id, caller.owner, part.name, stored.size, stored.sha256, part.media_type)
-    # If this fails it may have been committed all the same, so the bytes stay. Without a row they are deleted later.
+    # If this fails it may have been committed all the same, so the bytes stay.
     await services.threads.run(lambda connection: insert_file(connection, file))
     response.headers["Location"] = f"/v1/files/{file.id}"
     return UploadedFile(
@@ -57,6 +64,8 @@ async def download_file(request: Request, caller: AsCaller) -> Response:
     headers = _headers(file)
     if matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
+    if file.owner != caller.owner:
+        await _record_download(request, caller, file)
     part = _requested_range(request, file, headers["ETag"])
     status = 200 if part is None else 206
     if part is None:
@@ -67,7 +76,7 @@ async def download_file(request: Request, caller: AsCaller) -> Response:
     if request.scope.get(HEADERS_ONLY):
         return Response(status_code=status, headers=headers)
     blocks = await anyio.to_thread.run_sync(services_of(request).storage.read, file.id, part.start, part.stop)
-    return _Download(blocks, status, headers)
+    return _Download(blocks, Permission(request, caller), status, headers)
 
 
 @router.delete("/v1/files/{file_id}", operation_id="deleteFile", **file_operations.DELETE_FILE)
@@ -76,15 +85,22 @@ async def remove_file(request: Request, caller: AsCaller) -> None:
     services = services_of(request)
     file = await _visible_file(request, caller)
     caller.require_action_on(file.owner)
-    await services.threads.run(lambda connection: delete_file(connection, file.id, owner=file.owner))
+
+    def change(connection: Connection) -> None:
+        delete_file(connection, file.id, owner=file.owner)
+        write_audit(connection, actor_of(request, caller), "file.delete", subject=_subject(file))
+
+    await services.threads.run(change)
     await anyio.to_thread.run_sync(delete_bytes, services.storage, [file.id])
 
 
 class _Download(StreamingResponse):
     """A streaming response that closes its file when the client disconnects, too."""
 
-    def __init__(self, blocks: Generator[bytes, None, None], status: int, headers: dict[str, str]) -> None:
-        super().__init__(blocks, status, headers)
+    def __init__(
+        self, blocks: Generator[bytes, None, None], permission: Permission, status: int, headers: dict[str, str]
+    ) -> None:
+        super().__init__(_while_permitted(blocks, permission), status, headers)
         self._blocks = blocks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,6 +108,13 @@ class _Download(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._blocks.close()
+
+
+async def _while_permitted(blocks: Iterable[bytes], permission: Permission) -> AsyncIterator[bytes]:
+    async for block in iterate_in_threadpool(blocks):
+        # Raised in the middle of the response, it breaks the connection.
+        await permission.require()
+        yield block
 
 
 async def _visible_file(request: Request, caller: Caller) -> File:
@@ -104,6 +127,17 @@ async def _visible_file(request: Request, caller: Caller) -> File:
         return get_file(connection, file_id, owner=None if caller.sees_all else caller.owner)
 
     return await services_of(request).threads.run(read)
+
+
+async def _record_download(request: Request, caller: Caller, file: File) -> None:
+    actor = actor_of(request, caller)
+    await services_of(request).threads.run(
+        lambda connection: write_audit(connection, actor, "file.download", subject=_subject(file))
+    )
+
+
+def _subject(file: File) -> str:
+    return f"{file.id} of {file.owner}"
 
 
 def _headers(file: File) -> dict[str, str]:

@@ -11,12 +11,16 @@ import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
+from callboard.api.auth.caller import AsCaller
+from callboard.api.auth.permission import Permission
 from callboard.api.database.threads import DatabaseThreads
 from callboard.api.history.formats import MEDIA_TYPES, ExportFormat, Writer, writer_of
 from callboard.api.openapi import history_operations
 from callboard.api.services import services_of
+from callboard.api.wire.audit_actor import actor_of
 from callboard.api.wire.filters import AsFilter
 from callboard.api.wire.parameters import refused
+from callboard.db.access.audit import write_audit
 from callboard.db.reads.exports import COLUMNS, Piece, export_piece
 from callboard.db.reads.job_filter import JobFilter
 
@@ -38,6 +42,7 @@ class Include(StrEnum):
 async def export(
     request: Request,
     job_filter: AsFilter,
+    caller: AsCaller,
     *,
     format: Annotated[ExportFormat, Query(description="How rows are written.")] = ExportFormat.NDJSON,  # noqa: A002
     include: Annotated[list[Include], Query(description="Adds these columns; repeatable.")] = [],  # noqa: B006
@@ -54,14 +59,22 @@ async def export(
         raise refused("cursor", "cannot resume a Parquet file; export it in parts, by created_after and created_before")
     extra = tuple(sorted({str(name) for name in include}))
     writer = writer_of(format, (*COLUMNS, *extra), resumed=cursor is not None)
-    pieces = _Pieces(services_of(request).threads, job_filter, extra)
+    threads = services_of(request).threads
+    if caller.sees_all:
+        subject = f"{format}{''.join(f' with {name}' for name in extra)}: {request.scope['query_string'].decode()}"
+        actor = actor_of(request, caller)
+        await threads.run(lambda connection: write_audit(connection, actor, "history.export", subject=subject))
+    pieces = _Pieces(threads, job_filter, extra)
     # Before the response begins: while the database is away it is a problem, not a broken file.
     first = await pieces.after(cursor)
     headers = {
         "Content-Disposition": f'attachment; filename="callboard-history.{format}"',
         "Cache-Control": "no-store",
     }
-    return StreamingResponse(_stream(writer, first, pieces), media_type=MEDIA_TYPES[format], headers=headers)
+    permission = Permission(request, caller)
+    return StreamingResponse(
+        _stream(writer, first, pieces, permission), media_type=MEDIA_TYPES[format], headers=headers
+    )
 
 
 class _Pieces:
@@ -84,12 +97,14 @@ class _Pieces:
         )
 
 
-async def _stream(writer: Writer, piece: Piece, pieces: _Pieces) -> AsyncIterator[bytes]:
+async def _stream(writer: Writer, piece: Piece, pieces: _Pieces, permission: Permission) -> AsyncIterator[bytes]:
     while True:
         if block := await anyio.to_thread.run_sync(writer.write, piece.rows):
             yield block
         if piece.last is None:
             break
+        # Raised in the middle of the response, it breaks the connection: the client learns that rows are missing.
+        await permission.require()
         piece = await pieces.after(piece.last)
     if block := await anyio.to_thread.run_sync(writer.close):
         yield block

@@ -16,6 +16,7 @@ from sqlalchemy import RowMapping
 from callboard.api.wire.parameters import refused
 from callboard.api.wire.times import rfc3339
 from callboard.db.reads.exports import JSON_COLUMNS
+from callboard.db.rules.text import never_a_formula
 
 
 class ExportFormat(StrEnum):
@@ -105,4 +106,6 @@ class _Csv:
 
 
 def _cell(value: Any) -> Any:
-    return rfc3339(value) if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    return never_a_formula(value) if isinstance(value, str) else value

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
 from callboard.api.auth.caller import AsCaller, Caller
+from callboard.api.jobs.permissions import require_action
 from callboard.api.jobs.response import job_response
 from callboard.api.openapi import operations
 from callboard.api.services import Services, services_of
@@ -35,7 +36,7 @@ async def amend_job(request: Request, job_id: JobId, caller: AsCaller) -> Respon
     """Change a job that still waits; what the body does not name stays. With `If-Match`, only if it is as it was."""
     services = services_of(request)
     row = await services.reads.job(job_id, caller)
-    caller.require_action_on(row["owner"])
+    require_action(services, caller, row)
     amendment = Amendment(parse(AmendJob, await json_body(request)).model_dump(exclude_unset=True))
     condition = request.headers.get("if-match")
     while True:
@@ -78,7 +79,7 @@ async def delete_job(request: Request, job_id: JobId, caller: AsCaller) -> Respo
     """
     services = services_of(request)
     row = await services.reads.job(job_id, caller)
-    caller.require_action_on(row["owner"])
+    require_action(services, caller, row)
     if row["status"] not in TERMINAL:
         raise Conflict(f"Job {job_id} is {row['status']}; cancel it first, then delete it.")
 

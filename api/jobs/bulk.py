@@ -17,10 +17,11 @@ from callboard.api.wire.prefer import Preference
 from callboard.api.wire.requests import BulkFilter, BulkJobs
 from callboard.db import transitions
 from callboard.db.access.audit import write_audit
-from callboard.db.bulk import QUEUE, BulkOrder, bulk_job
+from callboard.db.bulk import BulkOrder, bulk_job
 from callboard.db.dispatching.queues import ensure_queues
 from callboard.db.errors import FieldError, InvalidInput
 from callboard.db.reads.job_filter import JobFilter
+from callboard.db.rules.new_job import SERVICE_QUEUE
 from callboard.db.transitions import SubmissionKind, SubmissionResult
 
 router = APIRouter(tags=["jobs"])
@@ -42,7 +43,7 @@ async def act_on_jobs(request: Request, caller: AsCaller) -> Response:
     new = bulk_job(BulkOrder(bulk.action, _filter(bulk), actor), owner=caller.owner)
 
     def submit(connection: Connection) -> SubmissionResult:
-        ensure_queues(connection, [QUEUE])
+        ensure_queues(connection, [SERVICE_QUEUE])
         submission = transitions.submit(connection, [transitions.SubmissionRequest([new], key)])[0]
         if submission.kind is SubmissionKind.CREATED:
             subject = orjson.dumps(bulk.model_dump(mode="json", exclude_unset=True)).decode()

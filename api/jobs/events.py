@@ -58,7 +58,7 @@ async def events_of_job(
         raise no_such_job(job_id)
     if resumed and first.done and not first.events:
         return Response(status_code=204)
-    return services.live.of_job(watch, first)
+    return services.live.of_job(watch, first, services.live.permission(request, caller))
 
 
 def _position(text: str, refused: Callable[[str], InvalidInput]) -> EventPosition:

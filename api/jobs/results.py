@@ -13,6 +13,7 @@ from starlette.responses import StreamingResponse
 
 from callboard.api.auth.caller import AsCaller
 from callboard.api.errors import NotDone, ResultErased, Unsuccessful
+from callboard.api.jobs.permissions import require_action
 from callboard.api.openapi import operations
 from callboard.api.services import Services, services_of
 from callboard.api.wire.audit_actor import actor_of
@@ -42,7 +43,7 @@ async def get_result(request: Request, job_id: JobId, caller: AsCaller, consume:
     row = await services.reads.job(job_id, caller)
     response = result_response(row)
     if consume:
-        caller.require_action_on(row["owner"])
+        require_action(services, caller, row)
         consumed = _send_and_erase(bytes(response.body), services, actor_of(request, caller), job_id)
         return StreamingResponse(consumed, media_type="application/json")
     return response

@@ -5,11 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
-from callboard.api.auth.caller import AsCaller, current_caller
+from callboard.api.auth.caller import AsCaller, Caller, current_caller
+from callboard.api.jobs.permissions import require_action
 from callboard.api.jobs.response import job_response
 from callboard.api.jobs.waiting import wait_until_changed, wait_until_done
 from callboard.api.openapi import operations
-from callboard.api.services import services_of
+from callboard.api.services import Services, services_of
 from callboard.api.wire import parameters
 from callboard.api.wire.audit_actor import actor_of
 from callboard.api.wire.etags import entity_tag, matches
@@ -19,6 +20,7 @@ from callboard.api.wire.rendering import attempt, json_text, page, respond
 from callboard.db import transitions
 from callboard.db.access.audit import write_audit
 from callboard.db.errors import Conflict
+from callboard.db.models.job_view import JobView
 from callboard.db.reads.jobs import get_payload, list_attempts
 from callboard.db.rules.states import TERMINAL, Status
 
@@ -44,17 +46,27 @@ async def get_job(request: Request) -> Response:
     tag = entity_tag(row["revision"], row["status"])
     if wait and row["status"] not in TERMINAL and (seen is None or matches(seen, tag)):
         if seen is None:
-            row = await wait_until_done(services, caller, job_id, seconds=wait, request=request)
+            row = await wait_until_done(services, job_id, seconds=wait, request=request)
         else:
-            row = await wait_until_changed(services, caller, job_id, seen=seen, seconds=wait, request=request)
+            row = await wait_until_changed(services, job_id, seen=seen, seconds=wait, request=request)
         tag = entity_tag(row["revision"], row["status"])
     if seen is not None and matches(seen, tag):
         return Response(status_code=304, headers={"ETag": tag})
     more = None
     if with_payload:
-        payload = await services.threads.run(lambda connection: get_payload(connection, job_id))
-        more = {"payload": json_text(payload)}
+        more = {"payload": json_text(await _payload(request, services, caller, row))}
     return await job_response(services, row, more=more)
+
+
+async def _payload(request: Request, services: Services, caller: Caller, row: JobView) -> str | None:
+    """Return the payload as JSON. That somebody has read another owner's is recorded."""
+
+    def read(connection: Connection) -> str | None:
+        if row["owner"] != caller.owner:
+            write_audit(connection, actor_of(request, caller), "job.read_payload", job_id=row["id"])
+        return get_payload(connection, row["id"])
+
+    return await services.threads.run(read)
 
 
 @router.get("/v1/jobs/{job_id}/attempts", operation_id="listAttempts", **operations.LIST_ATTEMPTS)
@@ -70,7 +82,7 @@ async def attempts_of_job(request: Request, job_id: JobId, caller: AsCaller) -> 
 async def cancel_job(request: Request, job_id: JobId, caller: AsCaller) -> Response:
     """Cancel a job: one that waits is cancelled in the answer, one that runs is asked to stop. Asking twice is fine."""
     services = services_of(request)
-    caller.require_action_on((await services.reads.job(job_id, caller))["owner"])
+    require_action(services, caller, await services.reads.job(job_id, caller))
 
     def change(connection: Connection) -> None:
         if transitions.cancel(connection, job_id):
@@ -87,7 +99,7 @@ async def cancel_job(request: Request, job_id: JobId, caller: AsCaller) -> Respo
 async def retry_job(request: Request, job_id: JobId, caller: AsCaller) -> Response:
     """Queue a job again that failed, was cancelled or expired: same id, its attempts go on counting."""
     services = services_of(request)
-    caller.require_action_on((await services.reads.job(job_id, caller))["owner"])
+    require_action(services, caller, await services.reads.job(job_id, caller))
 
     def change(connection: Connection) -> bool:
         reopened = transitions.reopen(connection, job_id)

@@ -10,28 +10,32 @@ from sqlalchemy import Connection
 
 from callboard.actors.types.registry import JobType, Registry
 from callboard.api.auth.caller import Caller
+from callboard.api.errors import Forbidden
 from callboard.api.wire.requests import SubmitJob
 from callboard.db.dispatching.queues import queue_names
 from callboard.db.errors import FieldError, InvalidInput, TooLarge
 from callboard.db.reads.jobs import get_jobs
 from callboard.db.rules.ids import new_id
 from callboard.db.rules.json_pointer import pointer
-from callboard.db.rules.new_job import OPTIONS, NewJob
+from callboard.db.rules.new_job import OPTIONS, SERVICE_QUEUE, NewJob
 
 _MOST_ERRORS: Final = 100
 #: The options that a job type has a default for.
 _REQUIRED: Final = tuple(name for name, option in OPTIONS.items() if option.required)
 
 
-def new_job(submission: SubmitJob, registry: Registry, *, owner: str, max_payload_bytes: int) -> NewJob:
-    """Return the job that ``submission`` describes, with the defaults of its type.
+def new_job(submission: SubmitJob, registry: Registry, *, caller: Caller, max_payload_bytes: int) -> NewJob:
+    """Return the job of ``caller`` that ``submission`` describes, with the defaults of its type.
 
     Raises:
         UnknownJobType: there is no such type.
+        Forbidden: only operators may submit the type.
         InvalidInput: the payload does not fit the type's schema, or an option its bounds.
         TooLarge: the payload has more bytes than allowed.
     """
     job_type = registry.get(submission.type)
+    if job_type.operators_only and not caller.is_operator:
+        raise Forbidden(f"The role {caller.role!s} may not submit {job_type.name!r}; an operator may.")
     options = submission.options
     if wrong := _beyond_bounds(options, job_type):
         raise InvalidInput(f"The options do not fit job type {job_type.name!r}.", wrong)
@@ -47,16 +51,17 @@ def new_job(submission: SubmitJob, registry: Registry, *, owner: str, max_payloa
     if "tags" in options:
         options["tags"] = orjson.dumps(options["tags"])
     of_type = {name: getattr(job_type, name) for name in _REQUIRED}
-    return NewJob(id=new_id(), type=job_type.name, owner=owner, payload=payload, **{**of_type, **options})
+    return NewJob(id=new_id(), type=job_type.name, owner=caller.owner, payload=payload, **{**of_type, **options})
 
 
 def new_jobs(
-    submissions: Sequence[SubmitJob], registry: Registry, *, owner: str, max_payload_bytes: int
+    submissions: Sequence[SubmitJob], registry: Registry, *, caller: Caller, max_payload_bytes: int
 ) -> list[NewJob]:
     """Return the jobs of a batch.
 
     Raises:
         InvalidInput: at least one does not fit; each error's pointer begins with ``/jobs/<index>``.
+        Forbidden: only operators may submit one of the types.
         TooLarge: a payload has more bytes than allowed.
     """
     jobs: list[NewJob] = []
@@ -64,9 +69,9 @@ def new_jobs(
     first: InvalidInput | None = None
     for index, item in enumerate(submissions):
         try:
-            jobs.append(new_job(item, registry, owner=owner, max_payload_bytes=max_payload_bytes))
-        except TooLarge as error:
-            raise TooLarge(f"Job {index} of the batch: {error}") from None
+            jobs.append(new_job(item, registry, caller=caller, max_payload_bytes=max_payload_bytes))
+        except (Forbidden, TooLarge) as error:
+            raise type(error)(f"Job {index} of the batch: {error}") from None
         except InvalidInput as error:
             first = first or error
             place = pointer(("jobs", index))
@@ -84,6 +89,8 @@ def _beyond_bounds(options: Mapping[str, Any], job_type: JobType) -> list[FieldE
         wrong.append(FieldError(f"at most {job_type.highest_max_retries} retries are allowed", "/max_retries"))
     if options.get("time_limit", 0) > job_type.highest_time_limit:
         wrong.append(FieldError(f"at most {job_type.highest_time_limit:g} seconds are allowed", "/time_limit"))
+    if options.get("queue") == SERVICE_QUEUE:
+        wrong.append(FieldError(f"the queue {SERVICE_QUEUE!r} is for Callboard's own jobs; choose another", "/queue"))
     scheduled_at, expires_at = options.get("scheduled_at"), options.get("expires_at")
     if "delay" in options and scheduled_at is not None:
         wrong.append(FieldError("delay and scheduled_at exclude each other", "/scheduled_at"))

@@ -92,6 +92,7 @@ async def submit_and_wait(
     Raises:
         InvalidInput: the payload or an option is not valid.
         UnknownJobType: there is no such type.
+        Forbidden: the caller may not submit, or not this type.
         TooLarge: the payload has too many bytes.
         QuotaExceeded: the caller has submitted more than its quota allows.
         IdempotencyKeyReused: the key was used for another request.
@@ -100,14 +101,14 @@ async def submit_and_wait(
         ClientDisconnect: the client has closed the connection; the job goes on.
     """
     limit = services.settings.max_payload_bytes
-    new = new_job(submission, services.registry, owner=caller.owner, max_payload_bytes=limit)
+    new = new_job(submission, services.registry, caller=caller, max_payload_bytes=limit)
     await _require_references(services, caller, [("", submission)])
     stored = await _submit(services, caller, [new], key)
     replayed = stored.kind is SubmissionKind.REPLAYED
     job_id = stored.job_ids[0]
     row = await services.reads.job(job_id, caller) if replayed else stored.rows[job_id]
     if seconds and row["status"] not in TERMINAL:
-        row = await wait_until_done(services, caller, job_id, seconds=seconds, request=request)
+        row = await wait_until_done(services, job_id, seconds=seconds, request=request)
     return Submitted(row, existing=not replayed and job_id != new.id, replayed=replayed)
 
 
@@ -148,7 +149,7 @@ def _read_batch(services: Services, caller: Caller, body: bytes) -> tuple[list[S
             [FieldError(f"at most {settings.max_batch_jobs} jobs are allowed", "/jobs")],
         )
     limit = settings.max_payload_bytes
-    return batch, new_jobs(batch, services.registry, owner=caller.owner, max_payload_bytes=limit)
+    return batch, new_jobs(batch, services.registry, caller=caller, max_payload_bytes=limit)
 
 
 def preference_of(request: Request, services: Services) -> Preference:

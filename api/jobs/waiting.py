@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import Request
 
-from callboard.api.auth.caller import Caller
+from callboard.api.auth.caller import current_caller
 from callboard.api.services import Services
 from callboard.api.wire.etags import entity_tag, matches
 from callboard.db.models.job_view import JobView
@@ -14,34 +14,35 @@ from callboard.db.reads.jobs import JobState
 from callboard.db.rules.states import TERMINAL
 
 
-async def wait_until_done(
-    services: Services, caller: Caller, job_id: UUID, *, seconds: float, request: Request
-) -> JobView:
+async def wait_until_done(services: Services, job_id: UUID, *, seconds: float, request: Request) -> JobView:
     """Return the job when it is done, or as it is after ``seconds``.
 
     Raises:
+        Unauthenticated: by then the caller's key or token is not valid any more.
+        Forbidden: it names no role any more.
         NotFound: the job has been deleted.
         ClientDisconnect: the client has closed the connection.
         Unavailable: the database did not answer.
     """
     await services.waiters.until(job_id, _is_done, seconds=seconds, request=request)
-    return await services.reads.job(job_id, caller)
+    return await services.reads.job(job_id, await current_caller(request))
 
 
 async def wait_until_changed(
-    services: Services, caller: Caller, job_id: UUID, *, seen: str, seconds: float, request: Request
+    services: Services, job_id: UUID, *, seen: str, seconds: float, request: Request
 ) -> JobView:
     """Return the job when it is done or has another entity tag than ``seen``, or as it is after ``seconds``.
 
     Args:
         services: of the application.
-        caller: of the request.
         job_id: the job.
         seen: an If-None-Match header.
         seconds: longest wait.
         request: the wait ends with its connection.
 
     Raises:
+        Unauthenticated: by then the caller's key or token is not valid any more.
+        Forbidden: it names no role any more.
         NotFound: the job has been deleted.
         ClientDisconnect: the client has closed the connection.
         Unavailable: the database did not answer.
@@ -51,7 +52,7 @@ async def wait_until_changed(
         return state is None or _is_done(state) or not matches(seen, entity_tag(state.revision, state.status))
 
     await services.waiters.until(job_id, changed, seconds=seconds, request=request)
-    return await services.reads.job(job_id, caller)
+    return await services.reads.job(job_id, await current_caller(request))
 
 
 def _is_done(state: JobState | None) -> bool:

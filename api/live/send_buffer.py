@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-#: Seconds that a stream has for sending its rest when the process stops.
+#: Seconds that a stream has for sending its rest when it is ended promptly.
 _FLUSH_TIMEOUT: Final = 1.0
 
 
@@ -47,6 +47,11 @@ class SendBuffer:
         """End the stream once the bytes in the buffer have been sent."""
         self._ended = True
         self._readable.set()
+
+    def end_promptly(self) -> None:
+        """End the stream; a client that has not received the rest in a second is dropped."""
+        self.end()
+        asyncio.get_running_loop().call_later(_FLUSH_TIMEOUT, self.dropped.set)
 
     def drop(self) -> None:
         """End the stream without sending the bytes in the buffer."""
@@ -101,5 +106,4 @@ class OpenStreams:
         """End all streams, present and future ones. Clients that have not received the rest in a second are dropped."""
         self._stopped = True
         for buffer in self._open:
-            buffer.end()
-            asyncio.get_running_loop().call_later(_FLUSH_TIMEOUT, buffer.dropped.set)
+            buffer.end_promptly()

@@ -11,6 +11,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from callboard.api.auth.permission import Permission
 from callboard.api.live.disconnects import disconnected
 from callboard.api.live.send_buffer import SendBuffer
 from callboard.db.errors import Unavailable
@@ -59,19 +60,23 @@ def with_id(position: object, event: bytes = b"\n") -> bytes:
 
 
 class EventStream(Response):
-    """A streaming response. It ends with its content, when the client disconnects, or when the client is dropped."""
+    """A streaming response. It ends with its content or its permission, when the client disconnects or is dropped."""
 
-    def __init__(self, content: AsyncGenerator[bytes, None], buffer: SendBuffer, *, timeout: float) -> None:
+    def __init__(
+        self, content: AsyncGenerator[bytes, None], buffer: SendBuffer, permission: Permission, *, timeout: float
+    ) -> None:
         """
         Args:
             content: the chunks to send. It is closed at the end.
             buffer: its ``dropped`` is set when the client is to be dropped.
+            permission: when it is lost, the stream ends.
             timeout: seconds that a client may take to receive one chunk.
         """
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._content = content
         self._buffer = buffer
+        self._permission = permission
         self._timeout = timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,17 +84,23 @@ class EventStream(Response):
             asyncio.create_task(coroutine)
             for coroutine in (self._write(send), disconnected(receive), self._buffer.dropped.wait())
         ]
+        watch = asyncio.create_task(self._end_with_permission(scope))
         try:
             await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
             written = endings[0].done()
         finally:
-            for task in endings:
+            for task in (*endings, watch):
                 task.cancel()
-            results = await asyncio.gather(*endings, return_exceptions=True)
+            results = await asyncio.gather(*endings, watch, return_exceptions=True)
         if written and isinstance(results[0], Exception):
             raise results[0]
         if not written and not endings[1].done():
             _log.warning("slow_client_dropped", path=scope["path"])
+
+    async def _end_with_permission(self, scope: Scope) -> None:
+        await self._permission.lost()
+        _log.info("stream_ended", path=scope["path"], reason="its caller may not read it any more")
+        self._buffer.end_promptly()
 
     async def _write(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

@@ -6,6 +6,10 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
+from fastapi import Request
+
+from callboard.api.auth.caller import Caller
+from callboard.api.auth.permission import CHECK_EVERY, Permission
 from callboard.api.database.threads import DatabaseThreads
 from callboard.api.live.change_feed import ChangeFeed, encode_job
 from callboard.api.live.event_feed import EventFeed, encode_event
@@ -49,22 +53,31 @@ class LiveStreams:
         """End all streams, present and future ones. Called in the loop."""
         self._open.stop()
 
-    def of_job(self, watch: Watch, first: JobEvents) -> EventStream:
+    def permission(self, request: Request, caller: Caller) -> Permission:
+        """Return the permission to read a stream, which is checked as often as heartbeats are sent, or more often."""
+        return Permission(request, caller, every=min(self._heartbeat, CHECK_EVERY))
+
+    def of_job(self, watch: Watch, first: JobEvents, permission: Permission) -> EventStream:
         """Return the stream of the job's events after ``watch``; ``first``: the first page of them."""
         buffer = self._open.new_buffer()
-        return EventStream(with_retry(self._job_events(watch, first, buffer)), buffer, timeout=self._heartbeat * 2)
+        return EventStream(
+            with_retry(self._job_events(watch, first, buffer)), buffer, permission, timeout=self._heartbeat * 2
+        )
 
-    def of_jobs(self, job_filter: JobFilter | None, since: Snapshot, first: Changes | None) -> EventStream:
+    def of_jobs(
+        self, job_filter: JobFilter | None, since: Snapshot, first: Changes | None, permission: Permission
+    ) -> EventStream:
         """Return the stream of the jobs that change after ``since``.
 
         Args:
             job_filter: which jobs; None for a stream that never sends any.
             since: the snapshot that the client has.
             first: the first page of the changes since then; None where ``since`` is the present.
+            permission: to read them.
         """
         buffer = self._open.new_buffer()
         content = self._job_changes(job_filter, since, first, buffer)
-        return EventStream(with_retry(content), buffer, timeout=self._heartbeat * 2)
+        return EventStream(with_retry(content), buffer, permission, timeout=self._heartbeat * 2)
 
     async def events(self, watch: Watch, *, limit: int = _PAGE) -> JobEvents | None:
         """Return a page of the job's events after ``watch``; None if the job is gone."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from callboard.api.auth import stream_tickets
-from callboard.api.errors import Forbidden, MalformedBody, Unauthenticated, UnsupportedMediaType
+from callboard.api.errors import Forbidden, MalformedBody, MisdirectedRequest, Unauthenticated, UnsupportedMediaType
 from callboard.api.openapi import examples, headers, history_operations, models, operations
 from callboard.api.openapi.parts import BEARER, PROBLEMS, TICKET, Document
 from callboard.api.openapi.problem_responses import problem_answers, problem_examples
@@ -95,7 +95,7 @@ def _usual_problems(operation: Document, path: str, method: str, *, public: bool
     """Return the codes of the problems that all operations of this kind may respond with."""
     codes = {InvalidInput.code}  # a query parameter that it does not have
     if not public:
-        codes |= {Unauthenticated.code, Forbidden.code, Unavailable.code}
+        codes |= {Unauthenticated.code, Forbidden.code, MisdirectedRequest.code, Unavailable.code}
     if "{" in path:
         codes.add(NotFound.code)
     if method != "get":

@@ -11,6 +11,7 @@ from callboard.api.errors import (
     Forbidden,
     IdempotencyKeyInFlight,
     IdempotencyKeyReused,
+    MisdirectedRequest,
     NotDone,
     QuotaExceeded,
     ResultErased,
@@ -275,7 +276,7 @@ METRICS: Final[Document] = {
     "response_class": Response,
     **operation(
         {200: {"description": "OK", "content": {"text/plain": {"schema": _STRING, "example": examples.METRICS}}}},
-        problems=(Unauthenticated.code, Forbidden.code, Unavailable.code),
+        problems=(Unauthenticated.code, Forbidden.code, MisdirectedRequest.code, Unavailable.code),
     ),
 }
 LIVE: Final = operation({200: response(models.Health, "The process serves.")})

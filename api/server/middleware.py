@@ -1,4 +1,4 @@
-"""Middleware around every request, as plain ASGI: request id, log, unexpected errors, limit of the body."""
+"""Middleware around every request, as plain ASGI: request id, security headers, log, unexpected errors, body limit."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from callboard.api.server.security_headers import secured
 from callboard.api.wire.problems import error_response, internal_error
 from callboard.db.errors import TooLarge
 from callboard.db.rules.ids import new_id
@@ -28,6 +29,8 @@ _numbers: Final = itertools.count(1)
 
 class RequestContext:
     """Gives each request an id (X-Request-ID, adopted or made), which is sent back and is part of every log entry.
+
+    Adds the headers of security to each response.
 
     Responds with a problem, and logs the traceback, when the application raises an exception.
     """
@@ -55,7 +58,7 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], header]
+                message["headers"] = [*secured(message["headers"]), header]
                 self._answered(scope, status, time.perf_counter() - begun)
             await send(message)
 

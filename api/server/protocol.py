@@ -11,6 +11,7 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from callboard.api.server.security_headers import secured
 from callboard.api.wire.problems import MALFORMED_REQUEST, REQUEST_TIMEOUT, REQUEST_TOO_LONG, Problem, problem_response
 
 #: Most bytes of a request's line and headers together.
@@ -99,5 +100,5 @@ class BoundedConnection(HttpToolsProtocol):
 def _bytes_of(problem: Problem) -> bytes:
     # The path of the request may not have been parsed.
     response = problem_response(problem, "/", problem.explanation, {"Connection": "close"})
-    head = b"".join(b"%b: %b\r\n" % header for header in response.raw_headers)
+    head = b"".join(b"%b: %b\r\n" % header for header in secured(response.raw_headers))
     return b"%b%b\r\n%b" % (STATUS_LINE[problem.status], head, bytes(response.body))

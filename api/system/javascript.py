@@ -34,7 +34,7 @@ class _Module:
 
 async def _serve(request: Request) -> Response:
     module = _modules()[request.url.path.rpartition("/")[2]]
-    headers = {"ETag": module.etag, "Cache-Control": _CACHE_CONTROL}
+    headers = {"ETag": module.etag, "Cache-Control": _CACHE_CONTROL, "Cross-Origin-Resource-Policy": "cross-origin"}
     if matches(request.headers.get("if-none-match", ""), module.etag):
         return Response(status_code=_NOT_MODIFIED, headers=headers)
     return Response(module.content, headers=headers, media_type=module.media_type)

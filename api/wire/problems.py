@@ -22,6 +22,7 @@ from callboard.api.errors import (
     IdempotencyKeyInFlight,
     IdempotencyKeyReused,
     MalformedBody,
+    MisdirectedRequest,
     NotDone,
     QuotaExceeded,
     ResultErased,
@@ -95,7 +96,11 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
             Unauthenticated.code, 401, "Unauthenticated",
             "Send Authorization: Bearer <key> with a valid API key, or a token of the identity provider.",
         ),
-        Problem(Forbidden.code, 403, "Forbidden", "The caller's role does not allow this."),
+        Problem(
+            Forbidden.code, 403, "Forbidden",
+            "The caller's role does not allow this; or, without a key, the request comes from another machine or from "
+            "a web page of another origin.",
+        ),
         Problem(NotFound.code, 404, "Not found", "There is no such thing, or it is not yours."),
         Problem("method-not-allowed", 405, "Method not allowed", "The resource does not know this method."),
         Problem(Conflict.code, 409, "Conflict", "The thing is not in a state that allows this."),
@@ -121,6 +126,11 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         Problem(TooLarge.code, 413, "Too large", "The body, or a payload in it, has more bytes than allowed."),
         Problem(
             UnsupportedMediaType.code, 415, "Unsupported media type", "Send JSON, with Content-Type: application/json.",
+        ),
+        Problem(
+            MisdirectedRequest.code, 421, "Misdirected request",
+            "As long as no API key has been made, the server answers under the names of its own machine only: "
+            "localhost, 127.0.0.1, [::1].",
         ),
         Problem(InvalidInput.code, 422, "Invalid input", "The request does not fit; `errors` says what and where."),
         Problem(

@@ -117,6 +117,7 @@ KIND_BY_CODE: Final[Mapping[str, type[Problem]]] = {
     "malformed-body": InvalidRequest,
     "malformed-request": InvalidRequest,
     "method-not-allowed": Problem,
+    "misdirected-request": Problem,
     "not-done": NotDone,
     "not-found": NotFound,
     "precondition-failed": Problem,

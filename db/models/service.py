@@ -100,6 +100,7 @@ rate_limits = Table(
     prefixes=["UNLOGGED"],
 )
 
+#: Triggers refuse all changes of it but new entries, and the deletion of old ones by retention.
 audit_log = Table(
     "audit_log",
     metadata,
@@ -111,6 +112,7 @@ audit_log = Table(
     Column("subject", Text),
     Column("remote", Text),
     Column("request_id", Text),
+    Column("key_id", Text),
     Index("audit_log_job_idx", "job_id", postgresql_where=text("job_id IS NOT NULL")),
 )
 

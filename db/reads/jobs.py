@@ -112,10 +112,10 @@ def matching_jobs(
 ) -> Sequence[RowMapping]:
     """Return up to ``limit`` jobs of ``table``, live or finished ones, newest first; those with ids below ``before``.
 
-    Columns: ``id``, and ``skip``: a cancel was requested (live), or the contents were erased (finished).
+    Columns: ``id``, ``type``, and ``skip``: a cancel was requested (live), or the contents were erased (finished).
     """
     skip = table.c.cancel_requested_at if table is jobs else table.c.erased_at
-    statement = narrowed(select(table.c.id, skip.is_not(None).label("skip")), table, job_filter, before)
+    statement = narrowed(select(table.c.id, table.c.type, skip.is_not(None).label("skip")), table, job_filter, before)
     if table is job_history:
         statement = statement.where(job_history.c.deleted.is_(False))
     return connection.execute(statement.order_by(table.c.id.desc()).limit(limit)).mappings().all()

@@ -59,6 +59,9 @@ class Option:
 #: Ten years, in seconds.
 _TEN_YEARS: Final = 315_360_000.0
 
+#: The queue of Callboard's own jobs. No other job may have it: an operator's action never waits behind them.
+SERVICE_QUEUE: Final = "callboard"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route, expect, sync_playwright
 
@@ -187,3 +188,34 @@ def test_the_hook_leaves_with_its_component_and_the_job_goes_on(hook: Page, url:
     with Client(url) as client:
         assert client.get(job_id).status == "scheduled"
         client.cancel(job_id)
+
+
+def test_the_page_of_docs_works_under_its_content_security_policy(page: Page) -> None:
+    page.goto("/docs")
+
+    page.locator("#operations-jobs-submitJob").click()
+    expect(page.get_by_text("Prefer: wait=N").first).to_be_visible()
+
+
+def test_a_page_of_another_origin_changes_and_reads_nothing_of_an_open_server(browser: Browser, url: str) -> None:
+    pause = f"{url}/v1/queues/diagnostics/pause"
+    with browser.new_context() as context:  # the browser complains there, as it should
+        page = context.new_page()
+        page.route(
+            "http://evil.localhost/", lambda route: route.fulfill(content_type="text/html", body="<!doctype html>")
+        )
+        page.goto("http://evil.localhost/")
+        ask = "([url, how]) => fetch(url, how).then(answer => answer.type, () => 'failed')"
+
+        assert page.evaluate(ask, [pause, {"method": "POST", "mode": "no-cors"}]) == "failed"
+        assert page.evaluate(ask, [f"{url}/v1/jobs", {}]) == "failed"
+        with page.expect_response(pause) as form:
+            page.evaluate(
+                "url => {const form = document.createElement('form'); form.method = 'POST'; form.action = url;"
+                " document.body.append(form); form.submit();}",
+                pause,
+            )
+
+    assert form.value.status == 403
+    queues = httpx.get(f"{url}/v1/queues").json()["items"]
+    assert not any(queue["paused"] for queue in queues)

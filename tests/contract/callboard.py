@@ -29,6 +29,7 @@ def make_keys(database: Database) -> dict[str, str]:
     """Make a key for each owner, and return them by owner."""
     return {
         **{owner: make_key(database, owner, role) for owner, role in _ROLES.items()},
+        "olga's client": make_key(database, "olga"),
         "few": make_key(database, "few", max_live_jobs=2, submissions_per_second=1000.0),
         "slow": make_key(database, "slow", submissions_per_second=0.01),
     }

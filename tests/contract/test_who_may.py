@@ -66,6 +66,21 @@ def test_a_viewer_reads_all_and_changes_nothing(ann: Client, vera: Client) -> No
     problem(vera.post("/v1/jobs", json={"type": "diagnostics.noop", "payload": {}}), 403, "forbidden")
 
 
+def test_a_client_that_shares_an_operator_s_owner_does_not_have_its_power(callboard: Callboard, olga: Client) -> None:
+    client = callboard.client("olga's client")
+    body = {"action": "cancel", "filter": {"type": "no.such"}}
+    bulk = olga.done(olga.post("/v1/jobs/bulk", json=body).json()["id"])
+    itself = bulk["links"]["self"]
+    assert client.get(itself).status_code == 200
+    problem(client.post(f"{itself}/retry"), 403, "forbidden")
+    problem(client.delete(itself), 403, "forbidden")
+    problem(client.post("/v1/jobs/bulk", json=body), 403, "forbidden")
+    problem(client.post("/v1/jobs", json={"type": "diagnostics.crash", "payload": {}}), 403, "forbidden")
+    problem(client.post("/v1/jobs", json={"type": "callboard.bulk", "payload": {}}), 422, "unknown-job-type")
+    own_queue = {"type": "diagnostics.noop", "payload": {}, "queue": "callboard"}
+    problem(client.post("/v1/jobs", json=own_queue), 422, "invalid-input")
+
+
 def test_an_operator_acts_on_all(ann: Client, olga: Client) -> None:
     job = ann.submit(delay=3600)
     assert olga.post(job["links"]["cancel"]).status_code == 202

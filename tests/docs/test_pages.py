@@ -110,3 +110,10 @@ def test_every_make_target_that_pages_name_exists() -> None:
     for page in PAGES:
         for target in re.findall(r"`make ([a-z-]+)`|^make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
             assert (target[0] or target[1]) in targets, (page, target)
+
+
+def test_the_proxy_of_the_page_says_that_it_forwards() -> None:
+    (configuration,) = blocks(ROOT / "docs" / "http.md", "nginx")
+
+    # Without it an open server would take everybody for somebody on its machine.
+    assert "proxy_set_header X-Forwarded-For " in configuration

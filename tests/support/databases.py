@@ -16,6 +16,8 @@ from callboard.db.schema.migrate import migrate
 from callboard.db.settings import Settings
 from tests.support.servers import Servers
 
+# A test that left a connection with locks behind must fail the next one, not hang it. No trigger keeps the audit log.
+_EMPTYING = "-c lock_timeout=10s -c session_replication_role=replica"
 _TABLES = [sql.Identifier(SCHEMA, table.name) for table in metadata.sorted_tables]
 _TRUNCATE = sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(_TABLES))
 _DELETE = sql.SQL("; ").join(sql.SQL("DELETE FROM {}").format(table) for table in reversed(_TABLES))
@@ -53,8 +55,7 @@ class Databases:
     def _empty(self, url: str) -> None:
         # One connection for all tests, as a new one knows nothing about the tables and takes longer than the rest.
         if url not in self._emptying:
-            # A test that left a connection with locks behind must fail the next one, not hang it.
-            self._emptying[url] = psycopg.connect(url, autocommit=True, options="-c lock_timeout=10s")
+            self._emptying[url] = psycopg.connect(url, autocommit=True, options=_EMPTYING)
         connection = self._emptying[url]
         size = connection.execute(_SIZE).fetchone()
         connection.execute(_TRUNCATE if size is not None and size[0] > _WORTH_TRUNCATING else _DELETE)

@@ -16,6 +16,7 @@ from callboard.cli.database import current_database, database_settings
 from callboard.cli.display.tables import MOST_ROWS, Rows
 from callboard.cli.display.terminal import narration, output, print_json
 from callboard.cli.options import AsJson
+from callboard.db.rules.text import never_a_formula
 
 _TIMEOUT: Final = 30.0
 
@@ -52,7 +53,7 @@ def sql(
     if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([_plain(value) for value in row] for row in rows)
+        writer.writerows([_cell(value) for value in row] for row in rows)
     elif as_json:
         print_json({"items": [_item(columns, row) for row in rows]})
     else:
@@ -96,6 +97,12 @@ def _show(items: list[dict[str, Any]]) -> None:
 
 def _item(columns: Sequence[str], row: Sequence[object]) -> dict[str, Any]:
     return {name: _plain(value) for name, value in zip(columns, row, strict=True)}
+
+
+def _cell(value: object) -> Any:
+    """Return a value of PostgreSQL as the cell of a CSV file."""
+    plain = _plain(value)
+    return never_a_formula(plain) if isinstance(plain, str) else plain
 
 
 def _plain(value: object) -> Any:

@@ -18,7 +18,7 @@ from callboard.actors.execution.progress import Progress
 from callboard.actors.execution.worker_services import WorkerServices
 from callboard.actors.jobs.bulk import BulkResult, act, act_on_jobs
 from callboard.db.access.audit import Actor
-from callboard.db.bulk import Action, BulkOrder, bulk_job
+from callboard.db.bulk import JOB_TYPE, Action, BulkOrder, bulk_job
 from callboard.db.errors import Unavailable
 from callboard.db.files.outputs import attach
 from callboard.db.files.rows import File, insert_file
@@ -152,6 +152,15 @@ def test_what_needs_no_cancel_is_skipped(database: Database, factory: Factory, s
 
     assert second.run().skipped == {"cancel_requested": 1}
     assert len(audited(database)) == 1
+
+
+def test_a_bulk_action_is_not_retried_by_another(database: Database, factory: Factory, started: Any) -> None:
+    of_somebody, ordinary = factory.in_state(Status.CANCELLED, type=JOB_TYPE), factory.in_state(Status.FAILED)
+
+    result = started(Action.RETRY).run()
+
+    assert (result.matched, result.changed, result.skipped) == (2, 1, {"bulk_action": 1})
+    assert states(database, of_somebody, ordinary) == [Status.CANCELLED, Status.QUEUED]
 
 
 def test_what_has_no_payload_any_more_is_not_retried(database: Database, factory: Factory, started: Any) -> None:

@@ -75,7 +75,7 @@ def test_the_subject_is_the_owner_and_the_claim_the_role(
 
     answer = client.post("/v1/jobs", json={"type": "test.job", "payload": {}}, headers=bearer(token))
 
-    assert answer.json()["owner"] == "carol@id.example"
+    assert answer.json()["owner"] == "oidc:carol@id.example"
     as_problem(client.get("/v1/workers", headers=bearer(token)), 403, "forbidden")
     assert status(client, provider.token("one", role="viewer"), "/v1/workers") == 200
     assert status(client, provider.token("one", role=["staff", "operator", "client"]), "/v1/workers") == 200
@@ -270,13 +270,47 @@ def test_while_the_provider_is_away_its_keys_are_used_for_an_hour(provider: Iden
     assert provider.fetched == 2
 
 
+@pytest.mark.parametrize("keys", [[], [{"kty": "oct", "kid": "one", "k": "c2VjcmV0"}], [1]], ids=["none", "oct", "odd"])
+def test_an_answer_without_a_usable_key_keeps_the_good_ones(provider: IdentityProvider, keys: list[Any]) -> None:
+    clock = Clock()
+    jwks = Jwks(provider.settings["oidc_jwks_url"], clock=clock)
+
+    async def ask() -> None:
+        assert await jwks.key("one") is not None
+        provider.document["keys"] = keys
+        clock.now += 3600
+        assert await jwks.key("guess") is None
+        assert await jwks.key("one") is not None
+        clock.now += 1
+        with pytest.raises(Unavailable):
+            await jwks.key("one")
+
+    asyncio.run(ask())
+    assert provider.fetched == 2
+
+
+def test_a_subject_is_nobody_s_owner_but_its_own(
+    serve_with: Callable[..., httpx.Client], provider: IdentityProvider, database: Database
+) -> None:
+    client = serve_with(**provider.settings)
+    key, token = bearer(make_key(database, "ann")), bearer(provider.token("one", sub="ann"))
+    job = client.post("/v1/jobs", json={"type": "test.job", "payload": {}}, headers=key).json()
+
+    assert client.get(job["links"]["self"], headers=token).status_code == 404
+    assert client.get("/v1/jobs", headers=token).json()["items"] == []
+    assert client.get(job["links"]["self"], headers=key).status_code == 200
+    other = serve_with(**provider.settings, oidc_owner_prefix="https://id.example#")
+    answer = other.post("/v1/jobs", json={"type": "test.job", "payload": {}}, headers=token)
+    assert answer.json()["owner"] == "https://id.example#ann"
+
+
 def test_keys_are_fetched_anew_in_the_background(provider: IdentityProvider) -> None:
     clock = Clock()
     jwks = Jwks(provider.settings["oidc_jwks_url"], clock=clock)
 
     async def ask() -> None:
         assert await jwks.key("one") is not None
-        provider.document["keys"].clear()
+        provider.document["keys"] = [public_jwk(new_key("ES256"), "other")]
         clock.now += 301
         assert await jwks.key("one") is not None
         while await jwks.key("one") is not None:  # noqa: ASYNC110 - only the key set shows that the fetch has ended

@@ -309,3 +309,13 @@ def test_an_export_holds_a_piece_at_a_time(api: Served, database: Database, expo
     large, most = peak()
     assert large > 2 * small or export_format == "parquet"
     assert most < 1.5 * usual
+
+
+def test_cells_of_a_csv_are_never_formulas(api: Served, factory: Factory) -> None:
+    factory.in_state(Status.SUCCEEDED, owner="=cmd|' /C calc'!A0", payload=b"-5", tags=b'{"=a": "=1"}')
+
+    export = api.client.get(EXPORT, params={"format": "csv", "include": "payload"}).text
+
+    (row,) = csv.DictReader(io.StringIO(export, newline=""))
+    assert (row["owner"], row["payload"], row["tags"]) == ("'=cmd|' /C calc'!A0", "-5", '{"=a": "=1"}')
+    assert lines(api.client.get(EXPORT))[0]["owner"] == "=cmd|' /C calc'!A0"

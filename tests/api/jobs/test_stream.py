@@ -182,7 +182,7 @@ def test_a_slow_reader_is_dropped_and_others_are_not(serve: Serve, factory: Fact
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.connect(api.address)
         slow.settimeout(20)
-        slow.sendall(f"GET {STREAM} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n".encode())
+        slow.sendall(f"GET {STREAM} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n".encode())
         assert slow.recv(4096).startswith(b"HTTP/1.1 200")
         live = api.app.state.services.live
         with reading(api.client, STREAM) as reader:
@@ -243,7 +243,7 @@ def test_sigterm_ends_open_streams_and_the_process(settings: Settings, factory: 
         reading(api.client, f"/v1/jobs/{job_id}/events") as events,
         socket.create_connection(api.address) as mute,
     ):
-        mute.sendall(f"GET {STREAM} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        mute.sendall(f"GET {STREAM} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         changes.settle()
         events.next()
         begun = time.monotonic()

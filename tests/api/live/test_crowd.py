@@ -43,7 +43,9 @@ class Listener:
         """Read until the stream ends as it should."""
         reader, writer = await asyncio.open_connection(*address)
         resumed = f"Last-Event-ID: {self.last_id}\r\n" if self.last_id else ""
-        writer.write(f"GET {self.path} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n{resumed}\r\n".encode())
+        writer.write(
+            f"GET {self.path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{resumed}\r\n".encode()
+        )
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 "), head
         kind = ""
