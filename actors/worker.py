@@ -8,7 +8,7 @@ from __future__ import annotations
 import dramatiq
 
 from callboard.actors.broker.opening import open_broker
-from callboard.actors.types.registry import load_job_types
+from callboard.actors.types.loading import load_job_types
 from callboard.actors.worker_process.runtime import WorkerRuntime
 from callboard.db.logs import configure_logs
 from callboard.db.settings import load_settings

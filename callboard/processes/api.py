@@ -7,7 +7,7 @@ import socket
 
 import uvicorn
 
-from callboard.actors.types.registry import load_job_types
+from callboard.actors.types.loading import load_job_types
 from callboard.api.app import create_app
 from callboard.api.auth.oidc import Tokens
 from callboard.api.authenticator import Authenticator

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from callboard.actors.broker.opening import open_broker
-from callboard.actors.types.registry import load_job_types
+from callboard.actors.types.loading import load_job_types
 from callboard.db.errors import CallboardError
 from callboard.db.fleet.workers import declare_dead
 from callboard.db.settings import Settings

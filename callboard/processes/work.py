@@ -8,7 +8,7 @@ import structlog
 from callboard.actors.broker.opening import open_both
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.maintenance.duties import Maintenance
-from callboard.actors.types.registry import load_job_types
+from callboard.actors.types.loading import load_job_types
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.processes.signals import StopSignal

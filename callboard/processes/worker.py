@@ -11,7 +11,8 @@ from dramatiq import Worker
 
 from callboard.actors.broker.base import JobBroker
 from callboard.actors.broker.opening import open_broker
-from callboard.actors.types.registry import Registry, load_job_types
+from callboard.actors.types.loading import load_job_types
+from callboard.actors.types.registry import Registry
 from callboard.actors.worker_process.runtime import WorkerRuntime
 from callboard.db.dispatching.due import anything_due
 from callboard.db.settings import Settings
