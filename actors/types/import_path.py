@@ -60,7 +60,9 @@ def _modules_in(folder: str) -> set[str]:
     except OSError:  # such as a zip file
         return set()
     return {
-        path.name.partition(".")[0] for path in paths if path.suffix in {".py", ".so"} or (path / "__init__.py").exists()
+        path.name.partition(".")[0]
+        for path in paths
+        if path.suffix in {".py", ".so"} or (path / "__init__.py").exists()
     }
 
 

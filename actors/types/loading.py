@@ -113,7 +113,7 @@ def _words(error: BaseException) -> str:
     """Return the text of an exception, whatever it does when it is asked."""
     try:
         return " ".join(str(error).split())
-    except Exception:
+    except Exception:  # noqa: BLE001 - code of somebody else
         return "(its text cannot be read)"
 
 

@@ -206,7 +206,8 @@ def _check_kinds(job_type: JobType) -> None:
     for option in ("min_backoff", "max_backoff", "time_limit", "highest_time_limit"):
         if not isinstance(value := getattr(job_type, option), int | float) or isinstance(value, bool):
             _refuse(job_type, option, value, "a number of seconds")
-    for each in job_type.throws:
+    throws: tuple[object, ...] = job_type.throws
+    for each in throws:
         if not (isinstance(each, type) and issubclass(each, BaseException)):
             _refuse(job_type, "throws", each, "an exception class, or several")
     if job_type.retry_when is not None and not callable(job_type.retry_when):
@@ -303,10 +304,11 @@ def job(
     Raises:
         ConfigurationError: the function or an option is not valid; the message has the place.
     """
-    if callable(name):  # a bare @job, without parentheses
+    bare: Any = name
+    if callable(bare):  # @job without parentheses
         raise ConfigurationError(
-            f"@job at {source_of(name)} needs the name that clients submit: write "
-            f'@job("{name.__module__.rpartition(".")[2]}.{name.__name__}").'
+            f"@job at {source_of(bare)} needs the name that clients submit: write "
+            f'@job("{bare.__module__.rpartition(".")[2]}.{bare.__name__}").'
         )
 
     def register(function: F) -> F:

@@ -23,9 +23,10 @@ def bytes_of(size: int | str, where: str) -> int:
     """
     if isinstance(size, int):
         return size
-    match = _SIZE.fullmatch(size) if isinstance(size, str) else None
+    match = _SIZE.fullmatch(str(size))
     if match is None or match[2] not in _UNITS:
         raise ConfigurationError(
-            f"{where}: the size {size!r} is not understood. Write bytes as a number, or 512MiB; units are {', '.join(_UNITS)}."
+            f"{where}: the size {size!r} is not understood. Write bytes as a number, or 512MiB; units are "
+            f"{', '.join(_UNITS)}."
         )
     return int(float(match[1]) * _UNITS[match[2]])

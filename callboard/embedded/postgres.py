@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import secrets
 import signal
@@ -26,6 +27,8 @@ _PORT_TRIES = 10
 # Seconds. Recovery after a crash replays at most max_wal_size, which takes a few seconds on an ordinary disk.
 _START_TIMEOUT = 120.0
 _POLL = 0.01
+# What may be over soon: a full disk or quota.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _PORT_TAKEN = "could not create any TCP/IP sockets"
 
 
@@ -79,7 +82,7 @@ class EmbeddedPostgres:
         Raises:
             ConfigurationError: the directory is in use, cannot be written, or holds another version's data; or there
                 is no PostgreSQL that runs here.
-            Unavailable: the server does not start; the message ends with its log.
+            Unavailable: the server does not start, and the message ends with its log; or the disk is full.
         """
         if sys.platform != "linux":
             raise ConfigurationError(
@@ -213,6 +216,8 @@ class EmbeddedPostgres:
             yield
         except OSError as error:
             where = error.filename or self._home
+            if error.errno in _NO_ROOM:
+                raise Unavailable(f"The embedded PostgreSQL has no room in {where}: {error.strerror}.") from error
             raise ConfigurationError(
                 f"The embedded PostgreSQL cannot use {where}: {error.strerror}. "
                 "Free it, or choose another directory with --data-dir."

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from callboard.actors.types.import_path import settle_import_path
 from callboard.db.errors import CallboardError
+from callboard.processes.exit_codes import EXIT_REFUSED
 from callboard.processes.signals import stop_with_parent
 from callboard.processes.watchdog import feeding_watchdog
 
@@ -31,6 +32,10 @@ def _run(role: str, settings: Settings, options: dict[str, Any]) -> int:
             from callboard.processes.dispatcher import run_dispatcher
 
             return run_dispatcher(settings, **options)
+        case "job_types":
+            from callboard.processes.job_types import try_job_types
+
+            return try_job_types(settings, **options)
         case "work":
             from callboard.processes.work import run_work
             from callboard.processes.worker import WorkerOptions

@@ -8,12 +8,13 @@ from typing import Any
 
 import structlog
 
-from callboard.actors.broker.opening import open_broker
-from callboard.actors.types.loading import load_job_types
+from callboard.actors.broker.amqp import Rabbitmq
 from callboard.db.errors import CallboardError
+from callboard.db.files.storage import open_storage
 from callboard.db.fleet.workers import declare_dead
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
+from callboard.processes.job_types import JobTypesTrial
 from callboard.processes.metrics import MetricsAddress, metrics_of_children
 from callboard.processes.signals import StopSignal
 from callboard.processes.supervisor import ChildSpec, Supervisor
@@ -35,8 +36,11 @@ def run_workers(
     Raises:
         ConfigurationError: a setting or job type is wrong. Found here, and not by children that die again and again.
     """
-    load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
-    open_broker(settings)  # checks its settings, and connects to nothing
+    Rabbitmq.from_settings(settings)
+    open_storage(settings)
+    with JobTypesTrial({}) as trial:
+        if trial.queues(stop) is None:
+            return 0
     database = Database(settings, role="supervisor", pool_size=1)
     try:
         with metrics_of_children(metrics, workers=len(workers), hang_after=settings.hang_after) as child_metrics:

@@ -17,8 +17,8 @@ from callboard.actors.worker_process.runtime import WorkerRuntime
 from callboard.db.dispatching.due import anything_due
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
+from callboard.processes.exit_codes import EXIT_DEFECT, EXIT_REPLACE
 from callboard.processes.signals import StopSignal
-from callboard.processes.supervisor import EXIT_DEFECT, EXIT_REPLACE
 
 _log = structlog.get_logger(__name__)
 

@@ -35,6 +35,19 @@ def nothing(stage: Stage) -> System:
             ["'e2e.patient' is defined twice", "e2e_jobs.py:", "e2e_twice.py:"],
             id="two-types-of-a-name",
         ),
+        *(
+            pytest.param(
+                command, {"job_modules": "e2e_exits"}, ["'e2e_exits'", "sys.exit(0)", "exits.py:7"], id=command
+            )
+            for command in ("api", "up", "worker")
+        ),
+        pytest.param(
+            "up", {"job_modules": "e2e_jobs,e2e_twice"}, ["'e2e.patient' is defined twice"], id="two-types-up"
+        ),
+        pytest.param("up", {"job_modules": "e2e_vanishes"}, ["'e2e_vanishes' ", "exit code 0", "Gone"], id="vanishes"),
+        pytest.param("up", {"files_url": "ftp://a"}, ["CALLBOARD_FILES_URL"], id="no-place-for-files-up"),
+        pytest.param("up", {"amqp_url": f"http://a:{SECRET}@b/"}, ["CALLBOARD_AMQP_URL"], id="no-amqp-up"),
+        pytest.param("up", {"oidc_issuer": "a"}, ["CALLBOARD_OIDC_ISSUER"], id="half-a-provider-up"),
         pytest.param("worker", {"lease_ttl": "soon"}, ["CALLBOARD_LEASE_TTL"], id="no-number"),
         pytest.param("api --host 0.0.0.0", {}, ["0.0.0.0", "API key"], id="open-address"),
         pytest.param("up --host 0.0.0.0", {}, ["0.0.0.0", "API key"], id="open-address-up"),
@@ -47,6 +60,18 @@ def test_it_says_so_in_one_line(nothing: System, command: str, settings: dict[st
     assert [word for word in words if word not in line] == []
     assert SECRET not in ended.stderr + ended.stdout
     assert ended.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["migrate", "up"])
+def test_folders_of_the_current_directory_hide_no_library(nothing: System, command: str) -> None:
+    """They get as far as the database, in each of their processes."""
+    for name in ("alembic", "api", "db", "pydantic", "structlog"):
+        (nothing.directory / name).mkdir()
+        (nothing.directory / name / "__init__.py").touch()
+    ended = nothing.run(command)
+    assert ended.returncode == 2, ended.stderr
+    [line] = ended.stderr.splitlines()
+    assert "The database cannot be migrated" in line
 
 
 def test_a_port_that_is_taken(nothing: System) -> None:

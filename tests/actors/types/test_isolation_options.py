@@ -29,7 +29,7 @@ def test_sizes(size: int | str, expected: int) -> None:
 
 @pytest.mark.parametrize("size", ["", "64", "64 mib", "-1MiB", "1e3MiB", "MiB"])
 def test_sizes_that_are_none(size: str) -> None:
-    with pytest.raises(ConfigurationError, match="here: .* is not understood"):
+    with pytest.raises(ConfigurationError, match=r"here: .* is not understood"):
         bytes_of(size, "here")
 
 

@@ -85,7 +85,9 @@ def test_a_module_that_is_not_there_is_named_with_the_setting(write_module: Writ
 def test_a_module_that_needs_a_missing_one_says_which(write_module: Write) -> None:
     write_module("needy_jobs", "import no_such_library\n")
 
-    with pytest.raises(ConfigurationError, match=r"'needy_jobs', which cannot be imported, at .*needy_jobs.py:1: .*'no_such_library'"):
+    with pytest.raises(
+        ConfigurationError, match=r"'needy_jobs', which cannot be imported, at .*needy_jobs.py:1: .*'no_such_library'"
+    ):
         load_job_types(["needy_jobs"], diagnostics=False)
 
 
