@@ -13,6 +13,7 @@ from callboard.client.errors import ServerUnreachable
 from callboard.client.files import Sink
 from callboard.client.messages import Request, Response
 from callboard.db.errors import ConfigurationError
+from callboard.db.settings import load_settings
 from callboard.db.version import VERSION
 
 _CONNECT_TIMEOUT: Final = 5.0
@@ -40,6 +41,24 @@ def base_of(url: str) -> httpx.URL:
     if parsed.path.rstrip("/").endswith("/v1"):
         raise ConfigurationError("The URL of the server ends with /v1, which the client adds itself. Leave it out.")
     return parsed
+
+
+def server_of(url: str | None, api_key: str | None) -> tuple[httpx.URL, str | None]:
+    """Return the URL of a server, and the key for it.
+
+    Args:
+        url: None for that of the settings, and then, unless ``api_key`` is given, with the key of the settings: it
+            goes to no other server.
+        api_key: of the caller; None for none.
+
+    Raises:
+        ConfigurationError: ``url`` is not an http or https URL, or the settings are not valid.
+    """
+    if url is not None:
+        return base_of(url), api_key
+    settings = load_settings()
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    return base_of(settings.url), key if api_key is None else api_key
 
 
 def options_of(base: httpx.URL, api_key: str | None) -> dict[str, Any]:

@@ -54,7 +54,8 @@ def nothing(stage: Stage) -> System:
     ],
 )
 def test_it_says_so_in_one_line(nothing: System, command: str, settings: dict[str, str], words: list[str]) -> None:
-    ended = nothing.run(*command.split(), **settings)
+    port = ("--port", str(nothing.port)) if command.startswith("up") else ()
+    ended = nothing.run(*command.split(), *port, **settings)
     assert ended.returncode == 2, ended.stderr
     [line] = ended.stderr.splitlines()
     assert [word for word in words if word not in line] == []
@@ -68,7 +69,7 @@ def test_folders_of_the_current_directory_hide_no_library(nothing: System, comma
     for name in ("alembic", "api", "db", "pydantic", "structlog"):
         (nothing.directory / name).mkdir()
         (nothing.directory / name / "__init__.py").touch()
-    ended = nothing.run(command)
+    ended = nothing.run(command, *(("--port", str(nothing.port)) if command == "up" else ()))
     assert ended.returncode == 2, ended.stderr
     [line] = ended.stderr.splitlines()
     assert "The database cannot be migrated" in line

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import structlog
 import typer
 
 from callboard.db.logs import configure_logs
-from callboard.db.settings import Settings, load_settings
+from callboard.db.settings import Settings, load_settings, unknown_variables
 from callboard.processes.signals import StopSignal
 
 if TYPE_CHECKING:
     from callboard.processes.metrics import MetricsAddress
+
+_log = structlog.get_logger(__name__)
 
 Host = Annotated[str, typer.Option(help="Address to serve on.")]
 Port = Annotated[int, typer.Option(min=1, max=65_535, help="Port to serve on.")]
@@ -148,4 +151,6 @@ def _metrics(host: str, port: int | None) -> MetricsAddress | None:
 def _settings(**overrides: object) -> Settings:
     settings = load_settings(**overrides)
     configure_logs(settings)
+    for name in unknown_variables():
+        _log.warning("setting_unknown", variable=name)
     return settings
