@@ -34,7 +34,7 @@ class JobTypesTrial:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """``environment``: variables for the process, beside those of this one."""
-        self._environment = environment
+        self.environment = environment
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -49,7 +49,7 @@ class JobTypesTrial:
             with os.fdopen(writable, "wb"):
                 options = {"report": writable}
                 self._process = start_child(
-                    "job_types", options, watchdog, self._environment, report=writable, output=self._output
+                    "job_types", options, watchdog, self.environment, report=writable, output=self._output
                 )
             stack.callback(self._end)
             self._stack = stack.pop_all()

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import structlog
-
 from callboard.actors.broker.amqp import Rabbitmq
-from callboard.db.errors import CallboardError
 from callboard.db.files.storage import open_storage
-from callboard.db.fleet.workers import declare_dead
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
+from callboard.processes.deaths import report_death
 from callboard.processes.job_types import JobTypesTrial
 from callboard.processes.metrics import MetricsAddress, metrics_of_children
 from callboard.processes.signals import StopSignal
 from callboard.processes.supervisor import ChildSpec, Supervisor
-
-_log = structlog.get_logger(__name__)
 
 
 def run_workers(
@@ -64,12 +58,3 @@ def run_workers(
             return supervisor.run(stop)
     finally:
         database.close()
-
-
-def report_death(database: Database, pid: int) -> None:
-    """Declare the worker of a process that has ended lost. Its jobs then need not wait for the end of its lease."""
-    try:
-        with database.begin() as connection:
-            declare_dead(connection, host=platform.node(), pid=pid)
-    except CallboardError as error:
-        _log.warning("death_not_reported", pid=pid, reason=str(error))

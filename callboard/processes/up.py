@@ -11,8 +11,6 @@ from typing import Any
 
 import structlog
 
-from callboard.actors.broker.amqp import Rabbitmq
-from callboard.api.auth.oidc import Tokens
 from callboard.db.access.keys import read_keys
 from callboard.db.errors import ConfigurationError, Unavailable
 from callboard.db.files.storage import open_storage
@@ -24,26 +22,27 @@ from callboard.db.sql.engine import Database
 from callboard.embedded.files import write_private
 from callboard.embedded.postgres import EmbeddedPostgres
 from callboard.processes.api import bind, is_loopback, require_authentication
+from callboard.processes.deaths import report_death
 from callboard.processes.job_types import JobTypesTrial
-from callboard.processes.pool import report_death
 from callboard.processes.signals import StopSignal
 from callboard.processes.supervisor import ChildSpec, Supervisor
 
 _log = structlog.get_logger(__name__)
 
 _CHECK_POSTGRES_EVERY = 1.0
-_LONGEST_PAUSE = 30.0
+_LONGEST_PAUSE = 10.0
 # A PostgreSQL that has run for so many seconds is healthy: its next death is unrelated to those before.
 _HEALTHY_AFTER = 10.0
 _OPEN = "No API key has been made: everybody on this machine is an administrator here."
 _CLOSED = "Requests need an API key or a token."
 
 
-def run_up(settings: Settings, *, host: str, port: int, work: Mapping[str, Any]) -> int:
+def run_up(settings: Settings, trial: JobTypesTrial, *, host: str, port: int, work: Mapping[str, Any]) -> int:
     """Run an api and a work process, and a PostgreSQL if no database URL is set, until SIGTERM or Ctrl-C.
 
     Args:
         settings: of this process; its children load their own.
+        trial: of the job modules, started; its environment is that of all children.
         host: address of the api.
         port: of the api.
         work: options of the work process (of ``WorkerOptions``).
@@ -60,14 +59,9 @@ def run_up(settings: Settings, *, host: str, port: int, work: Mapping[str, Any])
     stop = StopSignal()
     local = is_loopback(host)
     bind(host, port).close()
-    if settings.amqp_url is not None:
-        Rabbitmq.from_settings(settings)
-    Tokens.from_settings(settings)
-    open_storage(settings)
-    environment = {"CALLBOARD_DIAGNOSTICS": "true", "CALLBOARD_DATA_DIR": str(settings.data_dir.resolve())}
+    _check(settings)
+    environment = dict(trial.environment)
     with contextlib.ExitStack() as stack:
-        # It takes as long as PostgreSQL takes to start.
-        trial = stack.enter_context(JobTypesTrial(environment))
         postgres = None
         if settings.database_url is None:
             postgres = EmbeddedPostgres(settings.data_dir / "postgres")
@@ -90,7 +84,7 @@ def run_up(settings: Settings, *, host: str, port: int, work: Mapping[str, Any])
         with database.begin() as connection:
             is_open = settings.oidc_jwks_url is None and not read_keys(connection).any_made
         greeting = _Greeting(host, port, settings, is_open=is_open)
-        watch = None if postgres is None else _PostgresWatch(postgres, settings.require_database_url())
+        watch = None if postgres is None else _PostgresWatch(postgres, settings.require_database_url(), stop)
 
         def on_poll() -> None:
             greeting.say_once_it_serves()
@@ -111,12 +105,26 @@ def run_up(settings: Settings, *, host: str, port: int, work: Mapping[str, Any])
         return supervisor.run(stop)
 
 
+def _check(settings: Settings) -> None:
+    """Return if the settings are such that the processes start. Imports only what they speak of."""
+    if settings.amqp_url is not None:
+        from callboard.actors.broker.amqp import Rabbitmq
+
+        Rabbitmq.from_settings(settings)
+    if settings.oidc_jwks_url or settings.oidc_issuer or settings.oidc_audience:
+        from callboard.api.auth.oidc import Tokens
+
+        Tokens.from_settings(settings)
+    open_storage(settings)
+
+
 class _PostgresWatch:
     """Starts the embedded PostgreSQL again when it has died, with growing pauses while it does not stay."""
 
-    def __init__(self, postgres: EmbeddedPostgres, url: str) -> None:
+    def __init__(self, postgres: EmbeddedPostgres, url: str, stop: StopSignal) -> None:
         self._postgres = postgres
         self._url = url
+        self._stop = stop
         self._next = 0.0
         self._started = 0.0
         self._backoff = Backoff(_CHECK_POSTGRES_EVERY, _LONGEST_PAUSE)
@@ -135,7 +143,7 @@ class _PostgresWatch:
         if runs and now - self._started > _HEALTHY_AFTER:
             self._backoff.reset()
         try:
-            url = self._postgres.ensure_running()
+            url = self._postgres.ensure_running(give_up=lambda: self._stop.is_set)
         except Unavailable as error:
             # Often a full disk, which may have room again. Until then the api responds with 503.
             pause = self._backoff.next()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.e2e.stage import Stage
 from tests.e2e.system import Embedded
 from tests.e2e.test_once import ledger_jobs, runs_in
+from tests.support.until import until
 
 pytestmark = pytest.mark.faults
 
@@ -86,6 +89,21 @@ def test_its_work_process_is_replaced_after_so_many_jobs(stage: Stage, tmp_path:
     assert len(runs) == 30
     assert len({pid for _, _, pid in runs}) >= 2
     assert "process_died" not in up.up.log()
+
+
+def test_a_full_disk_ends_nothing(up: Embedded) -> None:
+    """The kernel refuses to write files of more than 1 MiB; PostgreSQL's log of changes has 16 MiB."""
+    queued = up.api.submit("diagnostics.noop", delay=3600.0)
+    resource.prlimit(up.up.pid, resource.RLIMIT_FSIZE, (2**20, resource.RLIM_INFINITY))
+    os.kill(up.postmaster, signal.SIGKILL)
+    until(lambda: up.up.log().count("postgres_does_not_start") >= 2)
+    response = httpx.get(f"http://127.0.0.1:{up.port}/v1/jobs/{queued}")
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    resource.prlimit(up.up.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    up.wait_until_ready(up.up)
+    assert up.api.job(queued)["status"] == "scheduled"
+    assert up.api.wait(up.api.submit("diagnostics.noop"))["status"] == "succeeded"
 
 
 def child(system: Embedded, role: str) -> int:

@@ -59,11 +59,17 @@ def up(
     max_memory: MaxMemory = None,
 ) -> None:
     """Run everything on this machine: api, dispatcher, worker and, unless a database URL is set, PostgreSQL."""
-    from callboard.processes.up import run_up
+    from callboard.processes.job_types import JobTypesTrial
 
     settings = _settings(data_dir=data_dir)
     work = _work(settings, threads, max_jobs_per_process, max_memory)
-    raise typer.Exit(run_up(settings, host=host, port=port, work=work))
+    environment = {"CALLBOARD_DIAGNOSTICS": "true", "CALLBOARD_DATA_DIR": str(settings.data_dir.resolve())}
+    with JobTypesTrial(environment) as trial:
+        # The trial is under way while this process imports the rest.
+        from callboard.processes.up import run_up
+
+        code = run_up(settings, trial, host=host, port=port, work=work)
+    raise typer.Exit(code)
 
 
 def migrate() -> None:
