@@ -75,6 +75,14 @@ def test_folders_of_the_current_directory_hide_no_library(nothing: System, comma
     assert "The database cannot be migrated" in line
 
 
+def test_check_says_it_of_all_at_once(nothing: System) -> None:
+    ended = nothing.run("check", job_modules="e2e_exits")
+    assert ended.returncode == 2, ended.stderr
+    problems = [line for line in ended.stdout.splitlines() if line.startswith("PROBLEM")]
+    assert [line.split()[1] for line in problems] == ["job", "database", "broker"]
+    assert SECRET not in ended.stdout + ended.stderr
+
+
 def test_a_port_that_is_taken(nothing: System) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -44,7 +44,7 @@ MetricsHost = Annotated[str, typer.Option(help="Address to serve metrics on. Who
 
 def register(app: typer.Typer) -> None:
     """Add the server commands to ``app``."""
-    for command in (up, migrate, api, dispatcher, worker, remove_orphaned_files):
+    for command in (up, check, migrate, api, dispatcher, worker, remove_orphaned_files):
         app.command(rich_help_panel="Servers")(command)
 
 
@@ -70,6 +70,17 @@ def up(
 
         code = run_up(settings, trial, host=host, port=port, work=work)
     raise typer.Exit(code)
+
+
+def check() -> None:
+    """Try settings, job modules, database, broker and storage. Exits with 0 if all of them will do, else with 2."""
+    from callboard.processes.check import check as run_check
+
+    problems = 0
+    for finding in run_check(_settings(), StopSignal()):
+        problems += not finding.ok
+        typer.echo(f"{'ok     ' if finding.ok else 'PROBLEM'} {finding.name:<9} {finding.says}")
+    raise typer.Exit(2 if problems else 0)
 
 
 def migrate() -> None:
