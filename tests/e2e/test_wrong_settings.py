@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from callboard.db.settings import Settings
 from tests.e2e.stage import Stage
 from tests.e2e.system import System
 
@@ -73,6 +74,14 @@ def test_folders_of_the_current_directory_hide_no_library(nothing: System, comma
     assert ended.returncode == 2, ended.stderr
     [line] = ended.stderr.splitlines()
     assert "The database cannot be migrated" in line
+
+
+def test_a_queue_that_does_not_exist(nothing: System, settings: Settings) -> None:
+    database_url = settings.require_database_url()
+    ended = nothing.run("worker", "--queues", "tables,tabels", database_url=database_url)
+    assert ended.returncode == 2, ended.stderr
+    [line] = ended.stderr.splitlines()
+    assert "no queue 'tabels'. Did you mean 'tables'? The job types have: callboard, " in line
 
 
 def test_check_says_it_of_all_at_once(nothing: System) -> None:

@@ -109,6 +109,9 @@ def worker(
     queues: Annotated[
         str | None, typer.Option(help="Queues to work on, separated by commas. Default: those of all job types.")
     ] = None,
+    new_queues: Annotated[
+        bool, typer.Option("--new-queues", help="Make those of --queues that there are not yet.")
+    ] = False,
     threads: Threads = None,
     processes: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
     name: Annotated[str | None, typer.Option(help="What operators see. Default: host and pid.")] = None,
@@ -130,7 +133,7 @@ def worker(
     names = [name] if processes == 1 else [f"{name}-{number}" if name else None for number in range(1, processes + 1)]
     workers = [{**options, "name": each} for each in names]
     metrics = _metrics(metrics_host, metrics_port)
-    raise typer.Exit(run_workers(settings, workers, StopSignal(), metrics=metrics))
+    raise typer.Exit(run_workers(settings, workers, StopSignal(), new_queues=new_queues, metrics=metrics))
 
 
 def remove_orphaned_files(
