@@ -77,7 +77,7 @@ def options_of(base: httpx.URL, api_key: str | None) -> dict[str, Any]:
             )
         headers["Authorization"] = f"Bearer {api_key}"
     # A proxy cannot reach this machine's own loopback.
-    return {"base_url": base, "headers": headers, "trust_env": not _is_loopback(base.host)}
+    return {"base_url": base, "headers": headers, "trust_env": not is_loopback(base.host)}
 
 
 def arguments_of(request: Request, timeout: float) -> dict[str, Any]:
@@ -149,7 +149,8 @@ def _lower(headers: httpx.Headers) -> Mapping[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a URL's host is this machine itself."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -52,6 +52,17 @@ def test_kill_9_loses_nothing_and_leaves_nothing(up: Embedded) -> None:
     assert up.api.job(later)["status"] == "scheduled"
 
 
+def test_a_submission_waits_for_the_start(stage: Stage) -> None:
+    """As when both commands are pasted: ``callboard up &`` and ``callboard submit``."""
+    system = stage.put_up(Embedded)
+    up = system.start("up", "callboard.cli", "up", "--port", str(system.port), "--threads", "1")
+    submitted = system.run("submit", "diagnostics.noop", url=f"http://127.0.0.1:{system.port}")
+    assert submitted.returncode == 0, submitted.stderr + up.log()
+    assert "Waiting up to 30 seconds for it to start" in submitted.stderr
+    assert system.api.wait(submitted.stdout.strip())["status"] == "succeeded"
+    assert "serves on" in up.log()
+
+
 def test_a_restart_right_after_kill_9(up: Embedded) -> None:
     """The children of the first are still about to end when the second starts."""
     running, queued = start_work(up)

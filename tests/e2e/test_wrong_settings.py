@@ -108,3 +108,10 @@ def test_a_data_directory_in_use(stage: Stage, embedded: System) -> None:
     assert ended.returncode == 2, ended.stderr
     [line] = ended.stderr.splitlines()
     assert "is in use by process" in line
+
+
+def test_dramatiqs_own_command_line(nothing: System) -> None:
+    process = nothing.start("worker", "dramatiq", "callboard.actors.worker", "--processes", "1", amqp_url="")
+    assert process.wait(60) == 2
+    assert "\nError: CALLBOARD_AMQP_URL is not set" in process.log()
+    assert "Traceback" not in process.log()
