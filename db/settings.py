@@ -6,6 +6,8 @@ passes it on; no other module reads the environment. docs/settings.md is made fr
 
 from __future__ import annotations
 
+import difflib
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -18,10 +20,23 @@ from callboard.db.errors import ConfigurationError
 _ORIGIN: Final = re.compile(r"https?://[^/?#@\s]+")
 
 
+_PREFIX: Final = "CALLBOARD_"
+#: Variables that are no settings: those of tests and of 'callboard import-history', and the links that Kubernetes makes
+#: for services whose names begin with callboard.
+_OTHERS: Final = re.compile(
+    r"CALLBOARD_(TEST_\w+|IMPORT_URL|(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)\w*)?))"
+)
+#: How alike two names are, from 0 to 1, of which one is taken for a misspelling of the other.
+_MISSPELT: Final = 0.85
+_WORDS: Final = {"finite_number": "Input should be a finite number: NaN is not a number, and infinity no bound"}
+
+
 class Settings(BaseSettings):
     """Read from ``CALLBOARD_*`` variables. Times are seconds, sizes are bytes."""
 
-    model_config = SettingsConfigDict(env_prefix="CALLBOARD_", frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, allow_inf_nan=False
+    )
 
     # --- connections ------------------------------------------------------------------------------------------
     database_url: SecretStr | None = Field(
@@ -273,14 +288,33 @@ def load_settings(**overrides: object) -> Settings:
     """Build the settings from the environment; ``overrides`` (from command-line flags) win.
 
     Raises:
-        ConfigurationError: a value is out of range or malformed; the message names the variable. The value itself is
-            left out, as it may be a secret.
+        ConfigurationError: a value is out of range or malformed, or a variable is almost the name of a setting. The
+            message names the variable. The value itself is left out, as it may be a secret.
     """
+    misspelt = {name: near for name in unknown_variables() if (near := _nearest(name)) is not None}
+    if misspelt:
+        problems = " ".join(f"There is no setting {name}. Did you mean {near}?" for name, near in misspelt.items())
+        raise ConfigurationError(f"{problems} docs/settings.md lists them all.")
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         problems = "; ".join(
-            f"CALLBOARD_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            f"{_PREFIX}{'_'.join(str(part) for part in item['loc']).upper()}: {_WORDS.get(item['type'], item['msg'])}"
             for item in error.errors(include_input=False, include_url=False)
         )
         raise ConfigurationError(f"Settings do not fit: {problems}. docs/settings.md lists them all.") from None
+
+
+def unknown_variables() -> list[str]:
+    """Return the names of variables that begin as settings do and are none.
+
+    Another release may know them, so that only those that look misspelt are errors; see :func:`load_settings`.
+    """
+    names = {name for name in os.environ if name.upper().startswith(_PREFIX) and not _OTHERS.fullmatch(name.upper())}
+    return sorted(name for name in names if name.upper().removeprefix(_PREFIX).lower() not in Settings.model_fields)
+
+
+def _nearest(variable: str) -> str | None:
+    name = variable.upper().removeprefix(_PREFIX)
+    near = difflib.get_close_matches(name, map(str.upper, Settings.model_fields), n=1, cutoff=_MISSPELT)
+    return f"{_PREFIX}{near[0]}" if near else None

@@ -71,7 +71,7 @@ def adopt(
         throws=(throws,) if isinstance(throws, type) else tuple(throws),
         retry_when=options.get("retry_when"),
         isolation=isolation,
-        memory_limit=None if memory_limit is None else bytes_of(memory_limit),
+        memory_limit=None if memory_limit is None else bytes_of(memory_limit, f"adopt({actor.actor_name!r})"),
         payload=TypeAdapter(ActorCall),
         result=TypeAdapter(Any),
         description=first_paragraph(actor.fn),

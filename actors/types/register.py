@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import typing
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Any, Unpack
 
 from callboard.actors.types.arguments import Arguments
 from callboard.actors.types.http_errors import client_errors_are_final
+from callboard.actors.types.loading import import_module
 from callboard.actors.types.options import JobOptions, fields_of
 from callboard.actors.types.registry import JobType, Registry, registry
 from callboard.actors.types.run import Run
@@ -51,7 +51,7 @@ def register(
             return await function(**arguments.of(payload), **dict.fromkeys(runs, run))
 
     is_async = inspect.iscoroutinefunction(function)
-    fields: dict[str, Any] = {"description": first_paragraph(function), **fields_of(options)}
+    fields: dict[str, Any] = {"description": first_paragraph(function), **fields_of(options, owner)}
     job_type = JobType(
         name=name,
         function=call_async if is_async else call,
@@ -76,15 +76,7 @@ def _load(path: str, where: str) -> Callable[..., Any]:
     module_name, colon, attributes = path.partition(":")
     if not (module_name and colon and attributes):
         raise ConfigurationError(f"{where}: a handler is named like 'package.module:function'.")
-    try:
-        target: Any = importlib.import_module(module_name)
-    except ConfigurationError:
-        raise
-    except Exception as error:
-        raise ConfigurationError(
-            f"{where}: the module {module_name!r} cannot be imported ({type(error).__name__}: {error}). "
-            "Is it installed, and is its folder on PYTHONPATH?"
-        ) from error
+    target: Any = import_module(module_name, f"{where}: the module {module_name!r}")
     for attribute in attributes.split("."):
         try:
             target = getattr(target, attribute)

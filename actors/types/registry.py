@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import difflib
 import functools
-import importlib
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, Never, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -25,6 +23,7 @@ from callboard.actors.types.sizes import bytes_of
 from callboard.db.errors import ConfigurationError, FieldError, InvalidInput, UnknownJobType
 from callboard.db.rules.new_job import SERVICE_QUEUE
 from callboard.db.rules.retry import RetryPolicy
+from callboard.db.rules.spelling import did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -188,7 +187,42 @@ def _refuse(job_type: JobType, what: str, value: object, allowed: str) -> typing
     )
 
 
+def refuse_options(unknown: Iterable[str], known: Collection[str], where: str) -> None:
+    """Return if there are no ``unknown`` options of a job type.
+
+    Args:
+        unknown: names that are no option.
+        known: the options there are.
+        where: the place, for the error.
+
+    Raises:
+        ConfigurationError: there are some; the message has the option that each may stand for.
+    """
+    if problems := [f"there is no option {name!r}.{did_you_mean(name, known)}" for name in unknown]:
+        raise ConfigurationError(f"{where}: {' '.join(problems)} The options are: {', '.join(known)}.")
+
+
+def _check_kinds(job_type: JobType) -> None:
+    """Refuse options that are not of the kind that :class:`JobType` declares."""
+    for option in ("name", "queue", "description"):
+        if not isinstance(value := getattr(job_type, option), str):
+            _refuse(job_type, option, value, "text")
+    for option in ("priority", "max_retries", "highest_max_retries"):
+        if not isinstance(value := getattr(job_type, option), int) or isinstance(value, bool):
+            _refuse(job_type, option, value, "a whole number")
+    for option in ("min_backoff", "max_backoff", "time_limit", "highest_time_limit"):
+        if not isinstance(value := getattr(job_type, option), int | float) or isinstance(value, bool):
+            _refuse(job_type, option, value, "a number of seconds")
+    throws: tuple[object, ...] = job_type.throws
+    for each in throws:
+        if not (isinstance(each, type) and issubclass(each, BaseException)):
+            _refuse(job_type, "throws", each, "an exception class, or several")
+    if job_type.retry_when is not None and not callable(job_type.retry_when):
+        _refuse(job_type, "retry_when", job_type.retry_when, "a function of the retries spent and the exception")
+
+
 def _check(job_type: JobType) -> None:
+    _check_kinds(job_type)
     refuse = functools.partial(_refuse, job_type)
     if not _NAME.fullmatch(job_type.name):
         refuse("its name", job_type.name, "1 to 200 letters, digits or any of _ . / : -")
@@ -228,7 +262,7 @@ def _check_isolation(job_type: JobType) -> None:
             refuse("memory_limit", job_type.memory_limit, "64 MiB or more")
 
 
-#: The registry of ``@job``. A process fills it once, with :func:`load_job_types`.
+#: The registry of ``@job``. A process fills it once, with ``load_job_types``.
 registry = Registry()
 
 
@@ -252,6 +286,7 @@ def job(
     internal: bool = False,
     operators_only: bool = False,
     into: Registry = registry,
+    **unknown: Never,
 ) -> Callable[[F], F]:
     """Make a function a job type. The function itself is not changed, and can still be called.
 
@@ -275,13 +310,21 @@ def job(
         example: a payload to show in the documentation.
         internal: only Callboard itself submits it, not clients.
         operators_only: only operators and admins may submit it, and cancel, retry, change or delete its jobs.
+        unknown: refused, at run time as by type checkers.
 
     Raises:
         ConfigurationError: the function or an option is not valid; the message has the place.
     """
+    bare: Any = name
+    if callable(bare):  # @job without parentheses
+        raise ConfigurationError(
+            f"@job at {source_of(bare)} needs the name that clients submit: write "
+            f'@job("{bare.__module__.rpartition(".")[2]}.{bare.__name__}").'
+        )
 
     def register(function: F) -> F:
         source = source_of(function)
+        refuse_options(unknown, OPTIONS, f"Job type {name!r} at {source}")
         parameters, hints = signature_of(function, name, source)
         payload_type = hints.get(parameters[0].name, Any)
         into.add(
@@ -291,15 +334,15 @@ def job(
                 queue=queue,
                 priority=priority,
                 max_retries=max_retries,
-                min_backoff=float(min_backoff),
-                max_backoff=float(max(max_backoff, min_backoff) if max_backoff == DEFAULT_MAX_BACKOFF else max_backoff),
-                time_limit=float(time_limit),
+                min_backoff=_seconds(min_backoff),
+                max_backoff=_seconds(max_backoff),
+                time_limit=_seconds(time_limit),
                 highest_max_retries=highest_max_retries,
-                highest_time_limit=float(highest_time_limit),
+                highest_time_limit=_seconds(highest_time_limit),
                 retry_when=retry_when,
                 throws=(throws,) if isinstance(throws, type) else tuple(throws),
                 isolation=isolation,
-                memory_limit=None if memory_limit is None else bytes_of(memory_limit),
+                memory_limit=None if memory_limit is None else bytes_of(memory_limit, f"Job type {name!r} at {source}"),
                 payload=json_adapter(payload_type, "payload", name, source),
                 result=json_adapter(hints.get("return", Any), "result", name, source),
                 description=description if description is not None else first_paragraph(function),
@@ -316,41 +359,17 @@ def job(
     return register
 
 
-def load_job_types(
-    modules: Sequence[str],
-    *,
-    diagnostics: bool,
-    built_in: Sequence[str] = ("callboard.actors.jobs.bulk", "callboard.actors.jobs.table.analyze"),
-) -> Registry:
-    """Import all modules that define job types, and return the job types.
-
-    The modules are the ``built_in`` ones, ``modules``, and the entry points of group ``callboard.jobs`` of all
-    installed distributions.
-
-    Raises:
-        ConfigurationError: a module cannot be imported, or a job type is malformed or defined twice.
-    """
-    for module in (*built_in, *(["callboard.actors.jobs.diagnostics"] if diagnostics else []), *modules):
-        _import(module, "CALLBOARD_JOB_MODULES")
-    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
-        _import(entry_point.module, f"entry point {entry_point.name!r}")
-    return registry.select(lambda job_type: diagnostics or not job_type.name.startswith("diagnostics."))
+#: The options of :func:`job` that users set.
+OPTIONS: Final = tuple(
+    name
+    for name, parameter in inspect.signature(job).parameters.items()
+    if parameter.kind is parameter.KEYWORD_ONLY and name not in {"internal", "into"}
+)
 
 
-def _import(module: str, named_by: str) -> None:
-    try:
-        importlib.import_module(module)
-    except ConfigurationError:
-        raise
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"{named_by} names the module {module!r}, which cannot be imported: {error}. "
-            "Is it installed, and is its folder on PYTHONPATH?"
-        ) from error
-    except Exception as error:
-        raise ConfigurationError(
-            f"{named_by} names the module {module!r}, which raised {type(error).__name__} on import: {error}"
-        ) from error
+def _seconds(number: float) -> float:
+    # What is no number is left for the check that names the option.
+    return float(number) if isinstance(number, int) and not isinstance(number, bool) else number
 
 
 def model_dump(job_type: JobType, value: Any) -> bytes:

@@ -11,17 +11,22 @@ _UNITS: Final = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, 
 _SIZE: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
 
 
-def bytes_of(size: int | str) -> int:
+def bytes_of(size: int | str, where: str) -> int:
     """Return ``size`` in bytes: a number of them, or text such as ``"512MiB"``, ``"1.5 GB"``.
 
+    Args:
+        size: a number of bytes, or text.
+        where: the size was given, for the error.
+
     Raises:
-        ConfigurationError: the text is not a size.
+        ConfigurationError: it is not a size.
     """
     if isinstance(size, int):
         return size
-    match = _SIZE.fullmatch(size)
+    match = _SIZE.fullmatch(str(size))
     if match is None or match[2] not in _UNITS:
         raise ConfigurationError(
-            f"The size {size!r} is not understood. Write bytes as a number, or 512MiB; units are {', '.join(_UNITS)}."
+            f"{where}: the size {size!r} is not understood. Write bytes as a number, or 512MiB; units are "
+            f"{', '.join(_UNITS)}."
         )
     return int(float(match[1]) * _UNITS[match[2]])

@@ -23,23 +23,37 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")
 _TIMEOUT: Final = 60.0
 #: Seconds for which a command outlasts an outage of the server.
 RETRY_FOR: Final = 15.0
+#: Seconds in which a server starts that makes its database first, on a busy machine.
+_START: Final = 30.0
 
 
-def connect() -> Client:
+def connect(*, may_start: bool = False) -> Client:
     """Return a client for the server that the environment names. Use the client as a context manager.
 
     The client tells the user of an outage, and sends its requests again for :data:`RETRY_FOR` seconds. An address at
     which no server answers is an error at once.
 
+    Args:
+        may_start: whether a server of this machine may be about to start, as after ``callboard up &``. The client then
+            waits for it, and says so.
+
     Raises:
         ConfigurationError: a setting is not valid.
     """
     from callboard.client import Client
+    from callboard.client.transport import base_of, is_loopback
 
     settings = load_settings()
     key = settings.api_key.get_secret_value() if settings.api_key else None
     try:
-        return Client(settings.url, api_key=key, timeout=_TIMEOUT, retry_for=RETRY_FOR, on_outage=_on_outage)
+        waits = may_start and is_loopback(base_of(settings.url).host)
+        return Client(
+            settings.url,
+            api_key=key,
+            timeout=_TIMEOUT,
+            retry_for=_START if waits else RETRY_FOR,
+            on_outage=_wait_for_start if waits else _on_outage,
+        )
     except ConfigurationError as error:
         error.add_note("The command line takes the URL from CALLBOARD_URL and the API key from CALLBOARD_API_KEY.")
         raise
@@ -103,6 +117,10 @@ def tags_of(texts: Sequence[str] | None) -> dict[str, str] | None:
         if tags.setdefault(key, value) != value:
             raise typer.BadParameter(f"{key!r} has two values, {tags[key]!r} and {value!r}.", param_hint="'--tag'")
     return tags or None
+
+
+def _wait_for_start(error: ClientError) -> None:
+    narration().print(safe(f"{error} Waiting up to {_START:.0f} seconds for it to start.", "yellow"), soft_wrap=True)
 
 
 def _on_outage(error: ClientError) -> None:

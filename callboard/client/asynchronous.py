@@ -31,7 +31,7 @@ class AsyncClient:
 
     def __init__(
         self,
-        url: str = "http://127.0.0.1:8000",
+        url: str | None = None,
         *,
         api_key: str | None = None,
         timeout: float = 30.0,
@@ -40,11 +40,11 @@ class AsyncClient:
         long_poll: float = LONG_POLL,
     ) -> None:
         """Take the arguments of :class:`Client`."""
-        base = transport.base_of(url)
+        base, key = transport.server_of(url, api_key)
         self.address = transport.address_of(base)
         """The server's URL, without a password."""
         self._timeout = timeout
-        self._http = httpx.AsyncClient(**transport.options_of(base, api_key))
+        self._http = httpx.AsyncClient(**transport.options_of(base, key))
         self._operations = Operations(Retries(retry_for, on_outage), long_poll)
 
     async def __aenter__(self) -> Self:

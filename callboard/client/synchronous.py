@@ -35,7 +35,7 @@ class Client:
 
     def __init__(
         self,
-        url: str = "http://127.0.0.1:8000",
+        url: str | None = None,
         *,
         api_key: str | None = None,
         timeout: float = 30.0,
@@ -45,7 +45,8 @@ class Client:
     ) -> None:
         """
         Args:
-            url: of the server, with a path if it is mounted under one.
+            url: of the server, with a path if it is mounted under one. Default: that of ``CALLBOARD_URL``, with the key
+                of ``CALLBOARD_API_KEY``; without it ``http://127.0.0.1:8000``.
             api_key: sent as a bearer token.
             timeout: seconds of silence after which a request fails.
             retry_for: seconds that one outage may last; 0 sends every request once.
@@ -54,13 +55,14 @@ class Client:
             long_poll: seconds, up to 60, that one request waits for a job; less than what a proxy in between allows.
 
         Raises:
-            ConfigurationError: ``url`` is not an http or https URL, or ``api_key`` cannot be sent in a header.
+            ConfigurationError: ``url`` is not an http or https URL, ``api_key`` cannot be sent in a header, or the
+                settings are not valid.
         """
-        base = transport.base_of(url)
+        base, key = transport.server_of(url, api_key)
         self.address = transport.address_of(base)
         """The server's URL, without a password."""
         self._timeout = timeout
-        self._http = httpx.Client(**transport.options_of(base, api_key))
+        self._http = httpx.Client(**transport.options_of(base, key))
         self._operations = Operations(Retries(retry_for, on_outage), long_poll)
 
     def __enter__(self) -> Self:

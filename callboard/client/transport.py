@@ -13,6 +13,7 @@ from callboard.client.errors import ServerUnreachable
 from callboard.client.files import Sink
 from callboard.client.messages import Request, Response
 from callboard.db.errors import ConfigurationError
+from callboard.db.settings import load_settings
 from callboard.db.version import VERSION
 
 _CONNECT_TIMEOUT: Final = 5.0
@@ -42,6 +43,24 @@ def base_of(url: str) -> httpx.URL:
     return parsed
 
 
+def server_of(url: str | None, api_key: str | None) -> tuple[httpx.URL, str | None]:
+    """Return the URL of a server, and the key for it.
+
+    Args:
+        url: None for that of the settings, and then, unless ``api_key`` is given, with the key of the settings: it
+            goes to no other server.
+        api_key: of the caller; None for none.
+
+    Raises:
+        ConfigurationError: ``url`` is not an http or https URL, or the settings are not valid.
+    """
+    if url is not None:
+        return base_of(url), api_key
+    settings = load_settings()
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    return base_of(settings.url), key if api_key is None else api_key
+
+
 def options_of(base: httpx.URL, api_key: str | None) -> dict[str, Any]:
     """Return the arguments of an httpx client.
 
@@ -58,7 +77,7 @@ def options_of(base: httpx.URL, api_key: str | None) -> dict[str, Any]:
             )
         headers["Authorization"] = f"Bearer {api_key}"
     # A proxy cannot reach this machine's own loopback.
-    return {"base_url": base, "headers": headers, "trust_env": not _is_loopback(base.host)}
+    return {"base_url": base, "headers": headers, "trust_env": not is_loopback(base.host)}
 
 
 def arguments_of(request: Request, timeout: float) -> dict[str, Any]:
@@ -130,7 +149,8 @@ def _lower(headers: httpx.Headers) -> Mapping[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a URL's host is this machine itself."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

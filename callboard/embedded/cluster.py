@@ -35,6 +35,9 @@ listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 password_encryption = 'scram-sha-256'
 
+# Callboard starts it again, with pauses: on a full disk it would crash and start for ever.
+restart_after_crash = off
+
 max_connections = 100
 shared_buffers = '128MB'
 max_wal_size = '1GB'

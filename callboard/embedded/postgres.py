@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import secrets
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -26,6 +27,8 @@ _PORT_TRIES = 10
 # Seconds. Recovery after a crash replays at most max_wal_size, which takes a few seconds on an ordinary disk.
 _START_TIMEOUT = 120.0
 _POLL = 0.01
+# What may be over soon: a full disk or quota.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _PORT_TAKEN = "could not create any TCP/IP sockets"
 
 
@@ -57,6 +60,7 @@ class EmbeddedPostgres:
         self._log = ServerLog(self._home / "postgres.log")
         self._url_file = self._home / "url"
         self._url = ""
+        self._give_up: Callable[[], bool] = lambda: False
         self._server: ServerProcess | None = None
 
     @property
@@ -79,7 +83,7 @@ class EmbeddedPostgres:
         Raises:
             ConfigurationError: the directory is in use, cannot be written, or holds another version's data; or there
                 is no PostgreSQL that runs here.
-            Unavailable: the server does not start; the message ends with its log.
+            Unavailable: the server does not start, and the message ends with its log; or the disk is full.
         """
         if sys.platform != "linux":
             raise ConfigurationError(
@@ -95,15 +99,19 @@ class EmbeddedPostgres:
                 self.stop()
                 raise
 
-    def ensure_running(self) -> str:
+    def ensure_running(self, *, give_up: Callable[[], bool] = lambda: False) -> str:
         """Start the server again if it has died; return its URL, with another port only if the old one is taken.
 
         A supervisor calls this every few seconds after :meth:`start`. It also trims the log.
 
+        Args:
+            give_up: called again and again during a start, which may take minutes; returns whether to end it.
+
         Raises:
-            Unavailable: it does not start now; try again.
+            Unavailable: it does not start now; try again. Or the start was given up.
             ConfigurationError: as :meth:`start`.
         """
+        self._give_up = give_up
         if not self._lock.held:
             return self.start()
         with self._usable_home():
@@ -171,11 +179,10 @@ class EmbeddedPostgres:
         while not server.wait(_POLL):
             if _is_ready(self._cluster.path / "postmaster.pid", server.pid):
                 return True
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or self._give_up():
                 self._end(server, timeout=0)
                 raise Unavailable(
-                    f"The embedded PostgreSQL in {self._home} did not become ready within {_START_TIMEOUT:.0f} s; "
-                    f"see {self._log.path}."
+                    f"The embedded PostgreSQL in {self._home} did not become ready in time; see {self._log.path}."
                 )
         return False
 
@@ -213,6 +220,8 @@ class EmbeddedPostgres:
             yield
         except OSError as error:
             where = error.filename or self._home
+            if error.errno in _NO_ROOM:
+                raise Unavailable(f"The embedded PostgreSQL has no room in {where}: {error.strerror}.") from error
             raise ConfigurationError(
                 f"The embedded PostgreSQL cannot use {where}: {error.strerror}. "
                 "Free it, or choose another directory with --data-dir."

@@ -139,7 +139,10 @@ export interface CallboardOptions {
  * Idempotency-Key, so sent twice they still make one job. Every method throws `CallboardError` when the server refuses.
  */
 export declare class Callboard {
-  /** `url`: of the server; "" in a page that it serves itself. */
+  /**
+   * `url`: of the server. Default: in a page, the server that it is from; elsewhere `CALLBOARD_URL` with the key of
+   * `CALLBOARD_API_KEY`, or `http://127.0.0.1:8000`.
+   */
   constructor(url?: string | URL, options?: CallboardOptions);
 
   /** Submit a job. It is stored durably once the promise is fulfilled. */

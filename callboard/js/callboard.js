@@ -18,6 +18,15 @@ const AWAY = new Set([502, 503, 504]);
 /** Why a stream was ended that had gone silent. */
 const SILENT = new Error("The event stream has gone silent.");
 
+/** Where a program without a URL sends its requests, and with which key: in a page, to the server that it is from. */
+const HERE =
+  globalThis.location === undefined
+    ? {
+        url: globalThis.process?.env.CALLBOARD_URL || "http://127.0.0.1:8000",
+        apiKey: globalThis.process?.env.CALLBOARD_API_KEY || undefined,
+      }
+    : { url: "", apiKey: undefined };
+
 /** The server refused; what it said is in the properties. */
 export class CallboardError extends Error {
   constructor(status, problem = {}, headers = new Headers()) {
@@ -52,8 +61,8 @@ export class Callboard {
   #silence;
 
   constructor(
-    url = "",
-    { apiKey, fetch = globalThis.fetch, retryFor = 30_000, timeout = 30_000, silence = 45_000 } = {},
+    url = HERE.url,
+    { apiKey = url === HERE.url ? HERE.apiKey : undefined, fetch = globalThis.fetch, retryFor = 30_000, timeout = 30_000, silence = 45_000 } = {},
   ) {
     this.#base = String(url).replace(/\/+$/, "");
     this.#headers = apiKey ? { Authorization: `Bearer ${apiKey}` } : {};

@@ -5,14 +5,6 @@ from __future__ import annotations
 import ipaddress
 import socket
 
-import uvicorn
-
-from callboard.actors.types.registry import load_job_types
-from callboard.api.app import create_app
-from callboard.api.auth.oidc import Tokens
-from callboard.api.authenticator import Authenticator
-from callboard.api.server.protocol import BoundedConnection
-from callboard.api.server.server import Server, allow_many_connections, spare_garbage_collection
 from callboard.db.access.keys import any_valid_key
 from callboard.db.errors import ConfigurationError, Unavailable
 from callboard.db.settings import Settings
@@ -28,6 +20,15 @@ def run_api(settings: Settings, *, host: str, port: int) -> int:
     Raises:
         ConfigurationError: the address is not loopback and there is no authentication, or it cannot be bound.
     """
+    # Here, as 'callboard up' serves nothing itself, and needs what else there is in this module.
+    import uvicorn
+
+    from callboard.actors.types.loading import load_job_types
+    from callboard.api.app import create_app
+    from callboard.api.authenticator import Authenticator
+    from callboard.api.server.protocol import BoundedConnection
+    from callboard.api.server.server import Server, allow_many_connections, spare_garbage_collection
+
     local = is_loopback(host)
     if not local:
         require_authentication(settings, host)
@@ -70,6 +71,8 @@ def require_authentication(settings: Settings, host: str) -> None:
     Raises:
         ConfigurationError: they cannot, so serving on ``host`` makes no sense; or the database cannot be reached.
     """
+    from callboard.api.auth.oidc import Tokens
+
     if Tokens.from_settings(settings) is not None:
         return
     database = Database(settings, role="api start", pool_size=1)

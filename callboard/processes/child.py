@@ -1,19 +1,24 @@
-"""``python -m callboard.processes.child ROLE PARENT WATCHDOG OPTIONS``: a process under a supervisor."""
+"""``python -m callboard.processes.child ROLE PARENT WATCHDOG OPTIONS``: a process under a supervisor.
+
+Until the import path is settled, only the standard library and what needs nothing else is imported.
+"""
 
 from __future__ import annotations
 
 import faulthandler
+import json
 import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from callboard.actors.types.import_path import settle_import_path
 from callboard.db.errors import CallboardError
-from callboard.db.logs import configure_logs
-from callboard.db.settings import Settings, load_settings
+from callboard.processes.exit_codes import EXIT_REFUSED
 from callboard.processes.signals import stop_with_parent
 from callboard.processes.watchdog import feeding_watchdog
+
+if TYPE_CHECKING:
+    from callboard.db.settings import Settings
 
 
 def _run(role: str, settings: Settings, options: dict[str, Any]) -> int:
@@ -27,6 +32,10 @@ def _run(role: str, settings: Settings, options: dict[str, Any]) -> int:
             from callboard.processes.dispatcher import run_dispatcher
 
             return run_dispatcher(settings, **options)
+        case "job_types":
+            from callboard.processes.job_types import try_job_types
+
+            return try_job_types(settings, **options)
         case "work":
             from callboard.processes.work import run_work
             from callboard.processes.worker import WorkerOptions
@@ -45,14 +54,18 @@ def main() -> int:
     stop_with_parent(int(parent))
     # For the supervisor: dumps the stacks of a process that hangs, even during a C call.
     faulthandler.register(signal.SIGUSR1)
+    settle_import_path()  # the parent has said what there is to say about it
     try:
         with feeding_watchdog(int(watchdog)):
+            from callboard.db.logs import configure_logs
+            from callboard.db.settings import load_settings
+
             settings = load_settings()
             configure_logs(settings)
-            return _run(role, settings, orjson.loads(options))
+            return _run(role, settings, json.loads(options))
     except CallboardError as error:
-        sys.stderr.write(f"callboard {role}: {error}\n")
-        return 2
+        sys.stderr.write(f"Error: {error}\n")
+        return EXIT_REFUSED
 
 
 if __name__ == "__main__":

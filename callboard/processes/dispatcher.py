@@ -10,10 +10,10 @@ from callboard.actors.dispatch.metrics import REGISTRY
 from callboard.actors.maintenance.duties import Maintenance
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
+from callboard.processes.exit_codes import EXIT_DEFECT
 from callboard.processes.metrics import MetricsAddress, serving_metrics
 from callboard.processes.probes import dispatcher_probes
 from callboard.processes.signals import StopSignal
-from callboard.processes.supervisor import EXIT_DEFECT
 
 _log = structlog.get_logger(__name__)
 

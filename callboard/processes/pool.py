@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import structlog
-
-from callboard.actors.broker.opening import open_broker
-from callboard.actors.types.registry import load_job_types
-from callboard.db.errors import CallboardError
-from callboard.db.fleet.workers import declare_dead
+from callboard.actors.broker.amqp import Rabbitmq
+from callboard.db.dispatching.queues import queue_names
+from callboard.db.errors import ConfigurationError, Unavailable
+from callboard.db.files.storage import open_storage
+from callboard.db.rules.spelling import did_you_mean
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
+from callboard.processes.deaths import report_death
+from callboard.processes.job_types import JobTypesTrial
 from callboard.processes.metrics import MetricsAddress, metrics_of_children
 from callboard.processes.signals import StopSignal
 from callboard.processes.supervisor import ChildSpec, Supervisor
 
-_log = structlog.get_logger(__name__)
-
 
 def run_workers(
-    settings: Settings, workers: Sequence[Mapping[str, Any]], stop: StopSignal, *, metrics: MetricsAddress | None = None
+    settings: Settings,
+    workers: Sequence[Mapping[str, Any]],
+    stop: StopSignal,
+    *,
+    new_queues: bool = False,
+    metrics: MetricsAddress | None = None,
 ) -> int:
     """Keep worker processes running until ``stop``, or in burst mode until no job is due; return the exit code.
 
@@ -30,15 +33,23 @@ def run_workers(
         settings: of this process; the workers load their own.
         workers: options (of ``WorkerOptions``) of each process.
         stop: ends them.
+        new_queues: whether the workers may make queues that there are not yet.
         metrics: address to serve the metrics of all of them on.
 
     Raises:
-        ConfigurationError: a setting or job type is wrong. Found here, and not by children that die again and again.
+        ConfigurationError: a setting, job type or queue is wrong. Found here, and not by children that die again and
+            again.
     """
-    load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
-    open_broker(settings)  # checks its settings, and connects to nothing
+    Rabbitmq.from_settings(settings)
+    open_storage(settings)
+    with JobTypesTrial({}) as trial:
+        known = trial.queues(stop)
+    if known is None:
+        return 0
     database = Database(settings, role="supervisor", pool_size=1)
     try:
+        if not new_queues:
+            _require_queues({queue for options in workers for queue in options["queues"]}, known, database)
         with metrics_of_children(metrics, workers=len(workers), hang_after=settings.hang_after) as child_metrics:
 
             def died(_: ChildSpec, pid: int) -> None:
@@ -62,10 +73,27 @@ def run_workers(
         database.close()
 
 
-def report_death(database: Database, pid: int) -> None:
-    """Declare the worker of a process that has ended lost. Its jobs then need not wait for the end of its lease."""
+def _require_queues(wanted: Collection[str], known: Collection[str], database: Database) -> None:
+    """Return if all queues exist: a misspelt one would be made, and a worker idle.
+
+    Args:
+        wanted: the queues of the workers.
+        known: those of job types.
+        database: which may have others.
+
+    Raises:
+        ConfigurationError: one does not exist, or the database is away and no job type has it.
+    """
+    unknown = set(wanted) - set(known)
+    if not unknown:
+        return
     try:
         with database.begin() as connection:
-            declare_dead(connection, host=platform.node(), pid=pid)
-    except CallboardError as error:
-        _log.warning("death_not_reported", pid=pid, reason=str(error))
+            unknown -= queue_names(connection)
+    except Unavailable as error:
+        raise ConfigurationError(f"Queue {min(unknown)!r} is of no job type, and may be unknown: {error}") from error
+    for queue in sorted(unknown):
+        raise ConfigurationError(
+            f"There is no queue {queue!r}.{did_you_mean(queue, known)} The job types have: {', '.join(known)}. To make "
+            "one for jobs that are submitted to it, add --new-queues."
+        )

@@ -9,21 +9,17 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import IO, Any
 
 import orjson
 import structlog
 
 from callboard.db.rules.backoff import Backoff
+from callboard.processes.exit_codes import EXIT_REFUSED, EXIT_REPLACE
 from callboard.processes.signals import StopSignal
 from callboard.processes.watchdog import Watchdog
 
 _log = structlog.get_logger(__name__)
-
-#: The exit code of a child without a defect that is to be replaced, as it has reached a limit of jobs or memory.
-EXIT_REPLACE: Final = 75  # EX_TEMPFAIL of sysexits.h
-#: The exit code of a child with a defect.
-EXIT_DEFECT: Final = 70  # EX_SOFTWARE
 
 _POLL_INTERVAL = 0.1
 _FIRST_PAUSE = 0.4
@@ -63,19 +59,9 @@ class Child:
         """Start the process, unless it runs or its pause has not passed."""
         now = time.monotonic()
         if self._process is None and now >= self._start_at:
-            options = orjson.dumps(dict(self.spec.options)).decode()
             self._watchdog = Watchdog()
             self._dump_requested = False
-            arguments = [self.spec.role, str(os.getpid()), str(self._watchdog.descriptor), options]
-            # In a session of its own: a Ctrl-C in the terminal reaches only the supervisor, which stops its children in
-            # order.
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", "callboard.processes.child", *arguments],
-                env={**os.environ, **self._environment},
-                pass_fds=[self._watchdog.descriptor],
-                start_new_session=True,
-            )
-            self._watchdog.close_descriptor()
+            self._process = start_child(self.spec.role, self.spec.options, self._watchdog, self._environment)
             self._started = now
 
     def kill_if_hung(self, hang_after: float) -> None:
@@ -117,6 +103,41 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
 
+def start_child(
+    role: str,
+    options: Mapping[str, Any],
+    watchdog: Watchdog,
+    environment: Mapping[str, str],
+    *,
+    report: int | None = None,
+    output: IO[bytes] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a process of ``callboard.processes.child``, which feeds ``watchdog``.
+
+    Args:
+        role: of the process.
+        options: of the role.
+        watchdog: a new one.
+        environment: variables for the process, beside those of this one.
+        report: a descriptor that the process gets, too.
+        output: a file for what the process prints. Default: it has the streams of this one.
+    """
+    arguments = [role, str(os.getpid()), str(watchdog.descriptor), orjson.dumps(dict(options)).decode()]
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        # -P: the current directory does not come first on its path, where it could hide libraries.
+        [sys.executable, "-P", "-m", "callboard.processes.child", *arguments],
+        env={**os.environ, **environment},
+        pass_fds=[watchdog.descriptor, *([] if report is None else [report])],
+        stdout=output,
+        stderr=None if output is None else subprocess.STDOUT,
+        # In a session of its own: a Ctrl-C in the terminal reaches only this process, which stops its children in
+        # order.
+        start_new_session=True,
+    )
+    watchdog.close_descriptor()
+    return process
+
+
 class Supervisor:
     """Starts children, replaces those that die, and stops them all in the end."""
 
@@ -150,14 +171,20 @@ class Supervisor:
         self._until_done = until_done
 
     def run(self, stop: StopSignal) -> int:
-        """Keep the children until ``stop`` is set (or all are done); return the exit code."""
+        """Keep the children until ``stop`` is set, all are done, or one refuses to work; return the exit code.
+
+        One that ends with 2 has said why, and another would not work either: the supervisor ends with 2, too.
+        """
         try:
             while not stop.is_set and self._children:
                 for child in list(self._children):
                     child.start_if_due()
                     child.kill_if_hung(self._hang_after)
                     if (end := child.ended()) is not None:
-                        self._replace(child, *end)
+                        pid, code = end
+                        if code == EXIT_REFUSED:
+                            return EXIT_REFUSED
+                        self._replace(child, pid, code)
                 self._on_poll()
                 stop.wait(_POLL_INTERVAL)
         finally:

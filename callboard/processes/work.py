@@ -8,11 +8,11 @@ import structlog
 from callboard.actors.broker.opening import open_both
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.maintenance.duties import Maintenance
-from callboard.actors.types.registry import load_job_types
+from callboard.actors.types.loading import load_job_types
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
+from callboard.processes.exit_codes import EXIT_DEFECT, EXIT_REPLACE
 from callboard.processes.signals import StopSignal
-from callboard.processes.supervisor import EXIT_DEFECT, EXIT_REPLACE
 from callboard.processes.worker import RunningWorker, WorkerOptions
 
 _log = structlog.get_logger(__name__)

@@ -11,13 +11,14 @@ from dramatiq import Worker
 
 from callboard.actors.broker.base import JobBroker
 from callboard.actors.broker.opening import open_broker
-from callboard.actors.types.registry import Registry, load_job_types
+from callboard.actors.types.loading import load_job_types
+from callboard.actors.types.registry import Registry
 from callboard.actors.worker_process.runtime import WorkerRuntime
 from callboard.db.dispatching.due import anything_due
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
+from callboard.processes.exit_codes import EXIT_DEFECT, EXIT_REPLACE
 from callboard.processes.signals import StopSignal
-from callboard.processes.supervisor import EXIT_DEFECT, EXIT_REPLACE
 
 _log = structlog.get_logger(__name__)
 

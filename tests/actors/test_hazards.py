@@ -55,7 +55,7 @@ from callboard.actors.broker.amqp import Rabbitmq
 from callboard.actors.broker.local import LocalBroker
 from callboard.actors.broker.publisher import RabbitmqTransport
 from callboard.actors.broker.rabbitmq_consumer import RabbitmqBroker
-from callboard.actors.types.registry import load_job_types
+from callboard.actors.types.loading import load_job_types
 from callboard.actors.worker_process.runtime import WorkerRuntime
 from callboard.db.settings import Settings
 from callboard.processes.signals import StopSignal

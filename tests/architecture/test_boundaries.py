@@ -12,13 +12,15 @@ from tests.architecture.source import ROOT, imports, modules
 
 #: They hand their own environment on to the processes that they start; none of them looks into it for a setting.
 HAND_ON = {"callboard/demo/up_process.py", "callboard/processes/supervisor.py"}
+SETTINGS = "db/settings.py"
 
 #: Where a process begins.
-# The last is what a user's own application, whose entry point is not here, calls in its place.
+# The last two are what a user's own program, whose entry point is not here, calls in its place.
 ENTRY_POINTS = (
     "actors/worker.py",
     "callboard/cli/",
     "callboard/processes/",
+    "callboard/client/transport.py",
     "callboard/integrations/fastapi/connection.py",
 )
 
@@ -36,14 +38,14 @@ def test_only_settings_read_the_environment() -> None:
         )
     }
 
-    assert readers == HAND_ON
+    assert readers == {*HAND_ON, SETTINGS}
 
 
 def test_only_entry_points_load_settings() -> None:
     loaders = {
         path
         for path, tree in modules().items()
-        if path != "db/settings.py" and "callboard.db.settings.load_settings" in imports(tree)
+        if path != SETTINGS and "callboard.db.settings.load_settings" in imports(tree)
     }
 
     assert loaders

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from callboard.cli import main
+from callboard.cli.app import main
 
 JOB_ID = "019aa1f0-0000-7000-8000-000000000001"
 

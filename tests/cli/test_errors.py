@@ -80,7 +80,7 @@ def test_something_else_than_callboard_is_named(
 
 @pytest.mark.parametrize(
     "arguments",
-    [("submit", "x"), ("watch", ID), ("jobs", "list"), ("jobs", "show", ID), ("jobs", "cancel", ID), ("workers",)],
+    [("watch", ID), ("jobs", "list"), ("jobs", "show", ID), ("jobs", "cancel", ID), ("workers",)],
 )
 def test_no_server(run: Any, closed_url: str, arguments: tuple[str, ...]) -> None:
     ran = run(*arguments)
@@ -89,6 +89,17 @@ def test_no_server(run: Any, closed_url: str, arguments: tuple[str, ...]) -> Non
         f"Error: No server answers at {closed_url} (Connection refused). "
         "Start one with 'callboard up', or set CALLBOARD_URL to where yours is.\n"
     )
+
+
+def test_a_submission_waits_a_while_for_a_server_that_starts(
+    run: Any, closed_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callboard.cli.options._START", 1.0)
+    ran = run("submit", "x")
+    assert (ran.code, ran.out) == (3, "")
+    first, last = ran.err.splitlines()
+    assert first == f"No server answers at {closed_url} (Connection refused). Waiting up to 1 seconds for it to start."
+    assert last.startswith(f"Error: No server answers at {closed_url} (Connection refused). Start one with")
 
 
 def test_a_page_that_is_no_export_is_not_written(run: Any, script: Any, response: Any, tmp_path: Path) -> None:

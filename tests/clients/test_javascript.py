@@ -27,10 +27,11 @@ def node() -> str:
 
 
 def test_in_node(node: str, system: Embedded, url: str) -> None:
+    elsewhere = {"CALLBOARD_URL": "http://127.0.0.1:7", "CALLBOARD_API_KEY": "cb_from_the_environment"}
     with LossyProxy(system.port, losses=1) as proxy:
         ran = subprocess.run(
             [node, "--test", "--test-reporter=spec", str(_TESTS)],
-            env={**os.environ, "TEST_URL": url, "LOSSY_URL": proxy.url},
+            env={**os.environ, "TEST_URL": url, "LOSSY_URL": proxy.url, **elsewhere},
             capture_output=True,
             text=True,
             timeout=120,

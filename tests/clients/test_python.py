@@ -31,6 +31,7 @@ from callboard.client import (
     Unsuccessful,
     WaitTimeout,
 )
+from callboard.client.transport import base_of, server_of
 from callboard.db.errors import ConfigurationError
 from tests.clients.proxy import LossyProxy
 from tests.e2e.system import Embedded
@@ -49,6 +50,22 @@ class Digest(BaseModel):
 def client(url: str) -> Iterator[Client]:
     with Client(url) as client:
         yield client
+
+
+def test_without_a_url_those_of_the_environment_are_taken(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBOARD_URL", url)
+    with Client() as client:
+        assert client.address == url
+        client.queues()
+    assert AsyncClient().address == url
+
+
+def test_the_key_of_the_environment_is_for_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBOARD_URL", "https://jobs.example.com")
+    monkeypatch.setenv("CALLBOARD_API_KEY", "cb_live_key")
+    assert server_of(None, None) == (base_of("https://jobs.example.com"), "cb_live_key")
+    assert server_of(None, "cb_live_other") == (base_of("https://jobs.example.com"), "cb_live_other")
+    assert server_of("https://other.example.com", None) == (base_of("https://other.example.com"), None)
 
 
 def test_submit_wait_result(client: Client) -> None:

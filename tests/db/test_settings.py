@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from callboard.db.errors import ConfigurationError
-from callboard.db.settings import Settings, load_settings
+from callboard.db.settings import Settings, load_settings, unknown_variables
 from callboard.db.sql.engine import Database, sqlalchemy_url
 
 SECRET = "s3cr3t-pa55"
@@ -46,6 +46,7 @@ def test_flags_win_over_the_environment_unless_they_are_not_given(monkeypatch: p
         ("DIAGNOSTICS", "perhaps"),
         ("LOG_LEVEL", "loud"),
         ("STATEMENT_TIMEOUT", "nan"),
+        ("STATEMENT_TIMEOUT", "inf"),
     ],
 )
 def test_a_bad_value_names_its_variable_and_is_not_repeated(
@@ -59,6 +60,55 @@ def test_a_bad_value_names_its_variable_and_is_not_repeated(
     assert f"CALLBOARD_{name}:" in str(caught.value)
     assert "docs/settings.md" in str(caught.value)
     assert f"'{value}'" not in str(caught.value)
+
+
+def test_what_is_not_a_number_is_not_called_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLBOARD_LEASE_TTL", "nan")
+
+    with pytest.raises(ConfigurationError, match=r"CALLBOARD_LEASE_TTL: .*NaN is not a number"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("CALLBOARD_DATABSE_URL", "CALLBOARD_DATABASE_URL"),
+        ("CALLBOARD_AMPQ_URL", "CALLBOARD_AMQP_URL"),
+        ("CALLBOARD_JOB_MODULE", "CALLBOARD_JOB_MODULES"),
+        ("CALLBOARD_LEASE_TLL", "CALLBOARD_LEASE_TTL"),
+        ("callboard_api_kye", "CALLBOARD_API_KEY"),
+    ],
+)
+def test_a_misspelt_variable_is_told_with_the_one_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, misspelt: str, meant: str
+) -> None:
+    monkeypatch.setenv(misspelt, SECRET)
+
+    with pytest.raises(ConfigurationError, match=rf"no setting {misspelt}\. Did you mean {meant}\?") as caught:
+        load_settings()
+    assert SECRET not in str(caught.value)
+
+
+def test_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes gives every container those of the services that there are."""
+    for name in ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_80_TCP", "PORT_80_TCP_ADDR"):
+        monkeypatch.setenv(f"CALLBOARD_{name}", "1")
+        monkeypatch.setenv(f"CALLBOARD_API_{name}", "1")
+    monkeypatch.setenv("CALLBOARD_TEST_AMQP_URL", "amqp://a")
+    monkeypatch.setenv("CALLBOARDING", "1")
+    load_settings()
+    assert unknown_variables() == []
+
+    monkeypatch.setenv("CALLBOARD_OF_A_LATER_RELEASE", "1")
+    load_settings()
+    assert unknown_variables() == ["CALLBOARD_OF_A_LATER_RELEASE"]
+
+
+def test_every_setting_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"CALLBOARD_{name.upper()}", "")
+    load_settings()
+    assert unknown_variables() == []
 
 
 def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from callboard.actors.types.registry import registry
-from callboard.cli import app
+from callboard.cli.app import app
 from callboard.db.sql.engine import Database
 
 ROOT = Path(__file__).parents[2]

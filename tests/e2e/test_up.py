@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.e2e.stage import Stage
 from tests.e2e.system import Embedded
 from tests.e2e.test_once import ledger_jobs, runs_in
+from tests.support.until import until
 
 pytestmark = pytest.mark.faults
 
@@ -47,6 +50,17 @@ def test_kill_9_loses_nothing_and_leaves_nothing(up: Embedded) -> None:
     job = up.api.wait(running)
     assert (job["status"], job["attempt"], job["result"]) == ("succeeded", 2, 2)
     assert up.api.job(later)["status"] == "scheduled"
+
+
+def test_a_submission_waits_for_the_start(stage: Stage) -> None:
+    """As when both commands are pasted: ``callboard up &`` and ``callboard submit``."""
+    system = stage.put_up(Embedded)
+    up = system.start("up", "callboard.cli", "up", "--port", str(system.port), "--threads", "1")
+    submitted = system.run("submit", "diagnostics.noop", url=f"http://127.0.0.1:{system.port}")
+    assert submitted.returncode == 0, submitted.stderr + up.log()
+    assert "Waiting up to 30 seconds for it to start" in submitted.stderr
+    assert system.api.wait(submitted.stdout.strip())["status"] == "succeeded"
+    assert "serves on" in up.log()
 
 
 def test_a_restart_right_after_kill_9(up: Embedded) -> None:
@@ -86,6 +100,21 @@ def test_its_work_process_is_replaced_after_so_many_jobs(stage: Stage, tmp_path:
     assert len(runs) == 30
     assert len({pid for _, _, pid in runs}) >= 2
     assert "process_died" not in up.up.log()
+
+
+def test_a_full_disk_ends_nothing(up: Embedded) -> None:
+    """The kernel refuses to write files of more than 1 MiB; PostgreSQL's log of changes has 16 MiB."""
+    queued = up.api.submit("diagnostics.noop", delay=3600.0)
+    resource.prlimit(up.up.pid, resource.RLIMIT_FSIZE, (2**20, resource.RLIM_INFINITY))
+    os.kill(up.postmaster, signal.SIGKILL)
+    until(lambda: up.up.log().count("postgres_does_not_start") >= 2)
+    response = httpx.get(f"http://127.0.0.1:{up.port}/v1/jobs/{queued}")
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    resource.prlimit(up.up.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    up.wait_until_ready(up.up)
+    assert up.api.job(queued)["status"] == "scheduled"
+    assert up.api.wait(up.api.submit("diagnostics.noop"))["status"] == "succeeded"
 
 
 def child(system: Embedded, role: str) -> int:

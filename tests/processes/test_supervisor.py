@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 from structlog.testing import capture_logs
@@ -28,16 +27,6 @@ for _ in range(2000):
         pass
     stop.close()
 """
-
-
-@pytest.fixture
-def stop() -> Iterator[StopSignal]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    stop = StopSignal()
-    yield stop
-    for number, handler in before.items():
-        signal.signal(number, handler)
-    stop.close()
 
 
 def test_the_first_signal_stops_and_the_second_hurries(stop: StopSignal) -> None:
@@ -69,3 +58,14 @@ def test_a_child_that_keeps_dying_is_started_with_growing_pauses(stop: StopSigna
 
     assert [(entry["exit_code"], entry["restart_in"]) for entry in logs] == [(1, 0.4), (1, 0.8), (1, 1.6)]
     assert len(set(deaths)) == 3
+
+
+def test_a_child_that_refuses_to_work_ends_all(stop: StopSignal) -> None:
+    """Hazard: it says why again and again, and nobody outside learns that the system does not work."""
+    children = [
+        ChildSpec("api", "api", {"host": "no.such.host.invalid", "port": 1}),
+        ChildSpec("ghost", "no such role"),
+    ]
+    with capture_logs():
+        assert Supervisor(children, grace=30, hang_after=60).run(stop) == 2
+    assert not stop.is_set

@@ -26,7 +26,8 @@ from callboard.actors.execution.isolation.pipe import WorkerPipe
 from callboard.actors.execution.isolation.remote_services import RemoteServices
 from callboard.actors.execution.progress import Progress
 from callboard.actors.loop import Loop
-from callboard.actors.types.registry import Registry, load_job_types
+from callboard.actors.types.loading import load_job_types
+from callboard.actors.types.registry import Registry
 from callboard.db.errors import ConfigurationError
 from callboard.db.logs import configure_logs
 from callboard.db.rules.outcome import Outcome

@@ -101,7 +101,7 @@ def _check_type(connection: Connection, settings: Settings, name: str) -> None:
     Raises:
         typer.BadParameter: the history has no such jobs, and no job module defines the type.
     """
-    from callboard.actors.types.registry import load_job_types
+    from callboard.actors.types.loading import load_job_types
     from callboard.db.history.retention import ANY, types_in
 
     known = {ANY, *types_in(connection, "callboard.job_history")}

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import structlog
 import typer
 
 from callboard.db.logs import configure_logs
-from callboard.db.settings import Settings, load_settings
+from callboard.db.settings import Settings, load_settings, unknown_variables
 from callboard.processes.signals import StopSignal
 
 if TYPE_CHECKING:
     from callboard.processes.metrics import MetricsAddress
+
+_log = structlog.get_logger(__name__)
 
 Host = Annotated[str, typer.Option(help="Address to serve on.")]
 Port = Annotated[int, typer.Option(min=1, max=65_535, help="Port to serve on.")]
@@ -41,7 +44,7 @@ MetricsHost = Annotated[str, typer.Option(help="Address to serve metrics on. Who
 
 def register(app: typer.Typer) -> None:
     """Add the server commands to ``app``."""
-    for command in (up, migrate, api, dispatcher, worker, remove_orphaned_files):
+    for command in (up, check, migrate, api, dispatcher, worker, remove_orphaned_files):
         app.command(rich_help_panel="Servers")(command)
 
 
@@ -56,11 +59,28 @@ def up(
     max_memory: MaxMemory = None,
 ) -> None:
     """Run everything on this machine: api, dispatcher, worker and, unless a database URL is set, PostgreSQL."""
-    from callboard.processes.up import run_up
+    from callboard.processes.job_types import JobTypesTrial
 
     settings = _settings(data_dir=data_dir)
     work = _work(settings, threads, max_jobs_per_process, max_memory)
-    raise typer.Exit(run_up(settings, host=host, port=port, work=work))
+    environment = {"CALLBOARD_DIAGNOSTICS": "true", "CALLBOARD_DATA_DIR": str(settings.data_dir.resolve())}
+    with JobTypesTrial(environment) as trial:
+        # The trial is under way while this process imports the rest.
+        from callboard.processes.up import run_up
+
+        code = run_up(settings, trial, host=host, port=port, work=work)
+    raise typer.Exit(code)
+
+
+def check() -> None:
+    """Try settings, job modules, database, broker and storage. Exits with 0 if all of them will do, else with 2."""
+    from callboard.processes.check import check as run_check
+
+    problems = 0
+    for finding in run_check(_settings(), StopSignal()):
+        problems += not finding.ok
+        typer.echo(f"{'ok     ' if finding.ok else 'PROBLEM'} {finding.name:<9} {finding.says}")
+    raise typer.Exit(2 if problems else 0)
 
 
 def migrate() -> None:
@@ -89,6 +109,9 @@ def worker(
     queues: Annotated[
         str | None, typer.Option(help="Queues to work on, separated by commas. Default: those of all job types.")
     ] = None,
+    new_queues: Annotated[
+        bool, typer.Option("--new-queues", help="Make those of --queues that there are not yet.")
+    ] = False,
     threads: Threads = None,
     processes: Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")] = 1,
     name: Annotated[str | None, typer.Option(help="What operators see. Default: host and pid.")] = None,
@@ -110,7 +133,7 @@ def worker(
     names = [name] if processes == 1 else [f"{name}-{number}" if name else None for number in range(1, processes + 1)]
     workers = [{**options, "name": each} for each in names]
     metrics = _metrics(metrics_host, metrics_port)
-    raise typer.Exit(run_workers(settings, workers, StopSignal(), metrics=metrics))
+    raise typer.Exit(run_workers(settings, workers, StopSignal(), new_queues=new_queues, metrics=metrics))
 
 
 def remove_orphaned_files(
@@ -148,4 +171,6 @@ def _metrics(host: str, port: int | None) -> MetricsAddress | None:
 def _settings(**overrides: object) -> Settings:
     settings = load_settings(**overrides)
     configure_logs(settings)
+    for name in unknown_variables():
+        _log.warning("setting_unknown", variable=name)
     return settings

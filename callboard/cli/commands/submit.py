@@ -48,7 +48,7 @@ def submit(
     key = _checked(idempotency_key)
     data = read_payload(payload)
     files = [key_and_value(item, option="--file", form="FIELD=PATH") for item in file or ()]
-    with opened_files(data, files) as opened, connect() as client:
+    with opened_files(data, files) as opened, connect(may_start=True) as client:
         if opened:
             # A wrong name is to be found before large files are sent.
             client.job_type(job_type)

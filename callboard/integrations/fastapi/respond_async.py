@@ -162,7 +162,11 @@ def _job_type(
                 return results.body(await function(**arguments, **again))
 
     is_async = inspect.iscoroutinefunction(function)
-    fields: dict[str, Any] = {"description": first_paragraph(function), **fields_of(options)}
+    source = source_of(function)
+    fields: dict[str, Any] = {
+        "description": first_paragraph(function),
+        **fields_of(options, f"Job type {name!r} at {source}"),
+    }
     return JobType(
         name=name,
         function=call_async if is_async else call,
@@ -170,6 +174,6 @@ def _job_type(
         result=results.adapter,
         passes_run=False,
         is_async=is_async,
-        source=source_of(function),
+        source=source,
         **fields,
     )

@@ -16,7 +16,7 @@ from sqlalchemy import RowMapping
 from callboard.actors.execution.attempt_runner import AttemptRunner
 from callboard.actors.execution.progress_writer import ProgressWriter
 from callboard.actors.execution.running_attempts import RunningAttempts, Watch
-from callboard.actors.types.registry import load_job_types
+from callboard.actors.types.loading import load_job_types
 from callboard.db.files.storage import DirectoryStorage
 from callboard.db.rules.attempts import AttemptId
 from callboard.db.settings import Settings

@@ -24,13 +24,13 @@ def double(number: int) -> int:
     [(1, 1), ("64MiB", 64 * 2**20), (" 1.5 GiB ", 3 * 2**29), ("2GB", 2 * 10**9), ("100 KB", 100_000), ("7B", 7)],
 )
 def test_sizes(size: int | str, expected: int) -> None:
-    assert bytes_of(size) == expected
+    assert bytes_of(size, "here") == expected
 
 
 @pytest.mark.parametrize("size", ["", "64", "64 mib", "-1MiB", "1e3MiB", "MiB"])
 def test_sizes_that_are_none(size: str) -> None:
-    with pytest.raises(ConfigurationError, match="is not understood"):
-        bytes_of(size)
+    with pytest.raises(ConfigurationError, match=r"here: .* is not understood"):
+        bytes_of(size, "here")
 
 
 def test_every_way_to_make_a_job_type_takes_them() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from callboard.actors.types.registry import load_job_types, registry
+from callboard.actors.types.loading import load_job_types
+from callboard.actors.types.registry import registry
 from callboard.db.errors import ConfigurationError
 
 JOB = """
@@ -84,15 +85,60 @@ def test_a_module_that_is_not_there_is_named_with_the_setting(write_module: Writ
 def test_a_module_that_needs_a_missing_one_says_which(write_module: Write) -> None:
     write_module("needy_jobs", "import no_such_library\n")
 
-    with pytest.raises(ConfigurationError, match=r"'needy_jobs', which cannot be imported: .*'no_such_library'"):
+    with pytest.raises(
+        ConfigurationError, match=r"'needy_jobs', which cannot be imported, at .*needy_jobs.py:1: .*'no_such_library'"
+    ):
         load_job_types(["needy_jobs"], diagnostics=False)
 
 
-def test_a_module_that_raises_is_named_with_the_error(write_module: Write) -> None:
-    write_module("broken_jobs", "raise RuntimeError('out of order')\n")
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("\nraise RuntimeError('out of\\norder')\n", "raised RuntimeError on import, at {file}:2: out of order"),
+        ("import json\n\njson.loads('no')\n", "raised JSONDecodeError on import, at {file}:3: "),
+        ("from no_such_library import x\n", "cannot be imported, at {file}:1: No module named 'no_such_library'"),
+        ("\n\ndef\n", "is not valid Python, at {file}:3: invalid syntax"),
+        ("import sys\nsys.exit()\n", "called sys.exit() on import, at {file}:2"),
+        ("import sys\nsys.exit(3)\n", "called sys.exit(3) on import, at {file}:2"),
+        ("import sys\ndef f():\n    sys.exit('no')\nf()\n", "called sys.exit('no') on import, at {file}:3"),
+        ("raise BaseException('odd')\n", "raised BaseException on import, at {file}:1: odd"),
+        (
+            "class Mute(Exception):\n    def __str__(self):\n        return None\nraise Mute\n",
+            "raised Mute on import, at {file}:4: (its text cannot be read)",
+        ),
+        (
+            "from callboard import job\n@job('a', time_limit='soon')\ndef f(payload: int): ...\n",
+            "'a' at {file}:2: time_limit is 'soon'",
+        ),
+        (
+            "from callboard import register\n\nregister('a', 'broken_jobs:absent')\n",
+            "at {file}:3: 'broken_jobs' has no 'absent'",
+        ),
+    ],
+)
+def test_what_a_module_does_on_import_is_told_with_its_line(
+    write_module: Write, tmp_path: Path, source: str, said: str
+) -> None:
+    write_module("broken_jobs", source)
 
-    with pytest.raises(ConfigurationError, match="'broken_jobs', which raised RuntimeError on import: out of order"):
+    with pytest.raises(ConfigurationError) as caught:
         load_job_types(["broken_jobs"], diagnostics=False)
+
+    assert said.format(file=tmp_path / "broken_jobs.py") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_line_of_a_module_is_told_that_another_one_imports(write_module: Write, tmp_path: Path) -> None:
+    write_module("inner_jobs", "x = 1\n1 / 0\n")
+    write_module("outer_jobs", "import inner_jobs\n")
+
+    with pytest.raises(ConfigurationError, match=rf"'outer_jobs', which raised .* at {tmp_path}/inner_jobs.py:2: divi"):
+        load_job_types(["outer_jobs"], diagnostics=False)
+
+
+def test_a_module_that_another_of_its_name_hides_is_told_so(write_module: Write) -> None:
+    with pytest.raises(ConfigurationError, match=r"No module named 'alembic.jobs'. 'alembic' is .*alembic/__init__.py"):
+        load_job_types(["alembic.jobs"], diagnostics=False)
 
 
 def test_a_broken_entry_point_is_named(write_module: Write, tmp_path: Path) -> None:

@@ -99,6 +99,16 @@ def test_a_function_that_does_not_fit_is_told_with_the_place(registry: Registry,
     assert f"registered at {__file__}:" in str(caught.value)
 
 
+def test_an_option_that_does_not_exist_is_told_with_the_one_that_does(registry: Registry) -> None:
+    with pytest.raises(ConfigurationError, match=r"there is no option 'quue'\. Did you mean 'queue'\?") as caught:
+        register("a.b", pair, into=registry, quue="q")  # type: ignore[call-arg]
+    assert f"registered at {__file__}:" in str(caught.value)
+
+
+def test_one_exception_may_fail_the_job_at_once(registry: Registry) -> None:
+    assert KeyError in register("a.b", pair, into=registry, throws=KeyError).throws
+
+
 def test_a_name_is_taken_once(registry: Registry) -> None:
     register("a.b", pair, into=registry)
     with pytest.raises(ConfigurationError, match="defined twice"):

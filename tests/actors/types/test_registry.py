@@ -139,6 +139,11 @@ def test_something_else_than_a_function_is_refused(types: Registry) -> None:
         job("odd", into=types)(3)  # type: ignore[type-var]
 
 
+def test_a_bare_decorator_is_told_what_it_lacks() -> None:
+    with pytest.raises(ConfigurationError, match=rf'@job at {HERE}:\d+ needs the name .* write @job\("\w+\.read"\)'):
+        job(read)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", ["a", "sheet.read", "Sheet_1/read:v2-x", "9lives", "a" * 200])
 def test_names_that_fit(types: Registry, name: str) -> None:
     job(name, into=types)(read)
@@ -182,6 +187,17 @@ def test_queue_names_that_do_not_fit(types: Registry, queue: str) -> None:
         ({"min_backoff": 10, "max_backoff": 5}, "backoff is"),
         ({"max_backoff": 604_801}, "backoff is"),
         ({"min_backoff": float("nan")}, "backoff is"),
+        ({"priority": "high"}, "priority is 'high', but must be a whole number"),
+        ({"max_retries": 2.5}, "max_retries is 2.5, but must be a whole number"),
+        ({"time_limit": "10m"}, "time_limit is '10m', but must be a number of seconds"),
+        ({"min_backoff": "1s"}, "min_backoff is '1s', but must be a number of seconds"),
+        ({"queue": None}, "queue is None, but must be text"),
+        ({"throws": ["ValueError"]}, "throws is 'ValueError', but must be an exception class, or several"),
+        ({"retry_when": True}, "retry_when is True, but must be a function"),
+        ({"isolation": "process", "memory_limit": "much"}, "the size 'much' is not understood"),
+        ({"max_retires": 3}, "there is no option 'max_retires'. Did you mean 'max_retries'?"),
+        ({"timelimit": 3}, "there is no option 'timelimit'. Did you mean 'time_limit'?"),
+        ({"colour": 3}, "there is no option 'colour'. The options are: queue, priority, max_retries"),
     ],
 )
 def test_options_out_of_range_are_named_with_their_place(types: Registry, options: dict[str, Any], named: str) -> None:
