@@ -8,26 +8,32 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
+from callboard.actors.execution.forked_copy import refuse_copy
+
 
 class WorkerPipe:
     """Sends messages and receives replies, in a thread of its own: the handler's may be interrupted at any time.
 
-    Safe to use from any thread. When the worker is gone, this process ends.
+    Safe to use from any thread. When the worker is gone, this process ends. A copy of this process, which has none of
+    its threads, may not use it (``ForkedCopyError``).
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._process_id = os.getpid()
         self._outbox: SimpleQueue[tuple[Any, SimpleQueue[Any] | None]] = SimpleQueue()
         threading.Thread(target=self._work, name="link", daemon=True).start()
 
     def request(self, message: Any) -> Any:
         """Send a message and return the reply."""
+        refuse_copy(self._process_id)
         replies: SimpleQueue[Any] = SimpleQueue()
         self._outbox.put((message, replies))
         return replies.get()
 
     def send(self, message: Any) -> None:
         """Send a message that has no reply, after those before it. Does not wait."""
+        refuse_copy(self._process_id)
         self._outbox.put((message, None))
 
     def _work(self) -> None:

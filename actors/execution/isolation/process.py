@@ -12,7 +12,6 @@ import time
 from contextlib import ExitStack, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, Final
 
 from callboard.actors.execution.interrupts import Interruption
@@ -20,6 +19,7 @@ from callboard.actors.execution.isolation.descendants import descendants, memory
 from callboard.actors.execution.isolation.errors import HandlerProcessDied
 from callboard.actors.execution.isolation.guard import START
 from callboard.actors.execution.isolation.messages import Ready, Setup, Start, Unusable
+from callboard.actors.execution.process_state import ProcessState
 from callboard.db.rules.attempts import ClaimedJob
 from callboard.db.settings import Settings
 
@@ -44,13 +44,18 @@ class HandlerProcess:
     _control: int | None
     """The end of the control pipe; closed, and None, once the process is to end."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, process_state: ProcessState) -> None:
         """Start it.
+
+        Args:
+            settings: of the worker.
+            process_state: what it begins with, whatever a handler in a thread does to the worker meanwhile.
 
         Raises:
             HandlerProcessDied: it could not be started; the message says why.
         """
         self._settings = settings
+        self._process_state = process_state
         self._pid: int | None = None
         self._lock = threading.Lock()
         self._attempts = 0
@@ -164,6 +169,7 @@ class HandlerProcess:
         return died
 
     def _start(self) -> None:
+        state = self._process_state
         with ExitStack() as undo:
             self._crash_report = undo.enter_context(tempfile.TemporaryFile())
             self.connection, theirs = map(undo.enter_context, Pipe())
@@ -172,17 +178,16 @@ class HandlerProcess:
             with theirs, os.fdopen(control):
                 descriptors = (theirs.fileno(), control, self._crash_report.fileno())
                 self._guard = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                    [sys.executable, "-c", START, *map(str, descriptors), *map(_absolute, sys.path)],
+                    [sys.executable, "-c", START, *map(str, descriptors), *state.path],
                     stdin=subprocess.DEVNULL,
                     pass_fds=descriptors,
+                    cwd=state.directory,
+                    env=state.environment,
+                    umask=state.umask,
                     # Signals to the worker's group, such as a terminal's Ctrl-C, must not reach it.
                     start_new_session=True,
                 )
             undo.pop_all()
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).absolute())
 
 
 def _what(code: int) -> str:

@@ -16,6 +16,7 @@ import pytest
 from callboard.actors.execution.interrupts import Interruption
 from callboard.actors.execution.isolation.errors import HandlerProcessDied
 from callboard.actors.execution.isolation.process import HandlerProcess
+from callboard.actors.execution.process_state import ProcessState
 from callboard.db.attempt.checkpoints import read_step
 from callboard.db.files.outputs import list_outputs
 from callboard.db.files.rows import File, insert_file
@@ -194,9 +195,10 @@ import os, sys, time
 from datetime import UTC, datetime
 from uuid import uuid4
 from callboard.actors.execution.isolation.process import HandlerProcess
+from callboard.actors.execution.process_state import ProcessState
 from callboard.db.settings import Settings
 from callboard.db.transitions import ClaimedJob
-process = HandlerProcess(Settings(job_modules=("isolated_jobs",)))
+process = HandlerProcess(Settings(job_modules=("isolated_jobs",)), ProcessState())
 process.load()
 now = datetime.now(UTC)
 payload = '"' + sys.argv[1] + '"'
@@ -217,4 +219,4 @@ time.sleep(60)
 
 def test_a_process_that_cannot_start_says_why() -> None:
     with pytest.raises(HandlerProcessDied, match="no_such_module"):
-        HandlerProcess(Settings(job_modules=("no_such_module",))).load()
+        HandlerProcess(Settings(job_modules=("no_such_module",)), ProcessState()).load()
