@@ -81,7 +81,8 @@ class _Child:
         message: Ready | Ended = Ready(os.getpid())
         while True:
             start: Start = self._link.request(message)
-            self._link.send(Begun())
+            # Before the handler is called: an attempt of which the worker does not know it is begun anew elsewhere.
+            self._link.deliver(Begun())
             before = set(threading.enumerate())
             outcome = self._run(start)
             message = Ended(outcome, clean=self._is_clean(before))

@@ -21,27 +21,33 @@ class WorkerPipe:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._process_id = os.getpid()
-        self._outbox: SimpleQueue[tuple[Any, SimpleQueue[Any] | None]] = SimpleQueue()
+        self._outbox: SimpleQueue[tuple[Any, SimpleQueue[Any] | None, bool]] = SimpleQueue()
         threading.Thread(target=self._work, name="link", daemon=True).start()
 
     def request(self, message: Any) -> Any:
         """Send a message and return the reply."""
         refuse_copy(self._process_id)
         replies: SimpleQueue[Any] = SimpleQueue()
-        self._outbox.put((message, replies))
+        self._outbox.put((message, replies, True))
         return replies.get()
+
+    def deliver(self, message: Any) -> None:
+        """Send a message that has no reply, and wait until it has been sent."""
+        sent: SimpleQueue[Any] = SimpleQueue()
+        self._outbox.put((message, sent, False))
+        sent.get()
 
     def send(self, message: Any) -> None:
         """Send a message that has no reply, after those before it. Does not wait."""
         refuse_copy(self._process_id)
-        self._outbox.put((message, None))
+        self._outbox.put((message, None, False))
 
     def _work(self) -> None:
         try:
             while True:
-                message, replies = self._outbox.get()
+                message, answers, has_reply = self._outbox.get()
                 self._connection.send(message)
-                if replies is not None:
-                    replies.put(self._connection.recv())
+                if answers is not None:
+                    answers.put(self._connection.recv() if has_reply else None)
         finally:
             os._exit(1)

@@ -212,3 +212,11 @@ def fork_isolated(payload: Fork, run: Run) -> str:
 @job("hostile.fork_async", queue=QUEUE, max_retries=0)
 async def fork_async(payload: Fork, run: Run) -> str:
     return _fork(payload, run)
+
+
+@job("hostile.spin", queue=QUEUE)
+def spin(payload: float) -> None:
+    """Keep the interpreter for so many seconds."""
+    until = time.monotonic() + payload
+    while time.monotonic() < until:
+        sum(range(10_000))
