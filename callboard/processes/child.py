@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 import sys
 from typing import Any
@@ -12,6 +13,7 @@ import orjson
 from callboard.db.errors import CallboardError
 from callboard.db.logs import configure_logs
 from callboard.db.settings import Settings, load_settings
+from callboard.processes.sessions import end_session
 from callboard.processes.signals import stop_with_parent
 from callboard.processes.watchdog import feeding_watchdog
 
@@ -53,6 +55,12 @@ def main() -> int:
     except CallboardError as error:
         sys.stderr.write(f"callboard {role}: {error}\n")
         return 2
+    finally:
+        # The supervisor does the same, if it lives.
+        end_session(os.getpid())
+        if os.getppid() != int(parent):
+            # Nobody is left to kill this process if a thread of a handler keeps it.
+            os._exit(0)
 
 
 if __name__ == "__main__":
