@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
 
 from callboard.actors.execution.interrupts import Interrupter
-from callboard.actors.execution.shared_loop import CoroutineAttempt, SharedLoop
+from callboard.actors.execution.shared_loop import CoroutineAttempt, LoopAbandoned, SharedLoop
 from callboard.actors.loop import Loop
 
 _log = structlog.get_logger(__name__)
@@ -60,7 +61,13 @@ class CoroutineRunner:
                 self._watch = Loop("watch-coroutines", self._look, interval=_LOOK_EVERY, jitter=0)
                 self._watch.start()
             self._loop.begin(attempt, coroutine)
-        return attempt.ended.result()
+        try:
+            return attempt.ended.result()
+        except LoopAbandoned:
+            # Its ``finally`` blocks run here, before its next attempt does; those that await end there.
+            with suppress(Exception):
+                coroutine.close()
+            raise
 
     def stop(self) -> None:
         """End the loop, if there is one."""

@@ -105,6 +105,11 @@ class SharedLoop(asyncio.SelectorEventLoop):
         """
         raise RuntimeError("This event loop is shared by all coroutines of the process: so are its threads.")
 
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Log what asyncio complains of; not of the tasks that this loop has left undone on purpose."""
+        if not self._ending:
+            super().call_exception_handler(context)
+
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
         """Create a task whose steps are watched."""
         return super().create_task(_Steps(coro, self, _attempt.get()), **options)

@@ -10,8 +10,13 @@ import pytest
 
 from tests.architecture.source import ROOT, imports, modules
 
-#: They hand their own environment on to the processes that they start; none of them looks into it for a setting.
-HAND_ON = {"callboard/demo/up_process.py", "callboard/processes/supervisor.py"}
+#: They hand their own environment on to the processes that they start, or restore it after a handler; none of them
+#: looks into it for a setting.
+HAND_ON = {
+    "actors/execution/process_state.py",
+    "callboard/demo/up_process.py",
+    "callboard/processes/supervisor.py",
+}
 
 #: Where a process begins.
 # The last is what a user's own application, whose entry point is not here, calls in its place.

@@ -20,11 +20,14 @@ def test_a_handler_closes_what_everybody_writes_to(system: System, what: str) ->
     """The next jobs on its thread and in processes of their own run, in the same worker."""
     pid = system.api.wait(system.api.submit("e2e.close", what))["result"]
     following = [system.api.submit("e2e.pid", {}) for _ in range(8)]
+    failing = system.api.submit("e2e.add", {"args": [20, -1]})  # which is a line in the worker's log
     isolated = system.api.submit("diagnostics.hang_isolated", {"seconds": 0.01})
 
     jobs = [system.api.wait(job_id) for job_id in (*following, isolated)]
     assert {(job["status"], job["attempt"]) for job in jobs} == {("succeeded", 1)}
     assert {job["result"] for job in jobs[:-1]} == {pid}
+    failed = system.api.wait(failing)
+    assert (failed["attempt"], failed["error"]["type"]) == (2, "ArithmeticError")
 
 
 @pytest.mark.parametrize("end", ["stopped", "process killed", "supervisor killed", "both killed"])

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from uuid import UUID
 
+from tests.faults.hostile import LONGEST_END, TIME_LIMIT
 from tests.faults.ledger import Line, Mark
-from tests.faults.mix import AT_ONCE, Spec
+from tests.faults.mix import AT_ONCE, Kind, Spec
 
 _NEVER = float("inf")
 _TERMINAL = frozenset({"succeeded", "failed", "cancelled", "expired"})
@@ -211,7 +212,7 @@ def _contradictions(
     starts = [line.at for line in lines if line.mark is Mark.START]
     for record in records:
         if record.status != spec.expected:
-            yield f"{spec.kind}: {record.status}, not {spec.expected}"
+            yield f"{spec.kind} ({spec.type} {spec.work.get('how', '')}): {record.status}, not {spec.expected}"
         if sorted(attempts) != list(range(1, record.attempt + 1)):
             yield f"{spec.kind}: attempts {sorted(attempts)} recorded of {record.attempt}"
         if record.status == "succeeded":
@@ -223,6 +224,11 @@ def _contradictions(
                 yield f"its last progress is {record.progress}, not {steps}"
         if starts and record.scheduled_at is not None and min(starts) < record.scheduled_at:
             yield f"started {record.scheduled_at - min(starts):.3f} s before its time"
+    if spec.kind is Kind.HOSTILE:
+        for line in lines:
+            recorded = attempts.get(line.attempt)
+            if line.mark is Mark.START and recorded and recorded.finished_at > line.at + TIME_LIMIT + LONGEST_END:
+                yield f"{spec.work['how']}: recorded {recorded.finished_at - line.at:.1f} s after its start"
     if len({(line.attempt, line.pid) for line in lines if line.mark is Mark.START}) < len(starts):
         yield "an attempt was started twice"
 

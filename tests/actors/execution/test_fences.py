@@ -14,7 +14,7 @@ from tests.support.until import until
 pytestmark = pytest.mark.faults
 
 #: The exit code of a copy, by what it does.
-EXIT_CODES = {"returns": 0, "raises": 1, "exits": 3, "checkpoints": 1}
+EXIT_CODES = {"returns": 0, "raises": 1, "exits": 3, "checkpoints": 1, "attaches": 1}
 
 
 @pytest.mark.parametrize("how", hostile_jobs.LEAVING)
@@ -44,6 +44,7 @@ def test_a_coroutine_that_blocks_the_loop_ends_alone(
     blocking = bench.submit("hostile.block", str(pipe), time_limit=1.0, max_retries=0)
     blocking_ended = bench.start(blocking)
     beside_ended.result(60)
+    assert (tmp_path / "cleaned").exists(), "before it may run again"
     row = bench.wait_until_done(blocking)
 
     assert (row["status"], row["error"]["reason"]) == ("failed", "time_limit")

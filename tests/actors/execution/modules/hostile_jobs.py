@@ -15,7 +15,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,8 +37,11 @@ class Gate(BaseModel):
 async def wait(payload: Gate) -> str:
     """Wait, as coroutines should."""
     (payload.folder / "started").touch()
-    while not (payload.folder / "end").exists():  # noqa: ASYNC110 - a file tells it
-        await asyncio.sleep(0.01)
+    try:
+        while not (payload.folder / "end").exists():  # noqa: ASYNC110 - a file tells it
+            await asyncio.sleep(0.01)
+    finally:
+        (payload.folder / "cleaned").touch()
     with (payload.folder / "effects").open("a") as file:
         file.write(f"{os.getpid()}\n")
     return "waited"
@@ -163,7 +166,7 @@ def state_isolated(payload: Change) -> str:
 class Fork(BaseModel):
     ledger: Path
     child: str
-    """What the child does: returns, raises, exits, waits, checkpoints."""
+    """What the child does: returns, raises, exits, checkpoints or attaches."""
 
 
 @contextmanager
@@ -180,16 +183,14 @@ def _forked(payload: Fork, run: Run) -> Iterator[bool]:
                 sys.exit(3)
             case "checkpoints":
                 run.checkpoint("of the copy")
-            case "lives":
-                time.sleep(600)
+            case "attaches":
+                run.attach(b"of the copy")
         yield True
         return
     yield False
-    if payload.child != "lives":
-        with suppress(ChildProcessError):
-            _, status = os.waitpid(child, 0)
-            with payload.ledger.open("a") as file:
-                file.write(f"{os.waitstatus_to_exitcode(status)}\n")
+    _, status = os.waitpid(child, 0)
+    with payload.ledger.open("a") as file:
+        file.write(f"{os.waitstatus_to_exitcode(status)}\n")
 
 
 def _fork(payload: Fork, run: Run) -> str:
