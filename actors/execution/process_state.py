@@ -116,6 +116,13 @@ _LASTING: Final[tuple[tuple[str, Callable[[], Any]], ...]] = (
 )
 
 
+def _differs(read: Callable[[], Any], wanted: object) -> bool:
+    try:
+        return bool(read() != wanted)
+    except Exception:  # noqa: BLE001 - what a handler put there raises when it is compared
+        return True
+
+
 class ProcessState:
     """The state of this process that handlers may change, as it was when this was constructed."""
 
@@ -144,18 +151,18 @@ class ProcessState:
         lasting: list[str] = []
         with self._lock:
             for piece, wanted in self._pieces:
+                if not _differs(piece.read, wanted):
+                    continue
                 try:
-                    if differs := piece.read() != wanted:
-                        piece.write(wanted)
-                except Exception:  # noqa: BLE001 - a directory was removed; or what a handler put there raises
-                    differs = True
+                    piece.write(wanted)
+                except Exception:  # noqa: BLE001 - the directory of the worker was removed, a locale is gone
                     lasting.append(piece.name)
-                if differs and piece.told:
+                if piece.told:
                     changed.append(piece.name)
             if os.umask(self.umask) != self.umask:
                 changed.append("umask")
             changed += self._streams.restore()
             if self._one_handler:
-                lasting += [name for name, read, wanted in self._lasting if read() != wanted]
+                lasting += [name for name, read, wanted in self._lasting if _differs(read, wanted)]
                 random.seed()
         return changed + [name for name in lasting if name not in changed], lasting

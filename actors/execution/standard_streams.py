@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import fcntl
-import io
 import os
 import sys
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 _NAMES: Final = ("stdin", "stdout", "stderr")
 #: Copies of the descriptors are at least this high: away from those that a handler may close by their number.
@@ -26,6 +25,7 @@ class StandardStreams:
             self._copies.append(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _LEAST_COPY))
         self._identities = [_identity(descriptor) for descriptor in range(len(_NAMES))]
         self._streams = [getattr(sys, name) for name in _NAMES]
+        self._encodings = [(getattr(each, "encoding", None), getattr(each, "errors", None)) for each in self._streams]
 
     def restore(self) -> list[str]:
         """Undo what has changed; return what had."""
@@ -36,8 +36,12 @@ class StandardStreams:
                     os.dup2(self._copies[descriptor], descriptor, inheritable=True)
                 changed.append(f"file descriptor {descriptor}")
             stream = self._streams[descriptor]
-            if stream is not None and stream.closed:
-                self._streams[descriptor] = stream = _opened(descriptor, like=stream)
+            if stream is not None and _is_closed(stream):
+                encoding, errors = self._encodings[descriptor]
+                # Buffered by lines: what a handler prints is seen before the next one closes this, too.
+                self._streams[descriptor] = stream = open(  # noqa: SIM115
+                    descriptor, "w" if descriptor else "r", 1, encoding=encoding, errors=errors, closefd=False
+                )
                 setattr(sys, f"__{name}__", stream)
             if getattr(sys, name) is not stream:
                 setattr(sys, name, stream)
@@ -45,8 +49,11 @@ class StandardStreams:
         return changed
 
 
-def _opened(descriptor: int, *, like: io.TextIOWrapper) -> io.TextIOWrapper:
-    return open(descriptor, "w" if descriptor else "r", encoding=like.encoding, errors=like.errors, closefd=False)
+def _is_closed(stream: Any) -> bool:
+    try:
+        return bool(stream.closed)
+    except ValueError:  # its buffer was detached
+        return True
 
 
 def _identity(descriptor: int) -> tuple[int, int] | None:

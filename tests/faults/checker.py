@@ -14,6 +14,8 @@ from tests.faults.ledger import Line, Mark
 from tests.faults.mix import AT_ONCE, Kind, Spec
 
 _NEVER = float("inf")
+#: An attempt may be recorded so while its handler runs: its worker is lost, or its thread hangs beyond its time.
+_TAKEN_AWAY = frozenset({"worker_lost", "time_limit"})
 _TERMINAL = frozenset({"succeeded", "failed", "cancelled", "expired"})
 
 
@@ -184,7 +186,7 @@ def _check_overlaps(findings: Findings, job_id: UUID, runs: Sequence[_Run], atte
         if earlier.end <= later.start:
             continue
         recorded = attempts.get(earlier.attempt)
-        taken_away = recorded is not None and recorded.reason == "worker_lost" and recorded.finished_at <= later.start
+        taken_away = recorded is not None and recorded.reason in _TAKEN_AWAY and recorded.finished_at <= later.start
         if taken_away and earlier.attempt < later.attempt:
             findings.fenced += 1
         else:

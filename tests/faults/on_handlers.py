@@ -13,13 +13,13 @@ _LONGEST: Final = 90.0
 _LIVE: Final = "SELECT FROM jobs WHERE type LIKE 'faults.hostile%' LIMIT 1"
 
 
-@scenario("handlers", "hostile ones, messages through RabbitMQ", resource="handlers", mixed=False, quick=True)
+@scenario("handlers", "hostile ones, through RabbitMQ", resource="handlers", mixed=False, fences=True, quick=True)
 def hostile_handlers(stage: Stage) -> None:
-    """Of all kinds at once, beside those that do their work."""
+    """Of all kinds at once, beside those that do their work. Threads that hang are fenced out."""
     _submit_and_wait(stage)
 
 
-@scenario("handlers", "hostile ones, messages in memory", resource="handlers", mixed=False)
+@scenario("handlers", "hostile ones, through memory", resource="handlers", mixed=False, fences=True)
 def hostile_handlers_in_memory(stage: Stage) -> None:
     """The same in one process that also dispatches."""
     for name in (*DISPATCHERS, *WORKERS):
@@ -31,7 +31,7 @@ def hostile_handlers_in_memory(stage: Stage) -> None:
         stage.deployment.retire("up")
         for name in (*DISPATCHERS, *WORKERS):
             stage.deployment.start(name)
-    stage.deployment.wait_until_consuming()
+    stage.deployment.wait_until_ready()
 
 
 def _submit_and_wait(stage: Stage) -> None:

@@ -146,6 +146,17 @@ def test_a_zombie_is_told_from_an_overlap() -> None:
     assert (findings.violations, findings.fenced) == ({}, 1)
 
 
+def test_a_thread_that_hangs_beyond_its_time_is_told_from_an_overlap() -> None:
+    findings = check(
+        evidence(
+            history=[row(2)],
+            attempts=[AttemptRow(JOB, 1, "failed", "time_limit", 99.0), won(2, 100.0)],
+            ledger=[*run(1, 95.0, 105.0), *run(2, 99.5, 99.9, pid=2)],
+        )
+    )
+    assert (findings.violations, findings.fenced) == ({}, 1)
+
+
 def test_a_handler_without_an_end_runs_until_its_process_dies() -> None:
     lines = [*run(1, 95.0, 96.0)[:2], *run(2, 99.5, 99.9, pid=2)]
     attempts = [lost(1, 99.0), won(2, 100.0)]

@@ -86,6 +86,8 @@ class WorkersMemoryLimit:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        # Now, where a full disk prevents the start, and not an attempt.
+        os.pwrite(descriptor, bytes(_WANTED.size + _FOUND.size), 0)
         self._number = 0
         self._limit = 0
         self._has_peak = False

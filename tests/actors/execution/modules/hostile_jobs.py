@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import io
 import locale
 import logging
 import os
@@ -99,6 +100,11 @@ def _change_directory() -> None:
     os.rmdir(folder)  # noqa: PTH106
 
 
+def _detach_output() -> None:
+    assert isinstance(sys.stdout, io.TextIOWrapper)
+    sys.stdout.detach()
+
+
 #: Changes of what the process has only once, and what is read afterwards.
 CHANGES: Final[dict[str, tuple[Callable[[], object], Callable[[], Any]]]] = {
     "working directory": (_change_directory, os.getcwd),
@@ -130,6 +136,7 @@ CHANGES_OF_PROCESSES: Final[dict[str, tuple[Callable[[], object], Callable[[], A
     # The stream that there is then, not the one that there is now.
     "sys.stdout": (lambda: sys.stdout.close(), lambda: sys.stdout.write("here\n")),  # noqa: PLW0108
     "sys.stderr": (lambda: sys.stderr.close(), lambda: sys.stderr.write("here\n")),  # noqa: PLW0108
+    "buffer of sys.stdout": (_detach_output, lambda: sys.stdout.write("here\n")),
     "sys.stdin": (lambda: setattr(sys, "stdin", None), lambda: sys.stdin is None),
     "descriptors": (
         lambda: os.closerange(0, 3),
