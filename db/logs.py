@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import sys
+from typing import Final, TextIO
 
 import structlog
 from structlog.typing import Processor
 
 from callboard.db.settings import Settings
+
+#: The log's copy of stderr has at least this number: away from those that job code may close.
+_LEAST_COPY: Final = 64
 
 # Loggers of libraries that log every step of a connection at level info.
 _CHATTY = ("httpx", "httpcore", "alembic", "dramatiq", "uvicorn.error")
@@ -33,7 +38,7 @@ def configure_logs(settings: Settings) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_own_stderr())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
@@ -50,3 +55,12 @@ def configure_logs(settings: Settings) -> None:
             logging.getLogger(name).setLevel(max(level, logging.WARNING))
         # Half a dozen errors with tracebacks for each failed attempt to connect; our own log has one line for them.
         logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+
+def _own_stderr() -> TextIO:
+    """Return a stream of the log alone: job code may close or replace ``sys.stderr``, also while others write."""
+    try:
+        copy = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, _LEAST_COPY)
+    except OSError:  # the process was started without
+        return sys.stderr
+    return open(copy, "w", encoding="utf-8", errors="backslashreplace", buffering=1)  # noqa: PTH123

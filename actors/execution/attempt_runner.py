@@ -14,11 +14,13 @@ import structlog
 from callboard.actors.execution import decide
 from callboard.actors.execution.attempt_writer import AttemptWriter, Recorded
 from callboard.actors.execution.coroutines import CoroutineRunner
+from callboard.actors.execution.forked_copy import fenced
 from callboard.actors.execution.handler import run_handler
 from callboard.actors.execution.handler_run import HandlerRun, log_fields
 from callboard.actors.execution.interrupts import Interrupter, StopRequest
 from callboard.actors.execution.isolation.isolated_attempt import IsolatedAttempt
 from callboard.actors.execution.isolation.pool import ProcessPool
+from callboard.actors.execution.process_state import ProcessState
 from callboard.actors.execution.progress import Progress
 from callboard.actors.execution.progress_writer import ProgressWriter
 from callboard.actors.execution.running_attempts import RunningAttempt, RunningAttempts
@@ -55,7 +57,8 @@ class AttemptRunner:
         self._running = running
         self._progress_writer = progress_writer
         self._coroutines = CoroutineRunner()
-        self._processes = ProcessPool(settings)
+        self._process_state = ProcessState()
+        self._processes = ProcessPool(settings, self._process_state)
         self._attempt_writer = AttemptWriter(database, identity)
 
     def run(self, attempt_id: AttemptId) -> None:
@@ -109,11 +112,19 @@ class AttemptRunner:
         give_up = partial(self._give_up, job_type, job, progress, interrupter, time.monotonic())
         self._running.handler_starts(job.attempt_id, RunningAttempt(interrupter, job.time_limit, give_up))
         try:
-            return run_handler(
-                job_type, job, run, interrupter, self._coroutines, max_result_bytes=self._settings.max_result_bytes
-            )
+            return fenced(partial(
+                run_handler, job_type, job, run, interrupter, self._coroutines,
+                max_result_bytes=self._settings.max_result_bytes,
+            ))  # fmt: skip
         finally:
             services.close()
+            self._restore_process(job)
+
+    def _restore_process(self, job: ClaimedJob) -> None:
+        changed, lasting = self._process_state.restore()
+        if changed:
+            beside = len(self._running.handlers()) - 1
+            _log.warning("process_state_changed", changed=changed, lasting=lasting, beside=beside, **log_fields(job))
 
     def _outcome_of_process(self, job_type: JobType, job: ClaimedJob, progress: Progress) -> Outcome:
         attempt = IsolatedAttempt(self._processes, job_type, job)

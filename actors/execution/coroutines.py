@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
+import time
 from collections.abc import Coroutine
-from concurrent.futures import Future
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
-from callboard.actors.execution.interrupts import Interrupter, JobInterrupted
+import structlog
+
+from callboard.actors.execution.interrupts import Interrupter
+from callboard.actors.execution.shared_loop import CoroutineAttempt, LoopAbandoned, SharedLoop
+from callboard.actors.loop import Loop
+
+_log = structlog.get_logger(__name__)
+
+#: Seconds between two looks at the loop.
+_LOOK_EVERY: Final = 0.25
+#: Seconds without an ``await`` after which a coroutine is named in the log.
+_LONGEST_STEP: Final = 1.0
 
 
 class CoroutineRunner:
@@ -16,58 +27,74 @@ class CoroutineRunner:
 
     A task is cancelled once, as asyncio does it, and may await in its ``finally``. anyio's blocking portal would cancel
     each of these awaits, too.
+
+    Nothing interrupts a coroutine that does not await. It holds up all others, and is named in the log. If it is to
+    stop and does not, its loop is abandoned: the others run again, and a new loop takes the next ones.
     """
 
     def __init__(self) -> None:
-        self._starting = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._loop: SharedLoop | None = None
+        self._watch: Loop | None = None
+        # The step that the watch saw last, since when, and whether it has been named in the log.
+        self._step = 0
+        self._since = 0.0
+        self._named = False
 
-    def run(self, coroutine: Coroutine[Any, Any, Any], interrupter: Interrupter) -> Any:
+    def run(self, coroutine: Coroutine[Any, Any, Any], interrupter: Interrupter, **fields: object) -> Any:
         """Return the coroutine's value. An interruption cancels its task.
+
+        Args:
+            coroutine: of a handler.
+            interrupter: of the attempt; constructed in this thread.
+            **fields: what the log says of the attempt.
 
         Raises:
             JobInterrupted: the task was cancelled by the interrupter.
+            LoopAbandoned: another coroutine has blocked the loop, and this one is to run again.
         """
-        loop = self._running_loop()
-        ended: Future[Any] = Future()
-
-        async def supervised() -> None:
-            task = asyncio.ensure_future(coroutine)
-            interrupter.enforce_by(lambda: _cancel(loop, task), in_handler=lambda: _current_task() is task)
-            try:
-                ended.set_result(await task)
-            except asyncio.CancelledError:
-                ended.set_exception(JobInterrupted())
-            except BaseException as error:  # noqa: BLE001 - the waiting thread gets it
-                ended.set_exception(error)
-
-        asyncio.run_coroutine_threadsafe(supervised(), loop)
-        return ended.result()
+        attempt = CoroutineAttempt(interrupter, fields)
+        with self._lock:
+            if self._loop is None or not self._loop.alive:
+                self._loop = SharedLoop()
+            if self._watch is None:
+                self._watch = Loop("watch-coroutines", self._look, interval=_LOOK_EVERY, jitter=0)
+                self._watch.start()
+            self._loop.begin(attempt, coroutine)
+        try:
+            return attempt.ended.result()
+        except LoopAbandoned:
+            # Its ``finally`` blocks run here, before its next attempt does; those that await end there.
+            with suppress(Exception):
+                coroutine.close()
+            raise
 
     def stop(self) -> None:
         """End the loop, if there is one."""
-        if self._loop is not None and self._thread is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(5)
-            if not self._thread.is_alive():
-                self._loop.close()
+        with self._lock:
+            loop, watch = self._loop, self._watch
+            self._loop = self._watch = None
+        if watch is not None:
+            watch.stop()
+        if loop is not None:
+            loop.end()
 
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        with self._starting:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="coroutines", daemon=True)
-                self._thread.start()
-            return self._loop
-
-
-def _current_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # a thread without a loop
-        return None
-
-
-def _cancel(loop: asyncio.AbstractEventLoop, task: asyncio.Future[Any]) -> None:
-    loop.call_soon_threadsafe(task.cancel)
+    def _look(self) -> None:
+        with self._lock:
+            loop = self._loop
+            running = loop.step if loop is not None else None
+            if loop is None or running is None:
+                self._step = 0
+                return
+            step, attempt = running
+            if step != self._step:
+                self._step, self._since, self._named = step, time.monotonic(), False
+            elif attempt is not None:
+                if not self._named and time.monotonic() - self._since > _LONGEST_STEP:
+                    self._named = True
+                    _log.warning(
+                        "coroutine_blocks_loop", beside=len(loop.attempts) - 1, stack=loop.stack(), **attempt.fields
+                    )
+                if attempt.interrupter.overdue and loop.alive:
+                    _log.error("loop_abandoned", beside=len(loop.attempts) - 1, **attempt.fields)
+                    loop.abandon(attempt)

@@ -9,6 +9,7 @@ from callboard.actors.execution import decide
 from callboard.actors.execution.coroutines import CoroutineRunner
 from callboard.actors.execution.handler_run import log_fields
 from callboard.actors.execution.interrupts import Interrupter, JobInterrupted
+from callboard.actors.execution.shared_loop import LoopAbandoned
 from callboard.actors.types.registry import JobType
 from callboard.actors.types.run import Run
 from callboard.db.rules.attempts import ClaimedJob
@@ -34,7 +35,7 @@ def run_handler(
 
     def call() -> object:
         called = job_type.call(payload, run)
-        return coroutines.run(called, interrupter) if job_type.is_async else called
+        return coroutines.run(called, interrupter, **log_fields(job)) if job_type.is_async else called
 
     try:
         value = interrupter.run(call)
@@ -47,6 +48,9 @@ def _after_error(job_type: JobType, job: ClaimedJob, interrupter: Interrupter, e
     if interrupter.reason is not None:
         _log.info("attempt_interrupted", reason=str(interrupter.reason), **log_fields(job))
         return decide.after_interruption(job_type, job, interrupter.reason)
+    if isinstance(error, LoopAbandoned):
+        _log.warning("attempt_released", reason=str(error), **log_fields(job))
+        return Outcome.release()
     if isinstance(error, JobInterrupted):
         # Raised by the handler itself. Nobody has interrupted it, so this is a failure.
         error = RuntimeError("The handler raised JobInterrupted, though nobody had asked it to stop.")

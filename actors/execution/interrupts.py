@@ -8,6 +8,7 @@ interrupt a claim or a record halfway (Dramatiq's TimeLimit does, its issue 445)
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 import time
 from collections import deque
@@ -15,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Final, TypeVar
+
+from callboard.actors.execution.forked_copy import end_with_copies, leave_copy, refuse_copy
 
 Returned = TypeVar("Returned")
 
@@ -86,6 +89,7 @@ class Interrupter(StopRequest):
 
     def __init__(self) -> None:
         super().__init__()
+        self._process_id = os.getpid()
         self._thread_id = threading.get_ident()
         # There is one ticket. The enforcer takes it to raise the exception, the handler's thread takes it to prevent
         # that. No lock: a thread can be interrupted between acquiring a lock and the block that would release it.
@@ -111,7 +115,12 @@ class Interrupter(StopRequest):
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Protect a block of Callboard's own code in a handler (a statement, a file) from the exception."""
+        """Protect a block of Callboard's own code in a handler (a statement, a file) from the exception.
+
+        Raises:
+            ForkedCopyError: this is a copy of the worker, whose connections are not its own.
+        """
+        refuse_copy(self._process_id)
         if self._mine or threading.get_ident() != self._thread_id:
             yield
             return
@@ -147,10 +156,15 @@ class Interrupter(StopRequest):
             self._raised = True
 
     def run(self, call: Callable[[], Returned]) -> Returned:
-        """Return ``call()``. Only while it runs, the exception may be raised in this thread."""
+        """Return ``call()``. Only while it runs, the exception may be raised in this thread.
+
+        A copy of the process that ``call`` forks ends here.
+        """
+        end_with_copies()
         try:
             return call()
         finally:
+            leave_copy(self._process_id)
             try:
                 self._close()
             except JobInterrupted:

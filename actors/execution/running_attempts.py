@@ -7,11 +7,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import structlog
+
 from callboard.actors.execution.interrupts import Interruption, StopRequest
 from callboard.actors.loop import Loop
 from callboard.db.fleet.workers import StopReason, stop_requests
 from callboard.db.rules.attempts import AttemptId
 from callboard.db.sql.engine import Database
+
+_log = structlog.get_logger(__name__)
 
 _TICK = 0.1
 _INTERRUPTION = {
@@ -155,12 +159,15 @@ class Watch:
         now = time.monotonic()
         if self._lease_over():
             self._running.interrupt_all(Interruption.LEASE_LOST)
-        for attempt in self._running.handlers().values():
-            if now - attempt.started > attempt.time_limit:
-                attempt.interrupter.interrupt(Interruption.TIME_LIMIT)
-            attempt.interrupter.enforce()
-            if attempt.interrupter.overdue:
-                attempt.give_up()
+        for (job_id, number), attempt in self._running.handlers().items():
+            try:
+                if now - attempt.started > attempt.time_limit:
+                    attempt.interrupter.interrupt(Interruption.TIME_LIMIT)
+                attempt.interrupter.enforce()
+                if attempt.interrupter.overdue:
+                    attempt.give_up()
+            except Exception:  # noqa: BLE001 - the limits of the others hold
+                _log.exception("attempt_not_stopped", job_id=str(job_id), attempt=number)
 
     def _poll_requests(self) -> None:
         # A younger attempt cannot have been cancelled long ago. Short jobs thus cost no query.

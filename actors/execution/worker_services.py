@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from mimetypes import guess_type
@@ -12,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from callboard.actors.execution.attempt_files import TemporaryFolder, blocks_of
+from callboard.actors.execution.forked_copy import refuse_copy
 from callboard.actors.execution.interrupts import Interruption, JobInterrupted, StopRequest
 from callboard.db.attempt import checkpoints
 from callboard.db.errors import Unavailable
@@ -40,17 +42,20 @@ class WorkerServices:
         self._attempt_id = job.attempt_id
         self._stop = stop
         self._folder = TemporaryFolder()
+        self._process_id = os.getpid()
 
     def close(self) -> None:
         """Remove the attempt's temporary files."""
         self._folder.close()
 
     def file(self, file_id: UUID) -> Path:
+        refuse_copy(self._process_id)
         with self._stop.guarded(), self.database.begin() as connection:
             get_file(connection, file_id, owner=self._job.owner)
         return self.storage.open_local(file_id, self._folder.path)
 
     def attach(self, content: Path | bytes | Iterable[bytes], name: str | None, media_type: str | None) -> UUID:
+        refuse_copy(self._process_id)
         if name is None:
             name = content.name if isinstance(content, Path) else ""
         name = safe_name(name)

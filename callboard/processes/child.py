@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from callboard.actors.types.import_path import settle_import_path
 from callboard.db.errors import CallboardError
 from callboard.processes.exit_codes import EXIT_REFUSED
+from callboard.processes.sessions import end_session
 from callboard.processes.signals import stop_with_parent
 from callboard.processes.watchdog import feeding_watchdog
 
@@ -66,6 +68,12 @@ def main() -> int:
     except CallboardError as error:
         sys.stderr.write(f"Error: {error}\n")
         return EXIT_REFUSED
+    finally:
+        # The supervisor does the same, if it lives.
+        end_session(os.getpid())
+        if os.getppid() != int(parent):
+            # Nobody is left to kill this process if a thread of a handler keeps it.
+            os._exit(0)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import structlog
 
 from callboard.db.rules.backoff import Backoff
 from callboard.processes.exit_codes import EXIT_REFUSED, EXIT_REPLACE
+from callboard.processes.sessions import end_session
 from callboard.processes.signals import StopSignal
 from callboard.processes.watchdog import Watchdog
 
@@ -83,6 +84,7 @@ class Child:
         if self._process is None or (code := self._process.poll()) is None:
             return None
         pid, lived = self._process.pid, time.monotonic() - self._started
+        self.end_descendants()
         self._process = None
         self._watchdog.close()
         if lived > _HEALTHY_AFTER or code == EXIT_REPLACE:
@@ -97,6 +99,11 @@ class Child:
         """Send a signal, if the process runs."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
+
+    def end_descendants(self) -> None:
+        """Kill what the process, which has ended, has left behind."""
+        if self._process is not None and (left := end_session(self._process.pid)):
+            _log.warning("descendants_killed", process=self.spec.name, pid=self._process.pid, count=left)
 
     @property
     def running(self) -> bool:
@@ -214,3 +221,4 @@ class Supervisor:
             time.sleep(0.05)
         for child in self._children:
             child.stop(signal.SIGKILL)
+            child.end_descendants()

@@ -10,8 +10,13 @@ import pytest
 
 from tests.architecture.source import ROOT, imports, modules
 
-#: They hand their own environment on to the processes that they start; none of them looks into it for a setting.
-HAND_ON = {"callboard/demo/up_process.py", "callboard/processes/supervisor.py"}
+#: They hand their own environment on to the processes that they start, or restore it after a handler; none of them
+#: looks into it for a setting.
+HAND_ON = {
+    "actors/execution/process_state.py",
+    "callboard/demo/up_process.py",
+    "callboard/processes/supervisor.py",
+}
 SETTINGS = "db/settings.py"
 
 #: Where a process begins.

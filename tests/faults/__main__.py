@@ -13,15 +13,25 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
-from tests.faults import on_broker, on_clock, on_database, on_disk, on_mix, on_network, on_processes, report
+from tests.faults import (
+    on_broker,
+    on_clock,
+    on_database,
+    on_disk,
+    on_handlers,
+    on_mix,
+    on_network,
+    on_processes,
+    report,
+)
 from tests.faults.deployment import Deployment
 from tests.faults.run import Effort, Result, play
 from tests.faults.scenario import SCENARIOS, Scenario
 
 #: They enter their faults into the list.
-MODULES = (on_processes, on_broker, on_database, on_network, on_disk, on_clock, on_mix)
+MODULES = (on_processes, on_handlers, on_broker, on_database, on_network, on_disk, on_clock, on_mix)
 #: In this order.
-GROUPS = ("worker", "dispatcher", "api", "all", "broker", "database", "network", "files", "clock", "mixed")
+GROUPS = ("worker", "dispatcher", "api", "all", "handlers", "broker", "database", "network", "files", "clock", "mixed")
 
 NORMAL = Effort(rate=70, before=2, after=3)
 QUICK = Effort(rate=70, before=2, after=2)

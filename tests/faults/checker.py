@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from uuid import UUID
 
+from tests.faults.hostile import LONGEST_END, TIME_LIMIT
 from tests.faults.ledger import Line, Mark
-from tests.faults.mix import AT_ONCE, Spec
+from tests.faults.mix import AT_ONCE, Kind, Spec
 
 _NEVER = float("inf")
+#: An attempt may be recorded so while its handler runs: its worker is lost, or its thread hangs beyond its time.
+_TAKEN_AWAY = frozenset({"worker_lost", "time_limit"})
 _TERMINAL = frozenset({"succeeded", "failed", "cancelled", "expired"})
 
 
@@ -183,7 +186,7 @@ def _check_overlaps(findings: Findings, job_id: UUID, runs: Sequence[_Run], atte
         if earlier.end <= later.start:
             continue
         recorded = attempts.get(earlier.attempt)
-        taken_away = recorded is not None and recorded.reason == "worker_lost" and recorded.finished_at <= later.start
+        taken_away = recorded is not None and recorded.reason in _TAKEN_AWAY and recorded.finished_at <= later.start
         if taken_away and earlier.attempt < later.attempt:
             findings.fenced += 1
         else:
@@ -211,7 +214,7 @@ def _contradictions(
     starts = [line.at for line in lines if line.mark is Mark.START]
     for record in records:
         if record.status != spec.expected:
-            yield f"{spec.kind}: {record.status}, not {spec.expected}"
+            yield f"{spec.kind} ({spec.type} {spec.work.get('how', '')}): {record.status}, not {spec.expected}"
         if sorted(attempts) != list(range(1, record.attempt + 1)):
             yield f"{spec.kind}: attempts {sorted(attempts)} recorded of {record.attempt}"
         if record.status == "succeeded":
@@ -223,6 +226,11 @@ def _contradictions(
                 yield f"its last progress is {record.progress}, not {steps}"
         if starts and record.scheduled_at is not None and min(starts) < record.scheduled_at:
             yield f"started {record.scheduled_at - min(starts):.3f} s before its time"
+    if spec.kind is Kind.HOSTILE:
+        for line in lines:
+            recorded = attempts.get(line.attempt)
+            if line.mark is Mark.START and recorded and recorded.finished_at > line.at + TIME_LIMIT + LONGEST_END:
+                yield f"{spec.work['how']}: recorded {recorded.finished_at - line.at:.1f} s after its start"
     if len({(line.attempt, line.pid) for line in lines if line.mark is Mark.START}) < len(starts):
         yield "an attempt was started twice"
 

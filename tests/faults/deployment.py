@@ -41,7 +41,7 @@ _PATIENCE: Final = 30.0
 _LOG_LINES: Final = 15
 # Seconds; short, so that a scenario takes no minutes.
 _SETTINGS: Final = {
-    "job_modules": "tests.faults.jobs",
+    "job_modules": "tests.faults.jobs,tests.faults.hostile_jobs",
     "lease_ttl": f"{LEASE:g}",
     "hang_timeout": f"{HANG_TIMEOUT:g}",
     "heartbeat_interval": "0.5",
@@ -132,6 +132,11 @@ class Deployment:
         process = self.processes[name]
         return process.stop(timeout=_PATIENCE)
 
+    def retire(self, name: str) -> None:
+        """Stop a process that is not to run any more."""
+        self.stop(name)
+        del self.processes[name]
+
     def dead(self) -> list[str]:
         """Return the names of processes that do not run, though they should."""
         return [name for name, process in self.processes.items() if not process.running]
@@ -166,13 +171,16 @@ class Deployment:
             "api": ["api", "--port", str(self._ports.get(name, 0))],
             "dispatcher": ["dispatcher"],
             "worker": ["worker", "--threads", str(_THREADS), "--name", name],
+            # Dispatcher and worker in one process, with messages in memory. Nobody asks its api.
+            "up": ["up", "--threads", str(_THREADS), "--port", str(free_port())],
         }[role]
         settings = {
             **_SETTINGS,
             "data_dir": str(self.directory / "data"),
-            "database_url": _by_way_of(self.database_url, self.to_postgres[role]),
-            "amqp_url": _by_way_of(self.rabbitmq.url, self.to_rabbitmq.get(role)),
+            "database_url": _by_way_of(self.database_url, self.to_postgres.get(role)),
         }
+        if role != "up":
+            settings["amqp_url"] = _by_way_of(self.rabbitmq.url, self.to_rabbitmq.get(role))
         environment = {**self._family.environment(settings), **more}
         self.processes[name] = Process(name, ["callboard.cli", *command], environment, self.directory)
 

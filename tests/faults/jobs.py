@@ -39,7 +39,8 @@ class Done(BaseModel):
 
 
 @contextmanager
-def _written_down(work: Work, run: Run) -> Iterator[None]:
+def written_down(work: Work, run: Run) -> Iterator[None]:
+    """Write down that the handler starts, and that it ends."""
     ledger.append(work.ledger, Mark.START, run.job_id, run.attempt)
     try:
         yield
@@ -47,13 +48,14 @@ def _written_down(work: Work, run: Run) -> Iterator[None]:
         ledger.append(work.ledger, Mark.END, run.job_id, run.attempt)
 
 
-def _take_effect(work: Work, run: Run) -> Done:
+def take_effect(work: Work, run: Run) -> Done:
+    """Do what the handler is for, and return its result."""
     ledger.append(work.ledger, Mark.EFFECT, run.job_id, run.attempt)
     return Done(number=work.number, attempt=run.attempt)
 
 
 def _perform(work: Work, run: Run) -> Done:
-    with _written_down(work, run):
+    with written_down(work, run):
         until = time.monotonic() + work.seconds
         for step in range(work.steps):
             run.progress(step, work.steps)
@@ -67,7 +69,7 @@ def _perform(work: Work, run: Run) -> Done:
             raise RuntimeError(f"fails until attempt {work.fail_until}")
         if work.steps:
             run.progress(work.steps, work.steps)
-        return _take_effect(work, run)
+        return take_effect(work, run)
 
 
 @job("faults.work", queue=QUEUE, max_retries=20, min_backoff=0.2, max_backoff=1)
@@ -85,17 +87,17 @@ def slow(payload: Work, run: Run) -> Done:
 @job("faults.async", queue=QUEUE, max_retries=20, min_backoff=0.2, max_backoff=1)
 async def asynchronous(payload: Work, run: Run) -> Done:
     """Wait in an event loop."""
-    with _written_down(payload, run):
+    with written_down(payload, run):
         await asyncio.sleep(payload.seconds)
-        return _take_effect(payload, run)
+        return take_effect(payload, run)
 
 
 @job("faults.hold", queue=SLOW_QUEUE, max_retries=20, min_backoff=0.2, max_backoff=1)
 def hold(payload: Work, run: Run) -> Done:
     """Sit in one C call, out of reach of every interruption."""
-    with _written_down(payload, run):
+    with written_down(payload, run):
         time.sleep(payload.seconds)
-        return _take_effect(payload, run)
+        return take_effect(payload, run)
 
 
 @job("faults.poison", queue=QUEUE, max_retries=3, min_backoff=0.2, max_backoff=1)

@@ -10,6 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.faults.hostile import TIME_LIMIT, WAYS
+
 
 class Kind(StrEnum):
     SHORT = "short"
@@ -24,6 +26,7 @@ class Kind(StrEnum):
     CANCELLED_WAITING = "cancelled while it waits"
     ATTACHING = "with a file"
     POISON = "poison"
+    HOSTILE = "hostile"
 
 
 #: Kinds that start as soon as they are accepted: when the last of them starts tells when the system is back.
@@ -64,6 +67,8 @@ class Spec:
     @property
     def expected(self) -> str:
         """The only right outcome."""
+        if self.kind is Kind.HOSTILE:
+            return WAYS[self.work["how"]].expected
         return _OUTCOMES.get(self.kind, "succeeded")
 
     def body(self) -> dict[str, Any]:
@@ -96,6 +101,10 @@ class Mix:
         """Return a job that lasts so long, and stops when told."""
         return self._spec(Kind.LONG, "faults.slow", seconds=seconds)
 
+    def hostile(self, how: str, type_: str) -> Spec:
+        """Return a job that is hostile in this way."""
+        return self._spec(Kind.HOSTILE, type_, {"time_limit": TIME_LIMIT}, how=how)
+
     def of(self, kind: Kind) -> Spec:
         """Return a job of this kind."""
         uniform = self._random.uniform
@@ -125,6 +134,9 @@ class Mix:
                 return self._spec(kind, "faults.work", attach_bytes=2**22)
             case Kind.POISON:
                 return self._spec(kind, "faults.poison")
+            case Kind.HOSTILE:
+                how = self._random.choice(list(WAYS))
+                return self.hostile(how, self._random.choice(WAYS[how].types))
 
     def _spec(self, kind: Kind, type_: str, options: dict[str, Any] | None = None, **work: object) -> Spec:
         number = next(self._numbers)

@@ -6,11 +6,12 @@ import dataclasses
 from pathlib import Path
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from callboard.db.rules.ids import new_id
-from tests.faults import ledger
+from tests.faults import hostile, hostile_jobs, ledger
 from tests.faults.checker import Accepted, AttemptRow, Evidence, Findings, JobRow, check
 from tests.faults.ledger import Line, Mark
 from tests.faults.mix import Kind, Mix
@@ -145,6 +146,17 @@ def test_a_zombie_is_told_from_an_overlap() -> None:
     assert (findings.violations, findings.fenced) == ({}, 1)
 
 
+def test_a_thread_that_hangs_beyond_its_time_is_told_from_an_overlap() -> None:
+    findings = check(
+        evidence(
+            history=[row(2)],
+            attempts=[AttemptRow(JOB, 1, "failed", "time_limit", 99.0), won(2, 100.0)],
+            ledger=[*run(1, 95.0, 105.0), *run(2, 99.5, 99.9, pid=2)],
+        )
+    )
+    assert (findings.violations, findings.fenced) == ({}, 1)
+
+
 def test_a_handler_without_an_end_runs_until_its_process_dies() -> None:
     lines = [*run(1, 95.0, 96.0)[:2], *run(2, 99.5, 99.9, pid=2)]
     attempts = [lost(1, 99.0), won(2, 100.0)]
@@ -159,6 +171,24 @@ def test_work_is_back_when_jobs_start_at_half_the_rate_again() -> None:
     starts = [Line(Mark.START, each.job_id, 1, 1, ENDED + 2 + number) for number, each in enumerate(accepted)]
     findings = check(evidence(accepted=accepted, ledger=starts, history=[], answers={}, seen=[]))
     assert findings.working_after == pytest.approx(2.0)
+
+
+def test_a_hostile_job_that_ends_late_is_found() -> None:
+    spec = Mix(Random(1), Path("ledger")).hostile("hangs", hostile.THREAD)
+    accepted = [Accepted(JOB, spec, 90.0)]
+    ended = [row(status="failed", result_attempt=None)]
+    in_time, late = (AttemptRow(JOB, 1, "failed", "time_limit", at) for at in (99.0, 119.0))
+    start = [line(Mark.START, 1, 95.0)]
+    for attempt, violations in ((in_time, {}), (late, {"wrong": 1})):
+        answers: dict[UUID, str | None] = {JOB: "failed"}
+        found = check(
+            evidence(accepted=accepted, history=ended, attempts=[attempt], ledger=start, answers=answers)
+        ).violations
+        assert found == violations
+
+
+def test_every_way_to_be_hostile_has_a_handler() -> None:
+    assert hostile_jobs.DEEDS.keys() == hostile.WAYS.keys()
 
 
 def test_a_ledger_is_read_as_it_was_written(tmp_path: Path) -> None:

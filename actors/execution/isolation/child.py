@@ -7,8 +7,8 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, Final, NoReturn, cast
 
 import dramatiq
@@ -17,6 +17,7 @@ import structlog
 from callboard.actors.broker.local import LocalBroker
 from callboard.actors.execution import decide
 from callboard.actors.execution.coroutines import CoroutineRunner
+from callboard.actors.execution.forked_copy import fenced
 from callboard.actors.execution.handler import run_handler
 from callboard.actors.execution.handler_run import HandlerRun, RunServices
 from callboard.actors.execution.interrupts import Interrupter
@@ -24,6 +25,7 @@ from callboard.actors.execution.isolation.control import Control
 from callboard.actors.execution.isolation.messages import Begun, Ended, Ready, Report, Setup, Start, Unusable
 from callboard.actors.execution.isolation.pipe import WorkerPipe
 from callboard.actors.execution.isolation.remote_services import RemoteServices
+from callboard.actors.execution.process_state import ProcessState
 from callboard.actors.execution.progress import Progress
 from callboard.actors.loop import Loop
 from callboard.actors.types.loading import load_job_types
@@ -74,13 +76,14 @@ class _Child:
         self._registry = registry
         self._link = link
         self._control = control
-        self._directory = Path.cwd()
+        self._process_state = ProcessState(one_handler=True)
 
     def work(self) -> NoReturn:
         message: Ready | Ended = Ready(os.getpid())
         while True:
             start: Start = self._link.request(message)
-            self._link.send(Begun())
+            # Before the handler is called: an attempt of which the worker does not know it is begun anew elsewhere.
+            self._link.deliver(Begun())
             before = set(threading.enumerate())
             outcome = self._run(start)
             message = Ended(outcome, clean=self._is_clean(before))
@@ -104,10 +107,10 @@ class _Child:
         reporting.start()
         self._control.begin(start.number, interrupter)
         try:
-            return run_handler(
-                self._registry.get(job.type), job, run, interrupter, coroutines,
+            return fenced(partial(
+                run_handler, self._registry.get(job.type), job, run, interrupter, coroutines,
                 max_result_bytes=self._settings.max_result_bytes,
-            )  # fmt: skip
+            ))  # fmt: skip
         finally:
             self._control.end()
             reporting.stop()
@@ -122,5 +125,7 @@ class _Child:
             if thread.is_alive():
                 _log.info("handler_left_a_thread", thread=thread.name)
                 return False
-        os.chdir(self._directory)
-        return True
+        changed, lasting = self._process_state.restore()
+        if changed:
+            _log.info("handler_changed_process_state", changed=changed)
+        return not lasting

@@ -1,4 +1,4 @@
-"""The descendants of a process, and their memory. Linux only; elsewhere there seem to be none."""
+"""The descendants of a process. Linux only; elsewhere there seem to be none."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Final
 
 _PROC: Final = Path("/proc")
-#: Memory that a process has allocated; without what it maps from files.
-_OWN: Final = ("RssAnon:", "RssShmem:", "VmSwap:")
 
 
 def descendants(pid: int) -> list[int]:
@@ -17,14 +15,6 @@ def descendants(pid: int) -> list[int]:
     for child in pids:
         pids.extend(_children(child))
     return pids
-
-
-def memory_of(pid: int) -> int:
-    """Return the bytes of anonymous and shared memory of a process, in RAM or swapped out."""
-    with suppress(OSError):
-        lines = (_PROC / str(pid) / "status").read_text(encoding="ascii", errors="replace").splitlines()
-        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(_OWN))
-    return 0
 
 
 def _children(pid: int) -> list[int]:

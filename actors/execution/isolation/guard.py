@@ -1,8 +1,8 @@
 """The process between a worker and a handler's process: it kills all that is left of the latter.
 
 It kills the handler's process and its descendants, daemons included, when the worker closes the control pipe or dies in
-any way, and when the handler's process ends. It has one thread and imports next to nothing before it forks: the copy
-has no locks or buffers in use.
+any way, when the handler's process ends, and when all that has more memory than its limit. It has one thread, and
+imports next to nothing before it forks: the copy has no locks or buffers in use.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from contextlib import suppress
 from typing import Final, NoReturn
 
 from callboard.actors.execution.isolation.descendants import descendants
+from callboard.actors.execution.isolation.memory import GuardsMemoryLimit
 
-#: The interpreter's program; its arguments are three file descriptors (see :func:`main`), then ``sys.path``.
+#: The interpreter's program; its arguments are four file descriptors (see :func:`main`), then ``sys.path``.
 START: Final = (
-    "import sys; sys.path[:] = sys.argv[4:]; from callboard.actors.execution.isolation.guard import main; main()"
+    "import sys; sys.path[:] = sys.argv[5:]; from callboard.actors.execution.isolation.guard import main; main()"
 )
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -32,9 +33,9 @@ def main() -> NoReturn:
     """Fork the handler's process, wait for its end, and exit with its status.
 
     The arguments are file descriptors: of the socket to the worker, of the pipe whose other end only the worker has,
-    and of the file for the interpreter's crash report.
+    of the file for the interpreter's crash report, and of that with the memory limit.
     """
-    calls, control, report = map(int, sys.argv[1:4])
+    calls, control, report, memory = map(int, sys.argv[1:5])
     # Orphans of the handler's process become our children, instead of init's.
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     woken, wakeup = os.pipe()
@@ -47,10 +48,11 @@ def main() -> NoReturn:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.close(woken)
         os.close(wakeup)
+        os.close(memory)
         _begin(calls, control, report)
     os.close(calls)
     os.close(report)
-    status = _until_ended(guarded, control, woken)
+    status = _until_ended(guarded, control, woken, GuardsMemoryLimit(memory))
     _end_as(_kill_all(guarded, status))
 
 
@@ -65,8 +67,11 @@ def _begin(calls: int, control: int, report: int) -> NoReturn:
     serve(calls, control, report)
 
 
-def _until_ended(guarded: int, control: int, woken: int) -> int | None:
-    """Wait for the end of the guarded process and return its status; None once the worker closes the pipe, or dies."""
+def _until_ended(guarded: int, control: int, woken: int, memory: GuardsMemoryLimit) -> int | None:
+    """Wait for the end of the guarded process and return its status.
+
+    None: the worker has closed the pipe or died, or the memory limit is exceeded.
+    """
     poll = select.poll()
     poll.register(control, 0)  # reports only that the other end was closed
     poll.register(woken, select.POLLIN)
@@ -74,10 +79,11 @@ def _until_ended(guarded: int, control: int, woken: int) -> int | None:
         for pid, status in _reaped():
             if pid == guarded:
                 return status
-        events = dict(poll.poll())
-        if control in events:
+        events = dict(poll.poll(memory.pause * 1000))
+        if control in events or memory.exceeded(guarded):
             return None
-        os.read(woken, 4096)
+        if woken in events:
+            os.read(woken, 4096)
 
 
 def _kill_all(guarded: int, status: int | None) -> int:

@@ -26,21 +26,16 @@ _log = structlog.get_logger(__name__)
 class ProcessStop(StopRequest):
     """Stops the handler in a process: the process gets the reason at once, and raises the exception in its own thread.
 
-    A process without a handler yet is killed. So is one that exceeds its memory limit. Nothing here waits for the
-    process.
+    A process without a handler yet is killed. Nothing here waits for the process.
     """
 
-    def __init__(self, memory_limit: int | None) -> None:
-        """``memory_limit``: bytes."""
+    def __init__(self) -> None:
         super().__init__()
         self._process: HandlerProcess | None = None
         self._number: int | None = None
-        self._memory_limit = memory_limit
         self._lock = threading.Lock()
         self.given_up = False
         """Whether its time was over, so that a late result is ignored."""
-        self.excess: int | None = None
-        """Bytes of memory with which it was killed for exceeding its limit."""
 
     def attach(self, process: HandlerProcess, number: int | None = None) -> None:
         """Set the process; ``number``: of the attempt there, once it is to start."""
@@ -60,15 +55,6 @@ class ProcessStop(StopRequest):
             self._process.kill()
         else:
             self._process.interrupt(self._number, self._reason)
-
-    def enforce(self) -> None:
-        with self._lock:
-            if self._process is None or self._memory_limit is None or self.excess is not None:
-                return
-            memory = self._process.memory
-            if memory > self._memory_limit:
-                self.excess = memory
-                self._process.kill()
 
     def kill(self) -> None:
         """Kill the process, whose time is over. Called repeatedly; the first call has it dump its stacks."""
@@ -96,7 +82,7 @@ class IsolatedAttempt:
         self._pool = pool
         self._job_type = job_type
         self._job = job
-        self.stop = ProcessStop(job_type.memory_limit)
+        self.stop = ProcessStop()
 
     def begin(self) -> Outcome | None:
         """Start the handler in a process; return the outcome if that fails, or if it is interrupted before."""
@@ -116,9 +102,9 @@ class IsolatedAttempt:
             self.stop.attach(process)
             process.load()
             self.stop.attach(process, process.next_number)
-            if process.start(self._job):
+            if process.start(self._job, self._job_type.memory_limit):
                 return
-            died = process.end()
+            died = process.end(seems_dead=True)
             if process.new:
                 raise died
 
@@ -134,14 +120,15 @@ class IsolatedAttempt:
             _log.warning("handler_process_garbled", error=str(error), **log_fields(self._job))
         finally:
             self.stop.release()
+            excess = self._process.excess()
             died = None
-            if ended is None or not ended.clean or self.stop.reason is not None:
-                died = self._process.end()
+            if ended is None or not ended.clean or excess is not None or self.stop.reason is not None:
+                died = self._process.end(seems_dead=ended is None)
             else:
                 self._pool.release(self._process)
-        if ended is not None and not self.stop.given_up:
+        if ended is not None and not self.stop.given_up and excess is None:
             return ended.outcome
-        return self._after_death(died or HandlerProcessDied())
+        return self._after_death(died or HandlerProcessDied(), excess)
 
     def _serve(self, services: RunServices, progress: Progress) -> Ended:
         connection = self._process.connection
@@ -155,13 +142,13 @@ class IsolatedAttempt:
                 case Ended():
                     return message
 
-    def _after_death(self, died: Exception) -> Outcome:
+    def _after_death(self, died: Exception, excess: int | None) -> Outcome:
         notes = "\n".join(getattr(died, "__notes__", ()))
         error = died
-        if self.stop.excess is not None:
+        if excess is not None:
             limit = self._job_type.memory_limit or 0
             error = MemoryLimitExceeded(
-                f"The handler's process had {self.stop.excess >> 20} MiB of memory, the limit is {limit >> 20} MiB."
+                f"The handler's process had {excess >> 20} MiB of memory, the limit is {limit >> 20} MiB."
             )
         elif self.stop.reason is not None:
             _log.warning(

@@ -8,6 +8,7 @@ from collections import deque
 from typing import Final
 
 from callboard.actors.execution.isolation.process import HandlerProcess
+from callboard.actors.execution.process_state import ProcessState
 from callboard.actors.loop import Loop
 from callboard.db.settings import Settings
 
@@ -24,8 +25,10 @@ class ProcessPool:
     There are at most as many processes as attempts at a time. For any thread.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, process_state: ProcessState) -> None:
+        """``process_state``: what the processes begin with."""
         self._settings = settings
+        self._process_state = process_state
         self._lock = threading.Lock()
         self._idle: deque[HandlerProcess] = deque()
         self._closed = False
@@ -42,7 +45,7 @@ class ProcessPool:
             if process.alive and process.growth <= most_growth:
                 return process
             process.end()
-        return HandlerProcess(self._settings)
+        return HandlerProcess(self._settings, self._process_state)
 
     def release(self, process: HandlerProcess) -> None:
         """Take back a process whose attempt was clean; end it if it has grown or left a process of its own."""

@@ -16,6 +16,7 @@ import pytest
 from callboard.actors.execution.interrupts import Interruption
 from callboard.actors.execution.isolation.errors import HandlerProcessDied
 from callboard.actors.execution.isolation.process import HandlerProcess
+from callboard.actors.execution.process_state import ProcessState
 from callboard.db.attempt.checkpoints import read_step
 from callboard.db.files.outputs import list_outputs
 from callboard.db.files.rows import File, insert_file
@@ -68,7 +69,15 @@ def test_what_a_handler_raises_there_counts_as_here(bench: Bench) -> None:
     assert (ended["status"], ended["error"]["type"]) == ("retrying", "SystemExit")
 
 
-@pytest.mark.parametrize(("how", "message", "note"), [("segfault", "SIGSEGV", "in die"), ("exit", "code 7", "")])
+@pytest.mark.parametrize(
+    ("how", "message", "note"),
+    [
+        ("segfault", "SIGSEGV", "in die"),
+        ("exit", "code 7", ""),
+        ("kill", "SIGKILL: its own or somebody's", ""),
+        ("close", "no longer answered", ""),
+    ],
+)
 def test_a_process_that_dies_is_an_error_of_its_attempt(bench: Bench, how: str, message: str, note: str) -> None:
     row = bench.run("isolated.die", how)
 
@@ -93,6 +102,25 @@ def test_too_much_memory(bench: Bench) -> None:
 
     assert (row["status"], row["error"]["type"]) == ("failed", "MemoryLimitExceeded")
     assert "limit is 160 MiB" in row["error"]["message"]
+
+
+def test_too_much_memory_for_a_moment(bench: Bench) -> None:
+    """Also where the worker's threads leave its watch no time, and the process has run others before."""
+    small = [bench.submit("isolated.gulp", 20) for _ in range(4)]
+    large = [bench.submit("isolated.gulp", 500, max_retries=0) for _ in range(8)]
+    busy = [bench.submit("hostile.spin", 4.0) for _ in range(2)]
+    for ended in [bench.start(job_id) for job_id in (*small, *busy, *large)]:
+        ended.result(120)
+
+    assert {bench.row(job_id)["status"] for job_id in (*small, *busy)} == {"succeeded"}
+    rows = [bench.row(job_id) for job_id in large]
+    assert {(row["status"], row["error"]["type"]) for row in rows} == {("failed", "MemoryLimitExceeded")}
+
+
+def test_a_file_that_is_mapped_is_no_memory(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(bytes(500 << 20))
+    assert [bench.run("isolated.scan", str(path))["result"] for _ in range(3)] == [0, 0, 0]
 
 
 def test_a_handler_that_hangs_is_killed_with_all_that_it_has_started(bench: Bench, tmp_path: Path) -> None:
@@ -194,13 +222,14 @@ import os, sys, time
 from datetime import UTC, datetime
 from uuid import uuid4
 from callboard.actors.execution.isolation.process import HandlerProcess
+from callboard.actors.execution.process_state import ProcessState
 from callboard.db.settings import Settings
 from callboard.db.transitions import ClaimedJob
-process = HandlerProcess(Settings(job_modules=("isolated_jobs",)))
+process = HandlerProcess(Settings(job_modules=("isolated_jobs",)), ProcessState())
 process.load()
 now = datetime.now(UTC)
 payload = '"' + sys.argv[1] + '"'
-process.start(ClaimedJob(uuid4(), 1, now, "isolated.hang", "isolated", "owner", payload, 5, 0, 3, 60.0, now))
+process.start(ClaimedJob(uuid4(), 1, now, "isolated.hang", "isolated", "owner", payload, 5, 0, 3, 60.0, now), None)
 time.sleep(60)
 """
     path = os.pathsep.join([str(ROOT), str(Path(__file__).with_name("modules"))])
@@ -217,4 +246,4 @@ time.sleep(60)
 
 def test_a_process_that_cannot_start_says_why() -> None:
     with pytest.raises(HandlerProcessDied, match="no_such_module"):
-        HandlerProcess(Settings(job_modules=("no_such_module",))).load()
+        HandlerProcess(Settings(job_modules=("no_such_module",)), ProcessState()).load()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -113,3 +114,27 @@ def kill_thread(payload: Victim, run: Run) -> int:
         run.check()
         victim.join(1)
     return os.getpid()
+
+
+@job("e2e.close", queue="e2e", max_retries=0)
+def close(payload: str) -> int:
+    """Close what everybody here writes to; return the process's id."""
+    match payload:
+        case "sys.stdout":
+            sys.stdout.close()
+        case "sys.stderr":
+            sys.stderr.close()
+        case "descriptors":
+            os.closerange(0, 3)
+    return os.getpid()
+
+
+@job("e2e.fork", queue="e2e", max_retries=0)
+def fork(payload: Traced) -> None:
+    """Leave a copy of the process and a child, and a file with the ids of both."""
+    copy = os.fork()
+    if copy == 0:
+        time.sleep(600)
+    child = subprocess.Popen(["sleep", "600"])
+    payload.path.with_suffix(".new").write_text(f"{copy} {child.pid}")
+    payload.path.with_suffix(".new").rename(payload.path)

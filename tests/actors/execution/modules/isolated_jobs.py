@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import mmap
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -73,6 +75,11 @@ def die(payload: str) -> None:
             ctypes.string_at(0)
         case "exit":
             os._exit(7)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "close":
+            os.closerange(3, 1000)
+            time.sleep(60)
 
 
 @job("isolated.eat", queue=QUEUE, isolation="process", memory_limit="160MiB")
@@ -82,6 +89,19 @@ def eat(payload: int) -> int:
     if payload > 100:
         time.sleep(60)
     return len(held)
+
+
+@job("isolated.gulp", queue=QUEUE, isolation="process", memory_limit="160MiB")
+def gulp(payload: int) -> int:
+    """Take so many MiB, for a moment."""
+    return len(b"x" * (payload << 20))
+
+
+@job("isolated.scan", queue=QUEUE, isolation="process", memory_limit="160MiB")
+def scan(payload: Path) -> int:
+    """Read a large file through a map, which is not memory of its own."""
+    with payload.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content:
+        return sum(content[position] for position in range(0, len(content), mmap.PAGESIZE))
 
 
 @job("isolated.hang", queue=QUEUE, isolation="process")
