@@ -13,6 +13,7 @@ from callboard.api.auth.oidc import Tokens
 from callboard.api.database.reads import JobReads
 from callboard.api.database.submissions import SubmissionWriter
 from callboard.api.database.threads import DatabaseThreads
+from callboard.api.limits.body_threads import BodyThreads
 from callboard.api.limits.quotas import Limits
 from callboard.api.limits.uploads import Uploads
 from callboard.api.live.job_waiters import JobWaiters
@@ -44,6 +45,7 @@ class Services:
     storage: Storage
     """The bytes of uploaded files."""
     uploads: Uploads
+    bodies: BodyThreads
     submissions: SubmissionWriter
     reads: JobReads
     waiters: JobWaiters
@@ -81,6 +83,7 @@ class Services:
             threads=threads,
             storage=storage,
             uploads=Uploads(storage),
+            bodies=BodyThreads(),
             submissions=SubmissionWriter(database, queues=registry.queues, retry_for=_RETRY_FOR, timeout=timeout),
             reads=JobReads(database, retry_for=_RETRY_FOR, timeout=timeout),
             waiters=JobWaiters(lambda job_ids: threads.run(lambda connection: get_states(connection, list(job_ids)))),
@@ -103,6 +106,7 @@ class Services:
 
     def close(self) -> None:
         """Write the accepted submissions and end the threads. Blocks for up to some seconds: call it in a thread."""
+        self.bodies.close()
         self.submissions.close()
         self.reads.close()
         self.threads.close()

@@ -132,7 +132,7 @@ class BoundedConnection(HttpToolsProtocol):
 
 
 class _UnchunkedCycle(RequestResponseCycle):
-    """Responds to a client of HTTP/1.0, which knows no chunks: where no length is given, the connection's end counts."""
+    """Responds to a client of HTTP/1.0, which knows no chunks: a body of unknown length ends with the connection."""
 
     _lasts_until_close = False
 

@@ -1,8 +1,9 @@
-"""Request bodies: JSON, validated by a model."""
+"""Request bodies: JSON, validated by a model. Size and number of values are bounded before anything is parsed."""
 
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 from fastapi import Request
@@ -10,20 +11,32 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json
 from starlette.requests import ClientDisconnect
 
+from callboard.actors.types.findings import MOST_FINDINGS, first_findings
 from callboard.api.errors import MalformedBody, UnsupportedMediaType
+from callboard.api.wire.json_scan import require_few_values
 from callboard.api.wire.json_values import is_suspicious, unstorable
 from callboard.api.wire.pointers import pointer
-from callboard.db.errors import FieldError, InvalidInput
+from callboard.db.errors import FieldError, InvalidInput, TooLarge
+from callboard.db.settings import Settings
 
 Model = TypeVar("Model", bound=BaseModel)
 
 _JSON: Final = re.compile(r"application/([\w.-]+\+)?json", re.IGNORECASE)
 
-#: Most errors that one response lists; more would not help a client.
-_MOST_ERRORS: Final = 100
+#: Bytes that the largest body has which is neither a job nor a batch of them.
+SMALL_BODY: Final = 2**20
+#: Bytes that a job has beside its payload: options, of which the tags may be largest.
+_OPTIONS: Final = 512 * 2**10
+#: Letters that are escaped (``\u00e9``) have three times the bytes that they have in the payload.
+_ESCAPED: Final = 3
 
 
-async def json_body(request: Request) -> bytes:
+def largest_job(settings: Settings) -> int:
+    """Return the most bytes that a job may have in a request. A batch may have more, as it is parsed in parts."""
+    return min(settings.max_body_bytes, _ESCAPED * settings.max_payload_bytes + _OPTIONS)
+
+
+async def json_body(request: Request, *, most: int = SMALL_BODY) -> bytes:
     """Return the body of a request whose Content-Type is JSON.
 
     Requiring the media type also keeps web pages of other origins from posting here: browsers send JSON across origins
@@ -31,7 +44,7 @@ async def json_body(request: Request) -> bytes:
 
     Raises:
         UnsupportedMediaType: the Content-Type is missing, or another one.
-        TooLarge: the body has more bytes than allowed.
+        TooLarge: the body has more than ``most`` bytes, or more than any may have.
         ClientDisconnect: the client has closed the connection.
     """
     media_type = request.headers.get("content-type", "")
@@ -40,11 +53,20 @@ async def json_body(request: Request) -> bytes:
         raise UnsupportedMediaType(f"Content-Type is {shown}; send application/json.")
     # As Request.body() does, without its async generator.
     chunks = []
+    received = 0
+    declared = request.headers.get("content-length", "")
     while True:
+        if received > most or (declared.isdecimal() and int(declared[:20]) > most):
+            raise TooLarge(
+                f"The body has more than {most} bytes, which is the most of this operation. "
+                "Upload large data as a file (POST /v1/files) and name it in the payload."
+            )
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        chunks.append(message.get("body", b""))
+        chunk = message.get("body", b"")
+        received += len(chunk)
+        chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
 
@@ -53,25 +75,27 @@ def parse(model: type[Model], body: bytes) -> Model:
     """Return the body as ``model``.
 
     Raises:
+        TooLarge: the body has more values than are parsed at a time.
         MalformedBody: the body is not JSON.
         InvalidInput: the body does not fit the model, or holds a value that cannot be stored; each error has its
             pointer.
     """
+    require_few_values(body)
     try:
         parsed = model.model_validate_json(body)
     except ValidationError as error:
-        details = error.errors(include_input=False, include_url=False)
+        details = first_findings(error)
         if details[0]["type"] == "json_invalid":
             raise MalformedBody(f"The body is not JSON: {details[0]['ctx']['error']}.") from None
         raise InvalidInput("The body does not fit.", field_errors(details)) from None
-    if is_suspicious(body) and (refused := list(unstorable(from_json(body)))):
-        raise InvalidInput("The body holds values that cannot be stored.", refused[:_MOST_ERRORS])
+    if is_suspicious(body) and (refused := list(islice(unstorable(from_json(body)), MOST_FINDINGS))):
+        raise InvalidInput("The body holds values that cannot be stored.", refused)
     return parsed
 
 
 def field_errors(details: list[ErrorDetails], *prefix: object) -> list[FieldError]:
     """Return Pydantic's errors as those of the domain, with ``prefix`` before each location."""
-    return [FieldError(_message(item), pointer((*prefix, *item["loc"]))) for item in details[:_MOST_ERRORS]]
+    return [FieldError(_message(item), pointer((*prefix, *item["loc"]))) for item in details[:MOST_FINDINGS]]
 
 
 def _message(item: Any) -> str:

@@ -116,7 +116,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
             retry_after=1,
         ),
         Problem(PreconditionFailed.code, 412, "Precondition failed", "The thing has changed since you last saw it."),
-        Problem(TooLarge.code, 413, "Too large", "The body, or a payload in it, has more bytes than allowed."),
+        Problem(TooLarge.code, 413, "Too large", "A body, or a payload in it, has more bytes or values than allowed."),
         Problem(
             UnsupportedMediaType.code, 415, "Unsupported media type", "Send JSON, with Content-Type: application/json.",
         ),

@@ -1,0 +1,126 @@
+"""Looks at JSON before it is parsed: how many values it has, and where the jobs of a batch begin and end. Pure.
+
+A few bytes of JSON can become hundreds in memory, and a parser lets no other thread run until it is through. So what is
+parsed at a time is bounded first, at the cost of a look at each bracket.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from callboard.api.errors import MalformedBody
+from callboard.db.errors import FieldError, InvalidInput, TooLarge
+
+#: Most values (objects, arrays, and what is in them) that are parsed at a time.
+MOST_VALUES: Final = 100_000
+#: Most objects and arrays of a batch.
+_MOST_IN_BATCH: Final = 1_000_000
+
+_STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+#: Up to the next string; then that string, or a quotation mark that has no other.
+_PLAIN_THEN_STRING: Final = re.compile(rb'([^"]*+)(?:' + _STRING + rb'|")?', re.DOTALL)
+#: Up to the next bracket that is not in a string; between two jobs, up to the next comma as well.
+_WITHIN_A_JOB: Final = re.compile(rb'(?:[^"{}\[\]]++|' + _STRING + rb")*+", re.DOTALL)
+_BETWEEN_JOBS: Final = re.compile(rb'(?:[^"{}\[\],]++|' + _STRING + rb")*+", re.DOTALL)
+_BATCH_BEGINS: Final = re.compile(rb'[ \t\r\n]*+\{[ \t\r\n]*+"jobs"[ \t\r\n]*+:[ \t\r\n]*+\[')
+_BATCH_ENDS: Final = re.compile(rb"[ \t\r\n]*+\}[ \t\r\n]*+")
+_BLANK: Final = b" \t\r\n"
+
+
+def require_few_values(body: bytes) -> None:
+    """Require that JSON text has at most :data:`MOST_VALUES` values.
+
+    Raises:
+        TooLarge: it has more.
+    """
+    # Commas and brackets in strings count at first; nearly every body has few all the same.
+    if _count(body) <= MOST_VALUES:
+        return
+    values = 0
+    for strings, match in enumerate(_PLAIN_THEN_STRING.finditer(body)):
+        values += _count(match[1])
+        # Of a value there are at most two strings, its name and itself.
+        if values > MOST_VALUES or strings > 2 * MOST_VALUES + 2:
+            raise TooLarge(
+                f"The body has more than {MOST_VALUES} values. "
+                "Upload large data as a file (POST /v1/files) and name it in the payload."
+            )
+
+
+def _count(text: bytes) -> int:
+    return text.count(b",") + text.count(b"{") + text.count(b"[")
+
+
+def too_many_jobs(most: int) -> InvalidInput:
+    """Return the error for a batch of more jobs."""
+    return InvalidInput(
+        f"The batch has more than {most} jobs. Split it.", [FieldError(f"at most {most} jobs are allowed", "/jobs")]
+    )
+
+
+def is_batch(body: bytes) -> bool:
+    """Return whether the body begins as a batch does: ``{"jobs": [``."""
+    return _BATCH_BEGINS.match(body) is not None
+
+
+def job_extents(body: bytes, *, most: int, largest: int) -> Iterator[tuple[int, int]]:
+    """Yield where each job of a batch begins and ends in its body. Whether the jobs are JSON is not known then.
+
+    Args:
+        body: begins as a batch does.
+        most: jobs that are allowed.
+        largest: bytes of a job that are allowed.
+
+    Raises:
+        InvalidInput: there are more jobs, or there is something beside them.
+        TooLarge: a job is larger, or all together have too many values.
+        MalformedBody: the body ends within them.
+    """
+    head = _BATCH_BEGINS.match(body)
+    begin = 0 if head is None else head.end()
+    brackets = 0
+    for index in range(most + 1):
+        end, within = _end_of_job(body, begin, index, largest)
+        brackets += within
+        if brackets > _MOST_IN_BATCH:
+            raise TooLarge(f"The batch has more than {_MOST_IN_BATCH} objects and arrays. Split it.")
+        is_last = body[end : end + 1] == b"]"
+        is_empty = is_last and index == 0 and not body[begin:end].strip(_BLANK)
+        if not is_empty:
+            if index == most:
+                raise too_many_jobs(most)
+            yield begin, end
+        if is_last:
+            if _BATCH_ENDS.fullmatch(body, end + 1) is None:
+                raise InvalidInput("The body does not fit.", [FieldError("there must be nothing beside jobs", "")])
+            return
+        begin = end + 1
+
+
+def _end_of_job(body: bytes, begin: int, index: int, largest: int) -> tuple[int, int]:
+    """Return where the comma or bracket after a job is, and how many objects and arrays begin in the job."""
+    position = begin
+    depth = brackets = 0
+    # No further: a string that is skipped keeps all other threads waiting, so it has to be short.
+    limit = begin + largest + 1
+    while True:
+        found = (_WITHIN_A_JOB if depth else _BETWEEN_JOBS).match(body, position, limit)
+        position = position if found is None else found.end()
+        if position >= limit or (body[position : position + 1] == b'"' and limit < len(body)):
+            raise TooLarge(
+                f"Job {index} of the batch has more than {largest} bytes. "
+                "Upload large data as a file (POST /v1/files) and name it in the payload."
+            )
+        match body[position : position + 1]:
+            case b"{" | b"[":
+                depth += 1
+                brackets += 1
+            case b"}" | b"]" if depth:
+                depth -= 1
+            case b"," | b"]":
+                return position, brackets
+            case _:
+                raise MalformedBody(f"The body is not JSON: job {index} of the batch has no end.")
+        position += 1
