@@ -9,7 +9,7 @@ import jwt
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
-from callboard.api.auth.caller import Caller, Quota
+from callboard.api.auth.caller import Caller, quota_of
 from callboard.api.auth.jwks import Jwks
 from callboard.api.errors import Forbidden, Unauthenticated
 from callboard.db.errors import ConfigurationError
@@ -63,8 +63,8 @@ class Tokens:
         subject = claims["sub"]
         if _SUBJECT.fullmatch(subject) is None:
             raise Unauthenticated.with_wrong_credentials("The token's subject cannot be an owner.")
-        quota = Quota(f"subject:{subject}", self._settings.max_live_jobs, self._settings.submissions_per_second)
-        return Caller(subject, self._role(claims), quota)
+        role = self._role(claims)
+        return Caller(subject, role, quota_of(self._settings, f"subject:{subject}", role))
 
     def close(self) -> None:
         """Stop fetching keys. Called in the loop."""
