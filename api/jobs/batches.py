@@ -11,7 +11,7 @@ from callboard.api.errors import MalformedBody
 from callboard.api.jobs.submission_rules import Named, names_others, new_jobs
 from callboard.api.limits.body_threads import SMALL
 from callboard.api.wire.bodies import largest_job, parse
-from callboard.api.wire.json_scan import is_batch, job_extents, too_many_jobs
+from callboard.api.wire.json_scan import is_batch, job_extents, require_few_members, too_many_jobs
 from callboard.api.wire.pointers import pointer
 from callboard.api.wire.requests import SubmitBatch, SubmitJob
 from callboard.db.errors import FieldError, InvalidInput
@@ -74,6 +74,8 @@ def _parts(body: bytes, settings: Settings) -> Iterator[list[SubmitJob]]:
 def _parse_part(body: bytes, extents: list[tuple[int, int]], first: int) -> list[SubmitJob]:
     jobs = body[extents[0][0] : extents[-1][1]]
     try:
+        if len(jobs) > _PART_BYTES:  # one large job
+            require_few_members(jobs)
         return parse(SubmitBatch, b'{"jobs":[%b]}' % jobs).jobs
     except MalformedBody as error:
         raise MalformedBody(f"In the batch, from job {first} on: {error}") from None

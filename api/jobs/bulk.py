@@ -37,7 +37,7 @@ async def act_on_jobs(request: Request, caller: AsCaller) -> Response:
     services = services_of(request)
     body = await json_body(request)
     key = await idempotency_key(request, services, caller, body)
-    bulk = parse(BulkJobs, body)
+    bulk = await services.bodies.run(len(body), lambda: parse(BulkJobs, body))
     actor = actor_of(request, caller)
     new = bulk_job(BulkOrder(bulk.action, _filter(bulk), actor), owner=caller.owner)
 

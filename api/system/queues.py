@@ -37,7 +37,9 @@ async def resume(request: Request, name: str, caller: AsCaller) -> Response:
 async def configure(request: Request, name: str, caller: AsCaller) -> Response:
     """Change the limits of this queue. They act at once on what waits in it."""
     caller.require_operator()
-    values = parse(ConfigureQueue, await json_body(request)).model_dump(exclude_unset=True)
+    body = await json_body(request)
+    wanted = await services_of(request).bodies.run(len(body), lambda: parse(ConfigureQueue, body))
+    values = wanted.model_dump(exclude_unset=True)
     if "rate_limit" in values:
         values["rate_period"] = None if values["rate_limit"] is None else values.get("rate_period") or 1.0
     return await _change(request, caller, name, "queue.configure", QueueChange(values))

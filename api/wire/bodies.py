@@ -13,9 +13,11 @@ from starlette.requests import ClientDisconnect
 
 from callboard.actors.types.findings import MOST_FINDINGS, first_findings
 from callboard.api.errors import MalformedBody, UnsupportedMediaType
-from callboard.api.wire.json_scan import require_few_values
+from callboard.api.limits.body_threads import SMALL
+from callboard.api.wire.json_scan import require_few_members, require_few_values
 from callboard.api.wire.json_values import is_suspicious, unstorable
 from callboard.api.wire.pointers import pointer
+from callboard.api.wire.requests import Body
 from callboard.db.errors import FieldError, InvalidInput, TooLarge
 from callboard.db.settings import Settings
 
@@ -24,7 +26,11 @@ Model = TypeVar("Model", bound=BaseModel)
 _JSON: Final = re.compile(r"application/([\w.-]+\+)?json", re.IGNORECASE)
 
 #: Bytes that the largest body has which is neither a job nor a batch of them.
-SMALL_BODY: Final = 2**20
+_LARGEST_OTHER: Final = 512 * 2**10
+#: Bytes that are searched for suspicious values at a time: other threads run in between.
+_WINDOW: Final = 256 * 2**10
+#: More than such a value needs to be recognised.
+_OVERLAP: Final = 32
 #: Bytes that a job has beside its payload: options, of which the tags may be largest.
 _OPTIONS: Final = 512 * 2**10
 #: Letters that are escaped (``\u00e9``) have three times the bytes that they have in the payload.
@@ -36,7 +42,7 @@ def largest_job(settings: Settings) -> int:
     return min(settings.max_body_bytes, _ESCAPED * settings.max_payload_bytes + _OPTIONS)
 
 
-async def json_body(request: Request, *, most: int = SMALL_BODY) -> bytes:
+async def json_body(request: Request, *, most: int = _LARGEST_OTHER) -> bytes:
     """Return the body of a request whose Content-Type is JSON.
 
     Requiring the media type also keeps web pages of other origins from posting here: browsers send JSON across origins
@@ -81,6 +87,8 @@ def parse(model: type[Model], body: bytes) -> Model:
             pointer.
     """
     require_few_values(body)
+    if len(body) > SMALL and issubclass(model, Body):
+        require_few_members(body)
     try:
         parsed = model.model_validate_json(body)
     except ValidationError as error:
@@ -88,9 +96,13 @@ def parse(model: type[Model], body: bytes) -> Model:
         if details[0]["type"] == "json_invalid":
             raise MalformedBody(f"The body is not JSON: {details[0]['ctx']['error']}.") from None
         raise InvalidInput("The body does not fit.", field_errors(details)) from None
-    if is_suspicious(body) and (refused := list(islice(unstorable(from_json(body)), MOST_FINDINGS))):
+    if _is_suspicious(body) and (refused := list(islice(unstorable(from_json(body)), MOST_FINDINGS))):
         raise InvalidInput("The body holds values that cannot be stored.", refused)
     return parsed
+
+
+def _is_suspicious(body: bytes) -> bool:
+    return any(is_suspicious(body[at : at + _WINDOW + _OVERLAP]) for at in range(0, len(body), _WINDOW))
 
 
 def field_errors(details: list[ErrorDetails], *prefix: object) -> list[FieldError]:

@@ -15,15 +15,17 @@ from callboard.db.errors import FieldError, InvalidInput, TooLarge
 
 #: Most values (objects, arrays, and what is in them) that are parsed at a time.
 MOST_VALUES: Final = 100_000
+#: Most members of the object that a body is: far more than any operation knows.
+_MOST_MEMBERS: Final = 1000
 #: Most objects and arrays of a batch.
 _MOST_IN_BATCH: Final = 1_000_000
 
 _STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 #: Up to the next string; then that string, or a quotation mark that has no other.
 _PLAIN_THEN_STRING: Final = re.compile(rb'([^"]*+)(?:' + _STRING + rb'|")?', re.DOTALL)
-#: Up to the next bracket that is not in a string; between two jobs, up to the next comma as well.
-_WITHIN_A_JOB: Final = re.compile(rb'(?:[^"{}\[\]]++|' + _STRING + rb")*+", re.DOTALL)
-_BETWEEN_JOBS: Final = re.compile(rb'(?:[^"{}\[\],]++|' + _STRING + rb")*+", re.DOTALL)
+#: Up to the next bracket that is not in a string; between two jobs or members, up to the next comma as well.
+_TO_BRACKET: Final = re.compile(rb'(?:[^"{}\[\]]++|' + _STRING + rb")*+", re.DOTALL)
+_TO_BRACKET_OR_COMMA: Final = re.compile(rb'(?:[^"{}\[\],]++|' + _STRING + rb")*+", re.DOTALL)
 _BATCH_BEGINS: Final = re.compile(rb'[ \t\r\n]*+\{[ \t\r\n]*+"jobs"[ \t\r\n]*+:[ \t\r\n]*+\[')
 _BATCH_ENDS: Final = re.compile(rb"[ \t\r\n]*+\}[ \t\r\n]*+")
 _BLANK: Final = b" \t\r\n"
@@ -47,6 +49,31 @@ def require_few_values(body: bytes) -> None:
                 f"The body has more than {MOST_VALUES} values. "
                 "Upload large data as a file (POST /v1/files) and name it in the payload."
             )
+
+
+def require_few_members(body: bytes) -> None:
+    """Require that a JSON object has no more than a thousand members: Pydantic reports each one that is unknown.
+
+    Raises:
+        InvalidInput: it has more.
+    """
+    position, depth, members = 0, 0, 1
+    while position < len(body):
+        found = (_TO_BRACKET_OR_COMMA if depth == 1 else _TO_BRACKET).match(body, position)
+        position = position if found is None else found.end()
+        match body[position : position + 1]:
+            case b"{" | b"[":
+                depth += 1
+            case b"}" | b"]":
+                depth -= 1
+            case b",":
+                members += 1
+                if members > _MOST_MEMBERS:
+                    detail = f"there are more than {_MOST_MEMBERS} fields"
+                    raise InvalidInput("The body does not fit.", [FieldError(detail, "")])
+            case _:
+                return  # not JSON, as the parser will say
+        position += 1
 
 
 def _count(text: bytes) -> int:
@@ -106,7 +133,7 @@ def _end_of_job(body: bytes, begin: int, index: int, largest: int) -> tuple[int,
     # No further: a string that is skipped keeps all other threads waiting, so it has to be short.
     limit = begin + largest + 1
     while True:
-        found = (_WITHIN_A_JOB if depth else _BETWEEN_JOBS).match(body, position, limit)
+        found = (_TO_BRACKET if depth else _TO_BRACKET_OR_COMMA).match(body, position, limit)
         position = position if found is None else found.end()
         if position >= limit or (body[position : position + 1] == b'"' and limit < len(body)):
             raise TooLarge(

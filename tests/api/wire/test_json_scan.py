@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from callboard.api.errors import MalformedBody
 from callboard.api.wire import json_scan
-from callboard.api.wire.json_scan import MOST_VALUES, is_batch, job_extents, require_few_values
+from callboard.api.wire.json_scan import (
+    MOST_VALUES,
+    is_batch,
+    job_extents,
+    require_few_members,
+    require_few_values,
+)
 from callboard.db.errors import InvalidInput, TooLarge
 
 VALUES = st.recursive(
@@ -102,3 +108,15 @@ def test_too_many_values_are_refused(many: bytes) -> None:
 def test_bounds_of_batches(body: bytes, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         extents(body, most=2)
+
+
+@given(st.dictionaries(st.text(max_size=5), VALUES, max_size=8), LAYOUTS)
+def test_the_members_of_an_object_are_counted(members: dict[str, Any], layout: dict[str, Any]) -> None:
+    body = json.dumps(members, **layout).encode()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(json_scan, "_MOST_MEMBERS", max(1, len(members)))
+        require_few_members(body)
+        monkeypatch.setattr(json_scan, "_MOST_MEMBERS", len(members) - 1)
+        if len(members) > 1:
+            with pytest.raises(InvalidInput):
+                require_few_members(body)
