@@ -26,6 +26,9 @@ _PLAIN_THEN_STRING: Final = re.compile(rb'([^"]*+)(?:' + _STRING + rb'|")?', re.
 #: Up to the next bracket that is not in a string; between two jobs or members, up to the next comma as well.
 _TO_BRACKET: Final = re.compile(rb'(?:[^"{}\[\]]++|' + _STRING + rb")*+", re.DOTALL)
 _TO_BRACKET_OR_COMMA: Final = re.compile(rb'(?:[^"{}\[\],]++|' + _STRING + rb")*+", re.DOTALL)
+_TO_END_OF_STRING: Final = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+#: Bytes that are searched at a time: a search lets no other thread run.
+_WINDOW: Final = 128 * 2**10
 _BATCH_BEGINS: Final = re.compile(rb'[ \t\r\n]*+\{[ \t\r\n]*+"jobs"[ \t\r\n]*+:[ \t\r\n]*+\[')
 _BATCH_ENDS: Final = re.compile(rb"[ \t\r\n]*+\}[ \t\r\n]*+")
 _BLANK: Final = b" \t\r\n"
@@ -59,8 +62,7 @@ def require_few_members(body: bytes) -> None:
     """
     position, depth, members = 0, 0, 1
     while position < len(body):
-        found = (_TO_BRACKET_OR_COMMA if depth == 1 else _TO_BRACKET).match(body, position)
-        position = position if found is None else found.end()
+        position = _next_mark(body, position, len(body), or_comma=depth == 1)
         match body[position : position + 1]:
             case b"{" | b"[":
                 depth += 1
@@ -130,12 +132,10 @@ def _end_of_job(body: bytes, begin: int, index: int, largest: int) -> tuple[int,
     """Return where the comma or bracket after a job is, and how many objects and arrays begin in the job."""
     position = begin
     depth = brackets = 0
-    # No further: a string that is skipped keeps all other threads waiting, so it has to be short.
-    limit = begin + largest + 1
+    limit = min(begin + largest + 1, len(body))
     while True:
-        found = (_TO_BRACKET if depth else _TO_BRACKET_OR_COMMA).match(body, position, limit)
-        position = position if found is None else found.end()
-        if position >= limit or (body[position : position + 1] == b'"' and limit < len(body)):
+        position = _next_mark(body, position, limit, or_comma=not depth)
+        if position > begin + largest:
             raise TooLarge(
                 f"Job {index} of the batch has more than {largest} bytes. "
                 "Upload large data as a file (POST /v1/files) and name it in the payload."
@@ -151,3 +151,30 @@ def _end_of_job(body: bytes, begin: int, index: int, largest: int) -> tuple[int,
             case _:
                 raise MalformedBody(f"The body is not JSON: job {index} of the batch has no end.")
         position += 1
+
+
+def _next_mark(body: bytes, position: int, limit: int, *, or_comma: bool) -> int:
+    """Return where the next bracket (or comma) is that is in no string; ``limit`` where there is none before."""
+    plain = _TO_BRACKET_OR_COMMA if or_comma else _TO_BRACKET
+    while position < limit:
+        stop = min(position + _WINDOW, limit)
+        found = plain.match(body, position, stop)
+        position = stop if found is None else found.end()
+        if position < stop:
+            if body[position : position + 1] != b'"':
+                return position
+            # A string that goes on beyond the window, or has no end.
+            position = _end_of_string(body, position + 1, limit)
+    return limit
+
+
+def _end_of_string(body: bytes, position: int, limit: int) -> int:
+    while position < limit:
+        stop = min(position + _WINDOW, limit)
+        found = _TO_END_OF_STRING.match(body, position, stop)
+        position = stop if found is None else found.end()
+        if body[position : position + 1] == b'"' and position < stop:
+            return position + 1
+        if stop == limit:
+            break
+    return limit

@@ -44,6 +44,15 @@ def test_the_jobs_of_a_batch_are_found_whatever_is_in_them(jobs: list[Any], layo
     assert [json.loads(job) for job in extents(body)] == jobs
 
 
+@given(st.lists(VALUES, max_size=8), LAYOUTS, st.integers(1, 40))
+def test_wherever_a_search_pauses_it_goes_on(jobs: list[Any], layout: dict[str, Any], window: int) -> None:
+    body = json.dumps({"jobs": jobs}, **layout).encode()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        # Two bytes hold any escape: with fewer the search could not go on.
+        monkeypatch.setattr(json_scan, "_WINDOW", window + 1)
+        assert [json.loads(job) for job in extents(body)] == jobs
+
+
 @given(st.lists(VALUES, max_size=8), LAYOUTS)
 def test_no_value_is_overlooked(jobs: list[Any], layout: dict[str, Any]) -> None:
     def values(value: Any) -> int:
