@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi import Request
 
-from callboard.api.auth.caller import Caller, Quota, local_admin
+from callboard.api.auth.caller import Caller, local_admin, quota_of
 from callboard.api.auth.loopback import is_loopback
 from callboard.api.auth.origins import RawHeaders, require_loopback_host, require_no_proxy, require_own_origin
 from callboard.api.auth.stream_tickets import Holder
@@ -99,10 +99,11 @@ async def _caller_of_ticket(services: Services, holder: Holder) -> Caller:
 
 
 def _caller(key: Key, settings: Settings) -> Caller:
-    max_live_jobs, rate = key.max_live_jobs, key.submissions_per_second
-    quota = Quota(
+    quota = quota_of(
+        settings,
         f"key:{key.key_id}",
-        settings.max_live_jobs if max_live_jobs is None else max_live_jobs,
-        settings.submissions_per_second if rate is None else rate,
+        key.role,
+        max_live_jobs=key.max_live_jobs,
+        submissions_per_second=key.submissions_per_second,
     )
     return Caller(key.owner, key.role, quota, key.key_id)

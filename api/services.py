@@ -15,6 +15,7 @@ from callboard.api.auth.stream_tickets import StreamTickets
 from callboard.api.database.reads import JobReads
 from callboard.api.database.submissions import SubmissionWriter
 from callboard.api.database.threads import DatabaseThreads
+from callboard.api.limits.body_threads import BodyThreads
 from callboard.api.limits.quotas import Limits
 from callboard.api.limits.uploads import Uploads
 from callboard.api.live.estimates import Estimates
@@ -51,6 +52,7 @@ class Services:
     storage: Storage
     """The bytes of uploaded files."""
     uploads: Uploads
+    bodies: BodyThreads
     submissions: SubmissionWriter
     reads: JobReads
     waiters: JobWaiters
@@ -94,6 +96,7 @@ class Services:
             threads=threads,
             storage=storage,
             uploads=Uploads(storage),
+            bodies=BodyThreads(),
             submissions=SubmissionWriter(database, queues=registry.queues, retry_for=_RETRY_FOR, timeout=timeout),
             reads=JobReads(database, retry_for=_RETRY_FOR, timeout=timeout),
             waiters=JobWaiters(lambda job_ids: threads.run(lambda connection: get_states(connection, list(job_ids)))),
@@ -124,6 +127,7 @@ class Services:
 
         Blocks for up to some seconds: call it in a thread.
         """
+        self.bodies.close()
         self.submissions.close()
         self.reads.close()
         self.threads.close()

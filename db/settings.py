@@ -122,10 +122,11 @@ class Settings(BaseSettings):
         description="What the owner of a token's jobs begins with, before the subject: so no token has the owner of "
         "an API key. Choose another for another issuer.",
     )
-    max_live_jobs: int | None = Field(
-        None,
+    max_live_jobs: int = Field(
+        100_000,
         ge=0,
-        description="Most jobs of one owner that live at a time, where its key does not say. Default: no limit.",
+        description="Most jobs of one owner that live at a time; for the role `client` where its key does not say, and "
+        "for all together where no credentials are needed. 0: no limit. Other roles have the limits of their keys.",
     )
     submissions_per_second: float | None = Field(
         None,
@@ -139,6 +140,19 @@ class Settings(BaseSettings):
         min_length=32,
         description="Signs tickets for live streams (`POST /v1/stream-tickets`), 32 characters or more. Where several "
         "api processes serve, give all the same. Default: a secret that each process makes for itself.",
+    )
+    submissions_per_second_per_address: float | None = Field(
+        None,
+        gt=0,
+        le=1e6,
+        description="Most jobs that one client address (of IPv6: one /64 network) submits in a second where no "
+        "credentials are needed. Default: no limit.",
+    )
+    max_stored_bytes: int = Field(
+        100 * 2**30,
+        ge=0,
+        description="Most bytes of files that one owner has stored; its jobs' outputs count, and are not refused. "
+        "0: no limit.",
     )
     metrics_public: bool = Field(
         default=False,

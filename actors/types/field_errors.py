@@ -8,11 +8,10 @@ from typing import Any, Final
 
 from pydantic_core import ErrorDetails
 
+from callboard.actors.types.findings import MOST_FINDINGS
 from callboard.db.errors import FieldError
 from callboard.db.rules.json_pointer import pointer
 
-#: Most errors that one response lists; more would not help a client.
-MOST_ERRORS: Final = 100
 #: Of the ways to read one location; it has more than one where a name of Pydantic's is also one of the value's.
 _MOST_READINGS: Final = 200
 _KEY: Final = "[key]"
@@ -30,7 +29,7 @@ def field_errors(details: Sequence[ErrorDetails], value: Any, *prefix: object) -
         value: what was validated, as JSON values.
         prefix: goes before each pointer.
     """
-    found = [FieldError(message_of(item), pointer((*prefix, *_place(item, value)))) for item in details[:MOST_ERRORS]]
+    found = [FieldError(message_of(item), pointer((*prefix, *_place(item, value)))) for item in details[:MOST_FINDINGS]]
     # The members of a union find the same fault, each for itself.
     return list(dict.fromkeys(found))
 

@@ -17,6 +17,8 @@ from typing import Any, Final, Literal, Never, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from callboard.actors.types.field_errors import field_errors
+from callboard.actors.types.findings import fail_fast as failing_fast
+from callboard.actors.types.findings import first_findings
 from callboard.actors.types.run import Run
 from callboard.actors.types.signatures import first_paragraph, json_adapter, signature_of, source_of
 from callboard.actors.types.sizes import bytes_of
@@ -100,18 +102,22 @@ class JobType:
             return self.function(*payload.args, **payload.kwargs)
         return self.function(payload, run) if self.passes_run else self.function(payload)
 
-    def validate_payload(self, payload: Any) -> Any:
+    def validate_payload(self, payload: Any, *, fail_fast: bool = False) -> Any:
         """Return the payload as the handler's own type.
+
+        Args:
+            payload: as parsed from JSON.
+            fail_fast: of each list and object in it, report the first wrong element only.
 
         Raises:
             InvalidInput: the payload does not fit; each error's pointer starts with ``/payload``.
         """
         try:
-            return self.payload.validate_python(payload)
+            return (failing_fast(self.payload) if fail_fast else self.payload).validate_python(payload)
         except ValidationError as error:
             raise InvalidInput(
                 f"The payload does not fit job type {self.name!r}; GET /v1/job-types/{self.name} shows its schema.",
-                field_errors(error.errors(include_url=False, include_context=False), payload, "payload"),
+                field_errors(first_findings(error), payload, "payload"),
             ) from None
 
 

@@ -9,7 +9,7 @@ import jwt
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
-from callboard.api.auth.caller import Caller, Quota
+from callboard.api.auth.caller import Caller, quota_of
 from callboard.api.auth.jwks import Jwks
 from callboard.api.errors import Forbidden, Unauthenticated
 from callboard.db.errors import ConfigurationError
@@ -65,8 +65,8 @@ class Tokens:
             raise Unauthenticated.with_wrong_credentials("The token's subject cannot be an owner.")
         # Whoever chooses a subject at the provider must not choose the owner of an API key.
         owner = self._settings.oidc_owner_prefix + subject
-        quota = Quota(f"subject:{owner}", self._settings.max_live_jobs, self._settings.submissions_per_second)
-        return Caller(owner, self._role(claims), quota)
+        role = self._role(claims)
+        return Caller(owner, role, quota_of(self._settings, f"subject:{owner}", role))
 
     def close(self) -> None:
         """Stop fetching keys. Called in the loop."""

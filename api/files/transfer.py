@@ -17,6 +17,7 @@ from callboard.api.auth.permission import Permission
 from callboard.api.files.content_disposition import content_disposition
 from callboard.api.files.multipart import read_file_part
 from callboard.api.files.ranges import ByteRange, RangeNotSatisfiable, parse_range
+from callboard.api.limits.uploads import StoredBytes
 from callboard.api.openapi import file_operations
 from callboard.api.openapi.models import UploadedFile
 from callboard.api.services import services_of
@@ -25,7 +26,14 @@ from callboard.api.wire.etags import matches
 from callboard.api.wire.parameters import HEADERS_ONLY, uuid_of
 from callboard.db.access.audit import write_audit
 from callboard.db.errors import NotFound, TooLarge
-from callboard.db.files.rows import File, delete_bytes, delete_file, get_file, insert_file
+from callboard.db.files.rows import (
+    File,
+    delete_bytes,
+    delete_file,
+    get_file,
+    insert_file_within,
+    stored_bytes_of,
+)
 from callboard.db.rules.ids import new_id
 
 router = APIRouter(tags=["files"])
@@ -40,15 +48,20 @@ async def upload_file(request: Request, response: Response, caller: AsCaller) ->
     caller.require_submission()
     services = services_of(request)
     _refuse_too_large(request, services.settings.max_file_bytes)
+    most = services.settings.max_stored_bytes
+    used = await services.threads.run(lambda connection: stored_bytes_of(connection, caller.owner)) if most else 0
+    quota = StoredBytes(most, used)
     part = await read_file_part(request.headers.get("content-type", ""), request.stream())
     file_id = new_id()
-    stored = await services.uploads.store(file_id, part.blocks)
+    stored = await services.uploads.store(file_id, part.blocks, share=caller.share, quota=quota)
     # It may have taken hours, and the key may have been revoked. Bytes without a row are deleted later.
     caller = await current_caller(request)
     caller.require_submission()
     file = File(file_id, caller.owner, part.name, stored.size, stored.sha256, part.media_type)
     # If this fails it may have been committed all the same, so the bytes stay.
-    await services.threads.run(lambda connection: insert_file(connection, file))
+    if not await services.threads.run(lambda connection: insert_file_within(connection, file, most=most)):
+        await anyio.to_thread.run_sync(delete_bytes, services.storage, [file_id])
+        raise quota.exceeded()
     response.headers["Location"] = f"/v1/files/{file.id}"
     return UploadedFile(
         id=file.id, name=file.name, size=file.size, sha256=file.sha256.hex(), media_type=file.media_type

@@ -37,7 +37,9 @@ async def amend_job(request: Request, job_id: JobId, caller: AsCaller) -> Respon
     services = services_of(request)
     row = await services.reads.job(job_id, caller)
     require_action(services, caller, row)
-    amendment = Amendment(parse(AmendJob, await json_body(request)).model_dump(exclude_unset=True))
+    body = await json_body(request)
+    wanted = await services.bodies.run(len(body), lambda: parse(AmendJob, body))
+    amendment = Amendment(wanted.model_dump(exclude_unset=True))
     condition = request.headers.get("if-match")
     while True:
         _require_waiting(row, condition)

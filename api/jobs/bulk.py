@@ -37,8 +37,8 @@ async def act_on_jobs(request: Request, caller: AsCaller) -> Response:
     caller.require_operator()
     services = services_of(request)
     body = await json_body(request)
-    key = idempotency_key(request, services, caller, body)
-    bulk = parse(BulkJobs, body)
+    key = await idempotency_key(request, services, caller, body)
+    bulk = await services.bodies.run(len(body), lambda: parse(BulkJobs, body))
     actor = actor_of(request, caller)
     new = bulk_job(BulkOrder(bulk.action, _filter(bulk), actor), owner=caller.owner)
 

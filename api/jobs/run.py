@@ -10,7 +10,7 @@ from callboard.api.jobs.submit import accepted, idempotency_key, preference_of, 
 from callboard.api.openapi import operations
 from callboard.api.services import services_of
 from callboard.api.system.job_types import known_type
-from callboard.api.wire.bodies import json_body, parse
+from callboard.api.wire.bodies import json_body, largest_job, parse
 from callboard.api.wire.prefer import Preference
 from callboard.api.wire.requests import Payload, SubmitJob
 from callboard.db.errors import FieldError, InvalidInput
@@ -32,11 +32,19 @@ async def run_job(request: Request, job_type: str) -> Response:
     preference = preference_of(request, services)
     if preference.applied is None:
         preference = Preference(services.settings.max_wait)
-    body = await json_body(request)
-    submission = SubmitJob(type=known_type(services.registry, job_type).name, payload=parse(Payload, body).root)
-    key = idempotency_key(request, services, caller, body)
+    name = known_type(services.registry, job_type).name
+    body = await json_body(request, most=largest_job(services.settings))
+    key = await idempotency_key(request, services, caller, body)
     try:
-        submitted = await submit_and_wait(request, services, caller, submission, key, seconds=preference.wait)
+        submitted = await submit_and_wait(
+            request,
+            services,
+            caller,
+            lambda: SubmitJob(type=name, payload=parse(Payload, body).root),
+            key,
+            size=len(body),
+            seconds=preference.wait,
+        )
     except InvalidInput as error:
         raise _with_pointers_into_the_body(error) from None
     if preference.wait == 0 or submitted.row["status"] not in TERMINAL:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
@@ -97,9 +99,13 @@ async def cancel_job(request: Request, job_id: JobId, caller: AsCaller) -> Respo
 
 @router.post("/v1/jobs/{job_id}/retry", operation_id="retryJob", **operations.RETRY_JOB)
 async def retry_job(request: Request, job_id: JobId, caller: AsCaller) -> Response:
-    """Queue a job again that failed, was cancelled or expired: same id, its attempts go on counting."""
+    """Queue a job again that failed, was cancelled or expired: same id, its attempts go on counting.
+
+    To its owner this counts as a submission; operators may do it with the jobs of others whatever the limits.
+    """
     services = services_of(request)
-    require_action(services, caller, await services.reads.job(job_id, caller))
+    row = await services.reads.job(job_id, caller)
+    require_action(services, caller, row)
 
     def change(connection: Connection) -> bool:
         reopened = transitions.reopen(connection, job_id)
@@ -107,7 +113,9 @@ async def retry_job(request: Request, job_id: JobId, caller: AsCaller) -> Respon
             write_audit(connection, actor_of(request, caller), "job.retry", job_id=job_id)
         return reopened
 
-    reopened = await services.threads.run(change)
+    within_limits = services.limits.submission(caller, 1) if row["owner"] == caller.owner else nullcontext()
+    async with within_limits:
+        reopened = await services.threads.run(change)
     row = await services.reads.job(job_id, caller)
     if not reopened:
         raise Conflict(

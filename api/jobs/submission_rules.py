@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 from sqlalchemy import Connection
 
+from callboard.actors.types.findings import MOST_FINDINGS
 from callboard.actors.types.registry import JobType, Registry
 from callboard.api.auth.caller import Caller
 from callboard.api.errors import Forbidden
@@ -19,9 +20,13 @@ from callboard.db.rules.ids import new_id
 from callboard.db.rules.json_pointer import pointer
 from callboard.db.rules.new_job import OPTIONS, SERVICE_QUEUE, NewJob
 
-_MOST_ERRORS: Final = 100
+#: Bytes of a payload in which all is found that does not fit; in larger ones the first things.
+_SEARCHED: Final = 8 * 2**10
 #: The options that a job type has a default for.
 _REQUIRED: Final = tuple(name for name, option in OPTIONS.items() if option.required)
+
+Named: TypeAlias = tuple[str, Mapping[str, Any]]
+"""The options of a submission, after the pointer to it."""
 
 
 def new_job(submission: SubmitJob, registry: Registry, *, caller: Caller, max_payload_bytes: int) -> NewJob:
@@ -39,13 +44,13 @@ def new_job(submission: SubmitJob, registry: Registry, *, caller: Caller, max_pa
     options = submission.options
     if wrong := _beyond_bounds(options, job_type):
         raise InvalidInput(f"The options do not fit job type {job_type.name!r}.", wrong)
-    job_type.validate_payload(submission.payload)
     payload = orjson.dumps(submission.payload)
     if len(payload) > max_payload_bytes:
         raise TooLarge(
             f"The payload has {len(payload)} bytes, {max_payload_bytes} are allowed. "
             "Upload large data as a file (POST /v1/files) and name it in the payload."
         )
+    job_type.validate_payload(submission.payload, fail_fast=len(payload) > _SEARCHED)
     if options.get("delay") == 0:
         del options["delay"]  # it is due at once, as without one
     if "tags" in options:
@@ -55,9 +60,9 @@ def new_job(submission: SubmitJob, registry: Registry, *, caller: Caller, max_pa
 
 
 def new_jobs(
-    submissions: Sequence[SubmitJob], registry: Registry, *, caller: Caller, max_payload_bytes: int
+    submissions: Sequence[SubmitJob], registry: Registry, *, caller: Caller, max_payload_bytes: int, first: int = 0
 ) -> list[NewJob]:
-    """Return the jobs of a batch.
+    """Return the jobs of a batch, or of a part of it that begins with the job ``first``.
 
     Raises:
         InvalidInput: at least one does not fit; each error's pointer begins with ``/jobs/<index>``.
@@ -66,20 +71,20 @@ def new_jobs(
     """
     jobs: list[NewJob] = []
     wrong: list[FieldError] = []
-    first: InvalidInput | None = None
-    for index, item in enumerate(submissions):
+    example: InvalidInput | None = None
+    for index, item in enumerate(submissions, first):
         try:
             jobs.append(new_job(item, registry, caller=caller, max_payload_bytes=max_payload_bytes))
         except (Forbidden, TooLarge) as error:
             raise type(error)(f"Job {index} of the batch: {error}") from None
         except InvalidInput as error:
-            first = first or error
+            example = example or error
             place = pointer(("jobs", index))
             wrong += [FieldError(item.detail, place + item.pointer) for item in error.errors]
-            if len(wrong) >= _MOST_ERRORS:
+            if len(wrong) >= MOST_FINDINGS:
                 break
-    if first is not None:
-        raise type(first)(f"The batch was not accepted: {first}", wrong[:_MOST_ERRORS])
+    if example is not None:
+        raise type(example)(f"The batch was not accepted: {example}", wrong[:MOST_FINDINGS])
     return jobs
 
 
@@ -99,15 +104,14 @@ def _beyond_bounds(options: Mapping[str, Any], job_type: JobType) -> list[FieldE
     return wrong
 
 
-def names_others(submission: SubmitJob, *, known_queues: frozenset[str]) -> bool:
-    """Return whether the submission names a parent, or a queue that may not exist: :func:`require_references` reads."""
-    options = submission.options
+def names_others(options: Mapping[str, Any], *, known_queues: frozenset[str]) -> bool:
+    """Return whether the options name a parent, or a queue that may not exist: :func:`require_references` reads."""
     return "parent_id" in options or ("queue" in options and options["queue"] not in known_queues)
 
 
 def require_references(
     connection: Connection,
-    submissions: Sequence[tuple[str, SubmitJob]],
+    named: Sequence[Named],
     *,
     known_queues: frozenset[str],
     caller: Caller,
@@ -116,7 +120,7 @@ def require_references(
 
     Args:
         connection: to look with.
-        submissions: each after the pointer to it.
+        named: the submissions that name others.
         known_queues: queues that need no look.
         caller: a parent that it may not see does not exist.
 
@@ -124,10 +128,9 @@ def require_references(
         InvalidInput: something does not exist.
     """
     queues = known_queues | queue_names(connection)
-    given = [(place, item.options) for place, item in submissions]
-    parents = get_jobs(connection, sorted({options["parent_id"] for _, options in given if "parent_id" in options}))
+    parents = get_jobs(connection, sorted({options["parent_id"] for _, options in named if "parent_id" in options}))
     wrong = []
-    for place, options in given:
+    for place, options in named:
         if (queue := options.get("queue")) is not None and queue not in queues:
             wrong.append(FieldError(f"there is no queue {queue!r}", f"{place}/queue"))
         if (parent_id := options.get("parent_id")) is not None:
@@ -135,4 +138,4 @@ def require_references(
             if parent is None or not caller.sees(parent["owner"]):
                 wrong.append(FieldError(f"there is no job {parent_id}", f"{place}/parent_id"))
     if wrong:
-        raise InvalidInput(f"Not accepted: {wrong[0].detail}.", wrong[:_MOST_ERRORS])
+        raise InvalidInput(f"Not accepted: {wrong[0].detail}.", wrong[:MOST_FINDINGS])

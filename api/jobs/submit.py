@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,20 +12,20 @@ from fastapi import APIRouter, Request, Response
 
 from callboard.api.auth.caller import Caller, current_caller
 from callboard.api.errors import IdempotencyKeyInFlight, IdempotencyKeyReused, QuotaExceeded
+from callboard.api.jobs.batches import read_batch
 from callboard.api.jobs.response import job_response
-from callboard.api.jobs.submission_rules import names_others, new_job, new_jobs, require_references
+from callboard.api.jobs.submission_rules import Named, names_others, new_job, require_references
 from callboard.api.jobs.waiting import wait_until_done
 from callboard.api.openapi import operations
 from callboard.api.services import Services, services_of
 from callboard.api.wire import parameters
-from callboard.api.wire.bodies import json_body, parse
+from callboard.api.wire.bodies import json_body, largest_job, parse
 from callboard.api.wire.prefer import Preference
 from callboard.api.wire.rendering import respond
-from callboard.api.wire.requests import SubmitBatch, SubmitJob
+from callboard.api.wire.requests import SubmitJob
 from callboard.db import transitions
-from callboard.db.errors import FieldError, InvalidInput
+from callboard.db.errors import FieldError
 from callboard.db.models.job_view import JobView
-from callboard.db.rules.json_pointer import pointer
 from callboard.db.rules.states import TERMINAL
 from callboard.db.transitions import IdempotencyKey, NewJob, SubmissionKind, SubmissionResult
 
@@ -44,10 +44,11 @@ async def submit_job(request: Request) -> Response:
     services = services_of(request)
     caller = await current_caller(request)
     preference = preference_of(request, services)
-    body = await json_body(request)
-    key = idempotency_key(request, services, caller, body)
-    submission = parse(SubmitJob, body)
-    submitted = await submit_and_wait(request, services, caller, submission, key, seconds=preference.wait)
+    body = await json_body(request, most=largest_job(services.settings))
+    key = await idempotency_key(request, services, caller, body)
+    submitted = await submit_and_wait(
+        request, services, caller, lambda: parse(SubmitJob, body), key, size=len(body), seconds=preference.wait
+    )
     done = submitted.row["status"] in TERMINAL
     return await accepted(services, submitted, preference, status=200 if done or submitted.existing else 202)
 
@@ -82,14 +83,25 @@ async def submit_and_wait(
     request: Request,
     services: Services,
     caller: Caller,
-    submission: SubmitJob,
+    read: Callable[[], SubmitJob],
     key: IdempotencyKey | None,
     *,
+    size: int,
     seconds: float,
 ) -> Submitted:
     """Store a job durably, and return it when it is done, or as it is after ``seconds``.
 
+    Args:
+        request: the wait ends with its connection.
+        services: of the application.
+        caller: of the request.
+        read: parses the body; in a thread, where that takes long.
+        key: the request's Idempotency-Key.
+        size: of the body, in bytes.
+        seconds: longest wait.
+
     Raises:
+        MalformedBody: the body is not JSON.
         InvalidInput: the payload or an option is not valid.
         UnknownJobType: there is no such type.
         Forbidden: the caller may not submit, or not this type.
@@ -100,9 +112,16 @@ async def submit_and_wait(
         Unavailable: the database did not answer.
         ClientDisconnect: the client has closed the connection; the job goes on.
     """
-    limit = services.settings.max_payload_bytes
-    new = new_job(submission, services.registry, caller=caller, max_payload_bytes=limit)
-    await _require_references(services, caller, [("", submission)])
+
+    def read_job() -> tuple[NewJob, list[Named]]:
+        submission = read()
+        limit = services.settings.max_payload_bytes
+        new = new_job(submission, services.registry, caller=caller, max_payload_bytes=limit)
+        options = submission.options
+        return new, [("", options)] if names_others(options, known_queues=services.queues) else []
+
+    new, named = await services.bodies.run(size, read_job)
+    await _require_references(services, caller, named)
     stored = await _submit(services, caller, [new], key)
     replayed = stored.kind is SubmissionKind.REPLAYED
     job_id = stored.job_ids[0]
@@ -130,26 +149,16 @@ async def submit_batch(request: Request) -> Response:
     """
     services = services_of(request)
     caller = await current_caller(request)
-    body = await json_body(request)
-    key = idempotency_key(request, services, caller, body)
-    # In a thread: thousands of jobs take a while to validate.
-    batch, new = await asyncio.to_thread(_read_batch, services, caller, body)
-    await _require_references(services, caller, [(pointer(("jobs", index)), item) for index, item in enumerate(batch)])
+    body = await json_body(request, most=services.settings.max_body_bytes)
+    key = await idempotency_key(request, services, caller, body)
+    new, named = await services.bodies.run(
+        len(body),
+        lambda: read_batch(body, services.settings, services.registry, services.queues, caller=caller),
+    )
+    await _require_references(services, caller, named)
     stored = await _submit(services, caller, new, key)
     headers = {"Idempotency-Replayed": "true"} if stored.kind is SubmissionKind.REPLAYED else None
     return respond({"ids": stored.job_ids}, 202, headers)
-
-
-def _read_batch(services: Services, caller: Caller, body: bytes) -> tuple[list[SubmitJob], list[NewJob]]:
-    settings = services.settings
-    batch = parse(SubmitBatch, body).jobs
-    if len(batch) > settings.max_batch_jobs:
-        raise InvalidInput(
-            f"The batch has {len(batch)} jobs, {settings.max_batch_jobs} are allowed. Split it.",
-            [FieldError(f"at most {settings.max_batch_jobs} jobs are allowed", "/jobs")],
-        )
-    limit = settings.max_payload_bytes
-    return batch, new_jobs(batch, services.registry, caller=caller, max_payload_bytes=limit)
 
 
 def preference_of(request: Request, services: Services) -> Preference:
@@ -169,7 +178,7 @@ def preference_of(request: Request, services: Services) -> Preference:
     return Preference.read(",".join(headers), longest=longest) if headers else Preference()
 
 
-def idempotency_key(request: Request, services: Services, caller: Caller, body: bytes) -> IdempotencyKey | None:
+async def idempotency_key(request: Request, services: Services, caller: Caller, body: bytes) -> IdempotencyKey | None:
     """Return the Idempotency-Key header with a hash of the request; None without the header.
 
     Raises:
@@ -180,12 +189,17 @@ def idempotency_key(request: Request, services: Services, caller: Caller, body: 
         return None
     if _KEY.fullmatch(key) is None:
         raise parameters.refused("Idempotency-Key", "must be 1 to 255 visible ASCII characters", where="headers")
-    request_hash = hashlib.sha256(request.url.path.encode() + b"\n" + body).digest()
+
+    def hash_request() -> bytes:
+        digest = hashlib.sha256(request.url.path.encode() + b"\n")
+        digest.update(body)
+        return digest.digest()
+
+    request_hash = await services.bodies.run(len(body), hash_request)
     return IdempotencyKey(caller.owner, key, request_hash, services.settings.idempotency_ttl)
 
 
-async def _require_references(services: Services, caller: Caller, submissions: list[tuple[str, SubmitJob]]) -> None:
-    named = [(place, item) for place, item in submissions if names_others(item, known_queues=services.queues)]
+async def _require_references(services: Services, caller: Caller, named: list[Named]) -> None:
     if named:
         await services.threads.run(
             lambda connection: require_references(connection, named, known_queues=services.queues, caller=caller)

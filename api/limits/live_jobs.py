@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+from callboard.db.errors import Unavailable
+
 #: Seconds for which a count is used, as long as less than half of what was free then has been admitted since.
 _MAX_AGE: Final = 0.5
+#: Seconds for which a count is used while less than a quarter of the limit lives: jobs are counted meanwhile, and no
+#: submission waits for it.
+_MAX_AGE_IF_FEW: Final = 60.0
 _MAX_OWNERS: Final = 10_000
 
 
@@ -16,12 +22,13 @@ _MAX_OWNERS: Final = 10_000
 class _Owner:
     live: int = 0
     """Live jobs when they were last counted, and those that were being submitted then."""
-    counted_at: float = -_MAX_AGE
+    counted_at: float = -_MAX_AGE_IF_FEW
     admitted: int = 0
     """Jobs admitted since the count."""
     in_flight: int = 0
     """Jobs admitted, and perhaps not stored yet: a count may not include them."""
     counting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    background: asyncio.Task[None] | None = None
 
 
 class LiveJobs:
@@ -53,13 +60,11 @@ class LiveJobs:
         if not self._is_far_from_limit(owner, jobs, most):
             async with owner.counting:
                 if not self._is_far_from_limit(owner, jobs, most):
-                    in_flight, admitted = owner.in_flight, owner.admitted
-                    live = await self._count(name, most + 1)
-                    owner.live = live + in_flight
-                    owner.admitted -= admitted
-                    owner.counted_at = asyncio.get_running_loop().time()
+                    await self._recount(name, owner, most)
                     if owner.live + owner.admitted + jobs > most:
                         return False
+        elif _age(owner) >= _MAX_AGE and owner.background is None:
+            owner.background = asyncio.create_task(self._recount_in_background(name, owner, most))
         owner.admitted += jobs
         owner.in_flight += jobs
         return True
@@ -67,6 +72,22 @@ class LiveJobs:
     def submitted(self, name: str, jobs: int) -> None:
         """Record that admitted jobs have been stored, or will not be: from now on a count is right about them."""
         self._owners[name].in_flight -= jobs
+
+    async def _recount(self, name: str, owner: _Owner, most: int) -> None:
+        in_flight, admitted = owner.in_flight, owner.admitted
+        live = await self._count(name, most + 1)
+        owner.live = live + in_flight
+        owner.admitted -= admitted
+        owner.counted_at = asyncio.get_running_loop().time()
+
+    async def _recount_in_background(self, name: str, owner: _Owner, most: int) -> None:
+        try:
+            # Without the database no submission succeeds either, and says so.
+            async with owner.counting:
+                with suppress(Unavailable):
+                    await self._recount(name, owner, most)
+        finally:
+            owner.background = None
 
     def _owner(self, name: str) -> _Owner:
         owner = self._owners.get(name)
@@ -80,6 +101,11 @@ class LiveJobs:
 
     @staticmethod
     def _is_far_from_limit(owner: _Owner, jobs: int, most: int) -> bool:
-        if asyncio.get_running_loop().time() - owner.counted_at >= _MAX_AGE:
+        age = _age(owner)
+        if age >= _MAX_AGE and (age >= _MAX_AGE_IF_FEW or 4 * (owner.live + owner.admitted + jobs) > most):
             return False
         return owner.admitted + jobs <= (most - owner.live) / 2
+
+
+def _age(owner: _Owner) -> float:
+    return asyncio.get_running_loop().time() - owner.counted_at

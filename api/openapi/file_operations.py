@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from callboard.api.errors import QuotaExceeded
 from callboard.api.openapi import examples, models
 from callboard.api.openapi.headers import header
 from callboard.api.openapi.parts import Document, links_by, operation, response
@@ -37,7 +38,7 @@ UPLOAD_FILE: Final = operation(
             links=links_by("file_id", "$response.body#/id", "downloadFile", "deleteFile"),
         )
     },
-    problems=(InvalidInput.code, StorageFull.code, _TOO_SLOW),
+    problems=(InvalidInput.code, QuotaExceeded.code, StorageFull.code, _TOO_SLOW),
     body={
         "required": True,
         "content": {

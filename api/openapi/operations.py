@@ -167,7 +167,9 @@ CANCEL_JOB: Final = operation(
     {202: response(models.Job, "Cancelled, or about to stop.", sent=_ETAG, links=_ONE)},
     problems=[Conflict.code],
 )
-RETRY_JOB: Final = operation({202: response(models.Job, "Queued.", sent=_ETAG, links=_ONE)}, problems=[Conflict.code])
+RETRY_JOB: Final = operation(
+    {202: response(models.Job, "Queued.", sent=_ETAG, links=_ONE)}, problems=(Conflict.code, QuotaExceeded.code)
+)
 AMEND_JOB: Final = operation(
     {200: response(models.Job, "Changed.", sent=_ETAG, links=_ONE)},
     problems=(Conflict.code, PreconditionFailed.code),

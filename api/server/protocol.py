@@ -1,23 +1,28 @@
-"""HTTP connections with bounds on how slowly a request may come, and how large its head may be.
+"""HTTP connections with bounds on how slowly a request may come, and how large its head and its trailers may be.
 
-uvicorn waits for ever for the rest of a request, and accepts heads of any size. A reverse proxy bounds both, but not
-every server has one in front.
+uvicorn waits for ever for the rest of a request, accepts heads of any size, takes trailers for headers, and sends
+chunks to clients of HTTP/1.0. A reverse proxy sees to all that, but not every server has one in front.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+import re
+from typing import Final, NoReturn
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from callboard.api.server.security_headers import secured
 from callboard.api.wire.problems import MALFORMED_REQUEST, REQUEST_TIMEOUT, REQUEST_TOO_LONG, Problem, problem_response
 
-#: Most bytes of a request's line and headers together.
+#: Most bytes of a request's line and headers together, and of what comes around the pieces of a chunked body.
 _MAX_HEAD: Final = 64 * 2**10
 #: Bytes of a body that have to come within each timeout.
 _MIN_PROGRESS: Final = 16 * 2**10
+_VERSIONS: Final = frozenset({"1.0", "1.1"})
+#: The characters of a host and port (RFC 3986, section 3.2.2).
+_HOST: Final = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*")
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -25,6 +30,8 @@ class BoundedConnection(HttpToolsProtocol):
 
     _in_head = True
     _received = 0
+    #: Bytes since the last one of the body: sizes and extensions of chunks, trailers.
+    _beside_body = 0
     _refusal: Problem | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -36,16 +43,33 @@ class BoundedConnection(HttpToolsProtocol):
         if self._waiting_since is None:
             self._waiting_since = self.loop.time()
         self._received += len(data)
+        self._beside_body += len(data)
         super().data_received(data)
-        if self._in_head and self._received > _MAX_HEAD and not self.transport.is_closing():
+        excess = self._received if self._in_head else self._beside_body
+        if excess > _MAX_HEAD and not self.transport.is_closing():
             self._refuse(REQUEST_TOO_LONG)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # A trailer is no header (RFC 9110, section 6.5.1): it must not say who the caller is. Nothing here needs any.
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if self._received > _MAX_HEAD and self._head_size() > _MAX_HEAD:
-            self._refusal = REQUEST_TOO_LONG
-            raise ValueError("too long")  # the parser ends, and uvicorn calls send_400_response
+            self._end_parsing(REQUEST_TOO_LONG)
+        version = self.parser.get_http_version()
+        if version not in _VERSIONS or not self._names_one_host(version):
+            self._end_parsing(MALFORMED_REQUEST)
         super().on_headers_complete()
+        if version == "1.0":
+            # uvicorn makes the cycle, which has not begun to run.
+            self.cycle.__class__ = _UnchunkedCycle
         self._in_head = False
+        self._beside_body = 0
+
+    def on_body(self, body: bytes) -> None:
+        self._beside_body = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -78,6 +102,17 @@ class BoundedConnection(HttpToolsProtocol):
         else:
             self._refuse(REQUEST_TIMEOUT)
 
+    def _end_parsing(self, refusal: Problem) -> NoReturn:
+        self._refusal = refusal
+        raise ValueError(refusal.code)  # the parser ends, and uvicorn calls send_400_response
+
+    def _names_one_host(self, version: str) -> bool:
+        """Whether there is one Host header that can be a host (RFC 9112, section 3.2); HTTP/1.0 needs none."""
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if not hosts:
+            return version == "1.0"
+        return len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None
+
     def _refuse(self, problem: Problem) -> None:
         if self._may_respond():
             self.transport.write(_bytes_of(problem))
@@ -95,6 +130,22 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+
+
+class _UnchunkedCycle(RequestResponseCycle):
+    """Responds to a client of HTTP/1.0, which knows no chunks: a body of unknown length ends with the connection."""
+
+    _lasts_until_close = False
+
+    async def send(self, message: ASGISendEvent) -> None:
+        if message["type"] == "http.response.start":
+            self._lasts_until_close = all(name.lower() != b"content-length" for name, _ in message.get("headers", []))
+            if self._lasts_until_close:
+                self.chunked_encoding = False
+        elif message["type"] == "http.response.body" and self._lasts_until_close:
+            # uvicorn compares; all that is sent is right.
+            self.expected_content_length = len(message.get("body", b""))
+        await super().send(message)
 
 
 def _bytes_of(problem: Problem) -> bytes:

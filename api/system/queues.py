@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection, RowMapping
 
@@ -20,6 +22,9 @@ from callboard.db.transitions import undispatch
 
 router = APIRouter(tags=["system"])
 
+#: Characters; no longer one can have been made.
+_LONGEST_NAME: Final = 100
+
 
 @router.post("/v1/queues/{name}/pause", operation_id="pauseQueue", **operations.CHANGE_QUEUE)
 async def pause(request: Request, name: str, caller: AsCaller) -> Response:
@@ -37,7 +42,9 @@ async def resume(request: Request, name: str, caller: AsCaller) -> Response:
 async def configure(request: Request, name: str, caller: AsCaller) -> Response:
     """Change the limits of this queue. They act at once on what waits in it."""
     caller.require_operator()
-    values = parse(ConfigureQueue, await json_body(request)).model_dump(exclude_unset=True)
+    body = await json_body(request)
+    wanted = await services_of(request).bodies.run(len(body), lambda: parse(ConfigureQueue, body))
+    values = wanted.model_dump(exclude_unset=True)
     if "rate_limit" in values:
         values["rate_period"] = None if values["rate_limit"] is None else values.get("rate_period") or 1.0
     return await _change(request, caller, name, "queue.configure", QueueChange(values))
@@ -46,6 +53,8 @@ async def configure(request: Request, name: str, caller: AsCaller) -> Response:
 async def _change(request: Request, caller: Caller, name: str, action: str, change: QueueChange) -> Response:
     caller.require_operator()
     services = services_of(request)
+    if len(name) > _LONGEST_NAME or not name.isprintable():
+        raise _no_such_queue(name)
 
     def apply(connection: Connection) -> RowMapping | None:
         if name in services.queues:
@@ -61,6 +70,10 @@ async def _change(request: Request, caller: Caller, name: str, action: str, chan
 
     row = await services.threads.run(apply)
     if row is None:
-        raise NotFound(f"There is no queue {name[:100]!r}. GET /v1/queues lists them.")
+        raise _no_such_queue(name)
     services.submissions.wake_dispatcher()
     return respond(rendering.queue(row))
+
+
+def _no_such_queue(name: str) -> NotFound:
+    return NotFound(f"There is no queue {name[:_LONGEST_NAME]!r}. GET /v1/queues lists them.")

@@ -16,7 +16,8 @@ from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from callboard.actors.types.field_errors import MOST_ERRORS, message_of
+from callboard.actors.types.field_errors import message_of
+from callboard.actors.types.findings import MOST_FINDINGS
 from callboard.api.errors import (
     Forbidden,
     IdempotencyKeyInFlight,
@@ -123,7 +124,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
             retry_after=1,
         ),
         Problem(PreconditionFailed.code, 412, "Precondition failed", "The thing has changed since you last saw it."),
-        Problem(TooLarge.code, 413, "Too large", "The body, or a payload in it, has more bytes than allowed."),
+        Problem(TooLarge.code, 413, "Too large", "A body, or a payload in it, has more bytes or values than allowed."),
         Problem(
             UnsupportedMediaType.code, 415, "Unsupported media type", "Send JSON, with Content-Type: application/json.",
         ),
@@ -246,7 +247,7 @@ async def respond_to_error(request: Request, error: Exception) -> Response:
         case HTTPException():
             return _http_error(request, error)
         case RequestValidationError():
-            wrong = [FieldError(message_of(item), pointer(item["loc"])) for item in error.errors()[:MOST_ERRORS]]
+            wrong = [FieldError(message_of(item), pointer(item["loc"])) for item in error.errors()[:MOST_FINDINGS]]
             error = InvalidInput("The parameters do not fit.", wrong)
         case DataError():
             # Input is validated before it reaches the database; this is for values that no validation covers.

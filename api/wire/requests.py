@@ -95,7 +95,9 @@ class Payload(RootModel[Any]):
 class SubmitBatch(Body):
     """Jobs to run: all are accepted or none."""
 
-    jobs: list[SubmitJob] = Field(min_length=1, description="Up to 10,000 jobs, or fewer where the server says so.")
+    jobs: list[SubmitJob] = Field(
+        min_length=1, max_length=10_000, description="Up to 10,000 jobs, or fewer where the server says so."
+    )
 
 
 class AmendJob(Body):

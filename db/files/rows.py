@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import NoReturn
+from typing import Any, NoReturn
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, cast, delete, func, insert, literal, select
 
 from callboard.db.errors import NotFound, Unavailable
 from callboard.db.files.storage import Storage
@@ -44,17 +44,47 @@ class File:
 
 def insert_file(connection: Connection, file: File) -> None:
     """Store the row of a file whose bytes are stored."""
-    connection.execute(
-        insert(files).values(
-            id=file.id,
-            owner=file.owner,
-            name=file.name,
-            size=file.size,
-            sha256=file.sha256,
-            media_type=file.media_type,
-            created_at=file.created_at,
-        )
-    )
+    connection.execute(insert(files).values(_values(file)))
+
+
+def insert_file_within(connection: Connection, file: File, *, most: int) -> bool:
+    """:func:`insert_file`, unless the files of its owner have more than ``most`` bytes then; 0: no limit.
+
+    Of uploads that end at the same moment, each may find the others missing.
+
+    Returns:
+        Whether the row was stored.
+    """
+    if not most:
+        insert_file(connection, file)
+        return True
+    row = [literal(value, files.c[name].type) for name, value in _values(file).items()]
+    fits = _size_of(file.owner) + file.size <= most
+    statement = insert(files).from_select(list(_values(file)), select(*row).where(fits))
+    return bool(connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount)
+
+
+def stored_bytes_of(connection: Connection, owner: str) -> int:
+    """Return the bytes of all files of ``owner``, its jobs' outputs included."""
+    stored: int = connection.execute(select(_size_of(owner))).scalar_one()
+    return stored
+
+
+def _size_of(owner: str) -> ColumnElement[int]:
+    total = cast(func.coalesce(func.sum(files.c.size), 0), BigInteger)
+    return select(total).where(files.c.owner == owner).scalar_subquery()
+
+
+def _values(file: File) -> dict[str, Any]:
+    return {
+        "id": file.id,
+        "owner": file.owner,
+        "name": file.name,
+        "size": file.size,
+        "sha256": file.sha256,
+        "media_type": file.media_type,
+        "created_at": file.created_at,
+    }
 
 
 def get_file(connection: Connection, file_id: UUID, *, owner: str | None) -> File:

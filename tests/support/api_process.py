@@ -35,18 +35,28 @@ class ApiProcess:
 
     def resident(self) -> int:
         """Return the bytes of memory that the process holds."""
+        return self._memory("VmRSS")
+
+    def peak(self) -> int:
+        """Return the most bytes of memory that the process has held."""
+        return self._memory("VmHWM")
+
+    def _memory(self, name: str) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) * 1024
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(f"{name}:")) * 1024
 
 
 @contextmanager
-def api_process(settings: Settings, directory: Path, *, port: int = 0, **environment: str) -> Iterator[ApiProcess]:
+def api_process(
+    settings: Settings, directory: Path, *, port: int = 0, module: str = "callboard.cli", **environment: str
+) -> Iterator[ApiProcess]:
     """Run a process until the end of the block, and yield it when it is ready.
 
     Args:
         settings: whose database it uses.
         directory: where uploaded files and the log go.
         port: to serve on, or a free one.
+        module: runs the command.
         environment: more settings, by their variables.
     """
     assert settings.database_url is not None
@@ -60,7 +70,7 @@ def api_process(settings: Settings, directory: Path, *, port: int = 0, **environ
         "CALLBOARD_DIAGNOSTICS": "true",
         **environment,
     }
-    command = [sys.executable, "-m", "callboard.cli", "api", "--port", str(port)]
+    command = [sys.executable, "-m", module, "api", "--port", str(port)]
     directory.mkdir(parents=True, exist_ok=True)
     log = directory / f"api-{port}.log"
     with (

@@ -7,6 +7,7 @@ import os
 import socket
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -19,7 +20,7 @@ from callboard.db.files.storage import open_storage
 from callboard.db.rules.ids import new_id
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
-from tests.api.files.uploading import BIG, count_rows, half_upload, problem, serving_files, upload
+from tests.api.files.uploading import BIG, HalfUpload, count_rows, half_upload, problem, serving_files, upload
 from tests.services.s3 import BUCKET, private_s3
 from tests.support.until import until
 
@@ -45,7 +46,10 @@ def test_uploads_beyond_the_most_are_refused_and_others_served(client: httpx.Cli
     file = upload(client)
     with ExitStack() as uploads:
         # What is stored is stored in blocks of a mebibyte.
-        halves = [uploads.enter_context(half_upload(client, store, size=2**20 + 1)) for _ in range(MAX_UPLOADS)]
+        halves = [
+            uploads.enter_context(half_upload(client, store, size=2**20 + 1, owner=f"owner-{number}"))
+            for number in range(MAX_UPLOADS)
+        ]
 
         answer = client.post("/v1/files", files={"file": b"x"})
 
@@ -53,6 +57,30 @@ def test_uploads_beyond_the_most_are_refused_and_others_served(client: httpx.Cli
         assert "retry-after" in answer.headers
         assert client.get(f"/v1/files/{file['id']}").status_code == 200
         assert b" 201 " in halves[0].finish()
+        upload(client)
+
+
+def test_one_client_leaves_room_for_others(client: httpx.Client, store: Path) -> None:
+    with ExitStack() as uploads:
+
+        def begin(owner: str, count: int) -> list[HalfUpload]:
+            return [
+                uploads.enter_context(half_upload(client, store, size=2**20 + 1, owner=owner)) for _ in range(count)
+            ]
+
+        greedy = begin("ann", MAX_UPLOADS // 2)
+        refused = client.post("/v1/files", files={"file": b"x"})
+        begin("bob", MAX_UPLOADS // 4)
+
+        assert f"{MAX_UPLOADS // 2} uploads" in problem(refused, 429, "quota-exceeded")["detail"]
+        assert refused.headers["retry-after"] == "5"
+        assert refused.headers["ratelimit"] == '"uploads";r=0;t=5'
+        for owner in ("bob", "ann"):
+            again = client.post("/v1/files", files={"file": b"x"}, headers={"x-owner": owner})
+            problem(again, 429, "quota-exceeded")
+        assert client.post("/v1/files", files={"file": b"x"}, headers={"x-owner": "eve"}).status_code == 201
+        for half in greedy[: MAX_UPLOADS // 4]:
+            assert b" 201 " in half.finish()
         upload(client)
 
 
@@ -90,7 +118,9 @@ def test_a_file_whose_bytes_stay_is_deleted_all_the_same(client: httpx.Client, d
 def test_bytes_without_a_row_are_swept_up(file_settings: Settings, database: Database, store: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    away = {"database_url": SecretStr(f"postgresql://nobody@127.0.0.1:{port}/x"), "connect_timeout": 1}
+    away: dict[str, Any] = {"database_url": SecretStr(f"postgresql://nobody@127.0.0.1:{port}/x"), "connect_timeout": 1}
+    # Otherwise the quota would be asked for first, and nothing stored.
+    away["max_stored_bytes"] = 0
     with serving_files(file_settings.model_copy(update=away)) as api:
         problem(api.client.post("/v1/files", files={"file": b"x"}), 503, "unavailable")
     [left] = store.iterdir()

@@ -77,14 +77,14 @@ class HalfUpload:
 
 
 @contextmanager
-def half_upload(client: httpx.Client, store: Path, size: int = 3 * 2**20) -> Iterator[HalfUpload]:
+def half_upload(client: httpx.Client, store: Path, size: int = 3 * 2**20, owner: str = "owner") -> Iterator[HalfUpload]:
     """Begin an upload; yield when a part of it has been stored."""
     url = client.base_url
     before = _begun(store)
     with socket.create_connection((url.host, url.port or 80), timeout=20) as connection:
         connection.sendall(
             b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=B\r\n"
-            b"Content-Length: %d\r\n\r\n" % ANNOUNCED + HEAD + b"x" * size
+            b"X-Owner: %b\r\nContent-Length: %d\r\n\r\n" % (owner.encode(), ANNOUNCED) + HEAD + b"x" * size
         )
         # Bytes on disk while the request is still arriving: that is what streaming means.
         until(lambda: _begun(store) > before, what="a part of the file is on disk")

@@ -14,18 +14,21 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import Request
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
 from callboard.actors.types.registry import Registry
 from callboard.api.app import create_app
+from callboard.api.auth.caller import Caller, local_admin
 from callboard.api.authenticator import Authenticator
 from callboard.api.database.threads import DatabaseThreads
 from callboard.api.limits.live_jobs import LiveJobs
 from callboard.api.limits.token_grants import TokenGrants
 from callboard.db.dispatching.rate_limits import Grant, Rate, delete_full_buckets, granted, take_tokens
 from callboard.db.models import jobs, rate_limits
+from callboard.db.rules.roles import Role
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from tests.support.keys import bearer, make_key
@@ -173,7 +176,7 @@ def test_two_servers_let_through_what_one_would(secured: Serve, database: Databa
     assert "10 jobs" in as_problem(refused, 429, "quota-exceeded")["detail"]
     assert refused.headers["retry-after"] == "1"
     assert refused.headers["ratelimit"] == '"submissions";r=0;t=1'
-    assert refused.headers["ratelimit-policy"] == '"submissions";q=10;w=1'
+    assert refused.headers["ratelimit-policy"] == '"submissions";q=10;w=1, "live-jobs";q=100000'
 
 
 def test_after_retry_after_a_submission_succeeds(secured: Serve, database: Database) -> None:
@@ -291,6 +294,108 @@ def test_far_from_the_limit_jobs_are_counted_seldom() -> None:
         return counted
 
     assert asyncio.run(main()) <= 2
+
+
+def test_few_jobs_are_counted_while_submissions_go_on() -> None:
+    async def main() -> None:
+        counted = 0
+        answer = asyncio.Event()
+        answer.set()
+
+        async def count(_owner: str, _most: int) -> int:
+            nonlocal counted
+            counted += 1
+            await answer.wait()
+            return 0
+
+        live_jobs = LiveJobs(count)
+        assert await live_jobs.admit("ann", 1, most=1000)
+        live_jobs.submitted("ann", 1)
+        answer.clear()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        while counted < 2 and loop.time() < begun + 30:
+            # The count is old by now; nobody waits for the new one.
+            assert await live_jobs.admit("ann", 0, most=1000)
+            await asyncio.sleep(0.05)
+        assert counted == 2
+        answer.set()
+
+    asyncio.run(main())
+
+
+def test_a_retry_counts_as_a_submission(secured: Serve, database: Database, as_problem: AsProblem) -> None:
+    key = make_key(database, max_live_jobs=2)
+    operator = make_key(database, "olga", Role.OPERATOR)
+    client = secured()
+    cancelled = [submit(client, key).json()["id"] for _ in range(2)]
+    for job_id in cancelled:
+        assert client.post(f"/v1/jobs/{job_id}/cancel", headers=bearer(key)).status_code == 202
+    assert [submit(client, key).status_code for _ in range(2)] == [202, 202]
+
+    refused = client.post(f"/v1/jobs/{cancelled[0]}/retry", headers=bearer(key))
+
+    as_problem(refused, 429, "quota-exceeded")
+    assert refused.headers["ratelimit"] == '"live-jobs";r=0;t=5'
+    assert live(database) == 2
+    # A person who runs the system decides.
+    assert client.post(f"/v1/jobs/{cancelled[0]}/retry", headers=bearer(operator)).status_code == 202
+    assert submit(client, key).status_code == 429
+
+
+def test_retries_at_once_do_not_exceed_the_limit(secured: Serve, database: Database) -> None:
+    key = make_key(database, max_live_jobs=4)
+    client = secured()
+    cancelled = []
+    for _ in range(12):
+        cancelled.append(submit(client, key).json()["id"])
+        assert client.post(f"/v1/jobs/{cancelled[-1]}/cancel", headers=bearer(key)).status_code == 202
+
+    with ThreadPoolExecutor(12) as pool:
+        paths = [f"/v1/jobs/{job_id}/retry" for job_id in cancelled]
+        statuses = list(pool.map(lambda path: client.post(path, headers=bearer(key)).status_code, paths))
+
+    assert set(statuses) <= {202, 429}
+    assert statuses.count(202) == live(database) <= 4
+
+
+def test_by_default_a_client_has_a_limit_of_live_jobs(secured: Serve, database: Database) -> None:
+    assert Settings().max_live_jobs == 100_000
+    client = secured(max_live_jobs=2)
+    clients, operators, unlimited = (
+        make_key(database, "ann"),
+        make_key(database, "olga", Role.OPERATOR),
+        make_key(database, "bob", max_live_jobs=5),
+    )
+
+    assert [submit(client, clients).status_code for _ in range(3)] == [202, 202, 429]
+    assert [submit(client, operators).status_code for _ in range(3)] == [202] * 3
+    assert [submit(client, unlimited).status_code for _ in range(3)] == [202] * 3
+    assert submit(secured(max_live_jobs=0), clients).status_code == 202
+
+
+def test_without_credentials_all_have_one_limit_of_live_jobs(secured: Serve, as_problem: AsProblem) -> None:
+    client = secured(max_live_jobs=2)
+
+    answers = [client.post("/v1/jobs", json=JOB) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+    as_problem(answers[2], 429, "quota-exceeded")
+
+
+def test_without_credentials_each_address_has_a_rate(settings: Settings, registry: Registry) -> None:
+    """As where a server of one's own serves the application to a network, with no ``authenticate`` of its own."""
+    addresses = iter(["192.0.2.1", "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "unix"])
+
+    async def from_elsewhere(request: Request) -> Caller:
+        request.scope["client"] = (next(addresses), 1)
+        return await local_admin(request)
+
+    changed = settings.model_copy(update={"submissions_per_second_per_address": 0.01})
+    with serving(create_app(changed, registry, authenticate=from_elsewhere)) as api:
+        statuses = [api.client.post("/v1/jobs", json=JOB).status_code for _ in range(7)]
+
+    assert statuses == [202, 429, 202, 202, 429, 202, 202]
 
 
 def test_a_repetition_is_answered_whatever_the_limits(secured: Serve, database: Database) -> None:
