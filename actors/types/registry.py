@@ -16,13 +16,19 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+import structlog
+from pydantic import TypeAdapter, ValidationError
 
+from callboard.actors.types.json_form import ANYTHING, json_form
 from callboard.actors.types.run import Run
 from callboard.actors.types.signatures import first_paragraph, json_adapter, signature_of, source_of
 from callboard.actors.types.sizes import bytes_of
 from callboard.db.errors import ConfigurationError, FieldError, InvalidInput, UnknownJobType
+from callboard.db.rules.exceptions import describe
+from callboard.db.rules.findings import finding
 from callboard.db.rules.retry import RetryPolicy
+
+_log = structlog.get_logger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,8 +44,6 @@ LEAST_MEMORY_LIMIT: Final = 64 * 2**20
 ENTRY_POINT_GROUP: Final = "callboard.jobs"
 
 Isolation = Literal["thread", "process"]
-
-_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 
 # A name goes into URLs, metric labels and log lines.
 _NAME = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./:-]{0,199}")
@@ -66,8 +70,8 @@ class JobType:
     """Called with the retries spent and the exception: whether to retry. As in Dramatiq, it replaces the count."""
     throws: tuple[type[BaseException], ...] = ()
     """Exceptions that fail the job at once."""
-    payload: TypeAdapter[Any] = _ANYTHING
-    result: TypeAdapter[Any] = _ANYTHING
+    payload: TypeAdapter[Any] = ANYTHING
+    result: TypeAdapter[Any] = ANYTHING
     description: str = ""
     example: Any = None
     passes_run: bool = True
@@ -98,23 +102,44 @@ class JobType:
         """Return the payload as the handler's own type.
 
         Raises:
-            InvalidInput: the payload does not fit; each error's pointer starts with ``/payload``.
+            InvalidInput: the payload does not fit, or a validator of the type raised what none should; each error's
+                pointer starts with ``/payload``.
         """
         try:
             return self.payload.validate_python(payload)
         except ValidationError as error:
             raise InvalidInput(
                 f"The payload does not fit job type {self.name!r}; GET /v1/job-types/{self.name} shows its schema.",
-                [
-                    FieldError(item["msg"], "/".join(["/payload", *(_escape(part) for part in item["loc"])]))
-                    for item in error.errors(include_input=False, include_url=False, include_context=False)
-                ],
+                findings(error, "payload"),
+            ) from None
+        except BaseException as error:  # noqa: BLE001 - a validator may raise anything, even exit
+            said = describe(error)
+            _log.error(
+                "payload_validator_failed", job_type=self.name, source=self.source, error=str(said),
+                traceback=said.traceback,
+            )  # fmt: skip
+            raise InvalidInput(
+                f"The payload cannot be validated: a validator of job type {self.name!r} raised {said.type}. "
+                "The server's log says where.",
+                [FieldError(f"a validator of job type {self.name!r} raised {said.type}", "/payload")],
             ) from None
 
+    def result_json(self, value: Any, *, max_bytes: int) -> bytes:
+        """Return the JSON of what the handler returned, through its return annotation.
 
-def _escape(part: int | str) -> str:
-    """Escape one reference token of a JSON pointer (RFC 6901, section 3)."""
-    return str(part).replace("~", "~0").replace("/", "~1")
+        Raises:
+            ValidationError: it does not fit the annotation.
+            InvalidInput: it cannot be stored; the message says where.
+            TooLarge: it has more than ``max_bytes``.
+        """
+        fitting = self.result.validate_python(value, from_attributes=True, by_alias=True, by_name=True)
+        return json_form(fitting, self.result, what="The result", max_bytes=max_bytes)
+
+
+def findings(error: ValidationError, *prefix: object) -> list[FieldError]:
+    """Return what Pydantic has found, with ``prefix`` before each location."""
+    details = error.errors(include_input=False, include_url=False, include_context=False)
+    return [finding(item, *prefix) for item in details]
 
 
 class Registry:
@@ -339,10 +364,3 @@ def _import(module: str, named_by: str) -> None:
         raise ConfigurationError(
             f"{named_by} names the module {module!r}, which raised {type(error).__name__} on import: {error}"
         ) from error
-
-
-def model_dump(job_type: JobType, value: Any) -> bytes:
-    """Return a handler's return value as JSON, through its return annotation."""
-    if isinstance(value, BaseModel):
-        return value.__pydantic_serializer__.to_json(value)
-    return job_type.result.dump_json(value)

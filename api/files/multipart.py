@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from callboard.api.wire.pointers import pointer
 from callboard.db.errors import FieldError, InvalidInput
 from callboard.db.rules.filenames import safe_media_type, safe_name
+from callboard.db.rules.pointers import pointer
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

@@ -10,13 +10,13 @@ from sqlalchemy import Connection
 
 from callboard.actors.types.registry import JobType, Registry
 from callboard.api.auth.caller import Caller
-from callboard.api.wire.pointers import pointer
 from callboard.api.wire.requests import SubmitJob
 from callboard.db.dispatching.queues import queue_names
 from callboard.db.errors import FieldError, InvalidInput, TooLarge
 from callboard.db.reads.jobs import get_jobs
 from callboard.db.rules.ids import new_id
 from callboard.db.rules.new_job import OPTIONS, NewJob
+from callboard.db.rules.pointers import pointer
 
 _MOST_ERRORS: Final = 100
 #: The options that a job type has a default for.

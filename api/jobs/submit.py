@@ -19,13 +19,13 @@ from callboard.api.services import Services, services_of
 from callboard.api.wire import parameters
 from callboard.api.wire.bodies import json_body, parse
 from callboard.api.wire.etags import entity_tag
-from callboard.api.wire.pointers import pointer
 from callboard.api.wire.prefer import Preference
 from callboard.api.wire.rendering import job, respond
 from callboard.api.wire.requests import SubmitBatch, SubmitJob
 from callboard.db import transitions
 from callboard.db.errors import FieldError, InvalidInput
 from callboard.db.models.job_view import JobView
+from callboard.db.rules.pointers import pointer
 from callboard.db.rules.states import TERMINAL
 from callboard.db.transitions import IdempotencyKey, NewJob, SubmissionKind, SubmissionResult
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -11,9 +11,9 @@ from pydantic_core import ErrorDetails, from_json
 from starlette.requests import ClientDisconnect
 
 from callboard.api.errors import MalformedBody, UnsupportedMediaType
-from callboard.api.wire.json_values import is_suspicious, unstorable
-from callboard.api.wire.pointers import pointer
 from callboard.db.errors import FieldError, InvalidInput
+from callboard.db.rules.findings import finding
+from callboard.db.rules.json_values import is_suspicious, unstorable
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -71,11 +71,4 @@ def parse(model: type[Model], body: bytes) -> Model:
 
 def field_errors(details: list[ErrorDetails], *prefix: object) -> list[FieldError]:
     """Return Pydantic's errors as those of the domain, with ``prefix`` before each location."""
-    return [FieldError(_message(item), pointer((*prefix, *item["loc"]))) for item in details[:_MOST_ERRORS]]
-
-
-def _message(item: Any) -> str:
-    message: str = item["msg"]
-    if item["type"] == "extra_forbidden":
-        return "there is no such field"
-    return message.removeprefix("Value error, ")
+    return [finding(item, *prefix) for item in details[:_MOST_ERRORS]]
