@@ -41,7 +41,10 @@ def run_handler(
             return decide.invalid_payload(job, error)
         called = job_type.call(payload, run)
         value = coroutines.run(called, interrupter) if job_type.is_async else called
-        return decide.after_return(job_type, job, value, max_result_bytes=max_result_bytes)
+        outcome = decide.after_return(job_type, job, value, max_result_bytes=max_result_bytes)
+        if outcome.error is not None:
+            interrupter.check()  # Pydantic makes an error of its own of what interrupts a serializer
+        return outcome
 
     try:
         return interrupter.run(attempt)

@@ -64,7 +64,7 @@ def test_odd_members_leave_the_rest(members: dict[str, Any]) -> None:
 
 def test_a_metaclass_may_not_name_it_either() -> None:
     class Named(type):
-        __name__ = property(fail)  # type: ignore[assignment]
+        __name__ = property(fail)
 
     kind = Named("Real", (Exception,), {})
     assert describe(kind("said")).type == "Real"
