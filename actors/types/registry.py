@@ -23,7 +23,7 @@ from callboard.actors.types.json_form import ANYTHING, json_form
 from callboard.actors.types.run import Run
 from callboard.actors.types.signatures import first_paragraph, json_adapter, signature_of, source_of
 from callboard.actors.types.sizes import bytes_of
-from callboard.db.errors import ConfigurationError, FieldError, InvalidInput, UnknownJobType
+from callboard.db.errors import ConfigurationError, FieldError, InvalidInput, TooLarge, UnknownJobType
 from callboard.db.rules.exceptions import describe
 from callboard.db.rules.findings import finding
 from callboard.db.rules.retry import RetryPolicy
@@ -41,6 +41,7 @@ DEFAULT_MAX_BACKOFF: Final = 7 * 86_400.0
 LONGEST_TIME_LIMIT: Final = 7 * 86_400.0
 MOST_RETRIES: Final = 100
 LEAST_MEMORY_LIMIT: Final = 64 * 2**20
+_LARGEST_EXAMPLE: Final = 2**16
 ENTRY_POINT_GROUP: Final = "callboard.jobs"
 
 Isolation = Literal["thread", "process"]
@@ -231,6 +232,10 @@ def _check(job_type: JobType) -> None:
             "backoff", (job_type.min_backoff, job_type.max_backoff), "0 <= min_backoff <= max_backoff <= 604800 seconds"
         )
     _check_isolation(job_type)
+    try:
+        json_form(job_type.example, what="its example", max_bytes=_LARGEST_EXAMPLE)
+    except (InvalidInput, TooLarge) as error:
+        raise ConfigurationError(f"Job type {job_type.name!r} at {job_type.source}: {error}") from error
 
 
 def _check_isolation(job_type: JobType) -> None:

@@ -189,6 +189,12 @@ def test_options_out_of_range_are_named_with_their_place(types: Registry, option
         job("sheet.read", into=types, **options)(read)
 
 
+@pytest.mark.parametrize("example", [float("nan"), object(), {"a": [2**64]}, "x" * 2**17])
+def test_an_example_that_nobody_could_be_shown_is_refused(types: Registry, example: Any) -> None:
+    with pytest.raises(ConfigurationError, match=rf"'sheet.read' at {HERE}:\d+: its example (has|cannot)"):
+        job("sheet.read", example=example, into=types)(read)
+
+
 @given(st.integers(0, 9), st.integers(0, MOST_RETRIES), st.floats(0.001, 604_800), st.floats(0, 604_800))
 def test_options_within_range_are_kept(priority: int, retries: int, limit: float, backoff: float) -> None:
     types = Registry()
