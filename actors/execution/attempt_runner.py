@@ -28,9 +28,11 @@ from callboard.actors.execution.worker_services import WorkerServices
 from callboard.actors.metrics import ATTEMPT_DURATION, BUSY_THREADS
 from callboard.actors.types.registry import JobType, Registry
 from callboard.db.files.storage import Storage
+from callboard.db.rules.attempts import ProgressReport
+from callboard.db.rules.exceptions import describe
 from callboard.db.rules.outcome import Outcome
 from callboard.db.settings import Settings
-from callboard.db.sql.engine import Database
+from callboard.db.sql.engine import Database, reason_of
 from callboard.db.transitions import AttemptId, ClaimedJob, Ending
 
 _log = structlog.get_logger(__name__)
@@ -80,9 +82,9 @@ class AttemptRunner:
             self._progress_writer.add(progress)
             try:
                 outcome = self._outcome(job, progress)
-            except BaseException:
-                self._running.drop(job.attempt_id)  # rescued once the lease ends
-                raise
+            except BaseException as error:  # noqa: BLE001 - an attempt without an outcome would run again for ever
+                outcome = decide.without_decision(job, error)
+                _log.error("attempt_not_decided", error=str(describe(error)), **log_fields(job))
             if self._running.handler_ended(job.attempt_id):
                 self._record(job, progress, outcome, begun)
             else:
@@ -151,9 +153,18 @@ class AttemptRunner:
 
     def _record(self, job: ClaimedJob, progress: Progress, outcome: Outcome, begun: float) -> None:
         """Have the outcome recorded, unless the attempt was fenced out. It is held until then."""
-        last_report = self._progress_writer.last_report(progress)
+        self._write(job, outcome, self._progress_writer.last_report(progress), begun)
 
+    def _write(self, job: ClaimedJob, outcome: Outcome, last_report: ProgressReport | None, begun: float) -> None:
         def then(recorded: Recorded) -> None:
+            if recorded.refused is not None:
+                reason = reason_of(recorded.refused)
+                # Perhaps for the values of the report: first the outcome goes without it.
+                plain = outcome if last_report is not None else decide.refused(job, outcome, reason)
+                if last_report is not None or plain != outcome:
+                    _log.error("outcome_refused", reason=reason, **log_fields(job))
+                    self._write(job, plain, None, begun)
+                    return
             if recorded.error is not None:
                 _log.error("attempt_not_recorded", error=repr(recorded.error), **log_fields(job))
             elif not recorded.ours:

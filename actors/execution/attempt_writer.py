@@ -30,6 +30,11 @@ class Recorded:
     error: BaseException | None = None
     """Why it was not written, such as ``Unavailable`` if the process shut down while the database was away."""
 
+    @property
+    def refused(self) -> Exception | None:
+        """The error, if the database is there but does not store these values."""
+        return self.error if isinstance(self.error, Exception) and not isinstance(self.error, Unavailable) else None
+
 
 class _Callback:
     """Calls back once the end is durable, or can never be."""

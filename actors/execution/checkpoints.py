@@ -7,12 +7,11 @@ from typing import Any, Final, Protocol
 from uuid import UUID, uuid5
 
 import orjson
-from pydantic import TypeAdapter
-from pydantic_core import PydanticSerializationError
 
-from callboard.db.errors import InvalidInput, TooLarge
+from callboard.actors.types.json_form import json_form
+from callboard.db.errors import InvalidInput
+from callboard.db.rules.text import has_unstorable
 
-_JSON: TypeAdapter[Any] = TypeAdapter(Any)
 #: Largest JSON of a checkpoint, and of the result of a step.
 _MAX_BYTES: Final = 2**20
 _MAX_KEY_LENGTH: Final = 200
@@ -51,30 +50,22 @@ class Checkpoints:
         return self._restored
 
     def checkpoint(self, data: Any) -> None:
-        json = _to_json("The checkpoint", data)
+        json = json_form(data, what="The checkpoint", max_bytes=_MAX_BYTES)
         _ = self.restored  # reads that of an earlier attempt, before it is replaced
         self._store.save_checkpoint(json)
 
     def once(self, key: str, function: Callable[[], Any]) -> Any:
-        if not 1 <= len(key) <= _MAX_KEY_LENGTH or "\0" in key:
+        if not 1 <= len(key) <= _MAX_KEY_LENGTH or has_unstorable(key):
             raise InvalidInput(
-                f"The key of a step has 1 to {_MAX_KEY_LENGTH} characters and no NUL, but {key[:50]!r} is not so."
+                f"The key of a step has 1 to {_MAX_KEY_LENGTH} characters, no NUL and no half of a surrogate pair, but "
+                f"{key[:50]!r} is not so."
             )
         self._check()
         result = self._store.read_step(key)
         if result is None:
-            result = self._store.save_step(key, _to_json(f"The result of step {key!r}", function()))
+            json = json_form(function(), what=f"The result of step {key!r}", max_bytes=_MAX_BYTES)
+            result = self._store.save_step(key, json)
         return orjson.loads(result)
 
     def token(self, key: str) -> UUID:
         return uuid5(self._job_id, key)
-
-
-def _to_json(what: str, data: Any) -> bytes:
-    try:
-        json = _JSON.dump_json(data)
-    except PydanticSerializationError as error:
-        raise InvalidInput(f"{what} has no JSON form: {error}") from error
-    if len(json) > _MAX_BYTES:
-        raise TooLarge(f"{what} has {len(json)} bytes, the limit is {_MAX_BYTES}. Attach a file, and keep its id.")
-    return json

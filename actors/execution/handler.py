@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import structlog
-from pydantic import ValidationError
 
 from callboard.actors.execution import decide
 from callboard.actors.execution.coroutines import CoroutineRunner
@@ -13,7 +12,9 @@ from callboard.actors.execution.shared_loop import LoopAbandoned
 from callboard.actors.types.registry import JobType
 from callboard.actors.types.run import Run
 from callboard.db.rules.attempts import ClaimedJob
+from callboard.db.rules.json_values import with_floats
 from callboard.db.rules.outcome import Outcome
+from callboard.db.rules.text import name_of
 
 _log = structlog.get_logger(__name__)
 
@@ -27,33 +28,42 @@ def run_handler(
     *,
     max_result_bytes: int,
 ) -> Outcome:
-    """Run the handler in this thread and return its outcome. Every exception of the handler becomes an outcome."""
-    try:
-        payload = job_type.payload.validate_json(job.payload)
-    except ValidationError as error:
-        return decide.invalid_payload(job, error)
+    """Run the handler in this thread and return its outcome. Whatever the user's code raises becomes an outcome.
 
-    def call() -> object:
+    All of that code can be interrupted: the validators of the payload, the handler, and the serializers of the result.
+    """
+
+    def attempt() -> Outcome:
+        try:
+            payload = job_type.payload.validate_json(with_floats(job.payload))
+        except BaseException as error:
+            if interrupter.reason is not None:
+                raise
+            return decide.invalid_payload(job, error)
         called = job_type.call(payload, run)
-        return coroutines.run(called, interrupter, **log_fields(job)) if job_type.is_async else called
+        value = coroutines.run(called, interrupter, **log_fields(job)) if job_type.is_async else called
+        outcome = decide.after_return(job_type, job, value, max_result_bytes=max_result_bytes)
+        if outcome.error is not None:
+            interrupter.check()  # Pydantic makes an error of its own of what interrupts a serializer
+        return outcome
 
     try:
-        value = interrupter.run(call)
+        return interrupter.run(attempt)
     except BaseException as error:  # noqa: BLE001 - a handler may raise anything
         return _after_error(job_type, job, interrupter, error)
-    return decide.after_return(job_type, job, value, max_result_bytes=max_result_bytes)
 
 
 def _after_error(job_type: JobType, job: ClaimedJob, interrupter: Interrupter, error: BaseException) -> Outcome:
     if interrupter.reason is not None:
         _log.info("attempt_interrupted", reason=str(interrupter.reason), **log_fields(job))
         return decide.after_interruption(job_type, job, interrupter.reason)
-    if isinstance(error, LoopAbandoned):
+    # isinstance() would ask the exception, too, which may be hostile.
+    if issubclass(type(error), LoopAbandoned):
         _log.warning("attempt_released", reason=str(error), **log_fields(job))
         return Outcome.release()
-    if isinstance(error, JobInterrupted):
+    if issubclass(type(error), JobInterrupted):
         # Raised by the handler itself. Nobody has interrupted it, so this is a failure.
         error = RuntimeError("The handler raised JobInterrupted, though nobody had asked it to stop.")
     outcome = decide.after_exception(job_type, job, error)
-    _log.warning("attempt_failed", outcome=str(outcome.status), error=type(error).__name__, **log_fields(job))
+    _log.warning("attempt_failed", outcome=str(outcome.status), error=name_of(type(error)), **log_fields(job))
     return outcome

@@ -7,18 +7,21 @@ its name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
 from uuid import UUID
 
+import orjson
 import structlog
 
 from callboard.actors.execution.checkpoints import Checkpoints, CheckpointStore
 from callboard.actors.execution.interrupts import StopRequest
 from callboard.actors.execution.progress import Progress
 from callboard.db.rules.attempts import ClaimedJob
+from callboard.db.rules.text import said, shown, storable
 
 _log = structlog.get_logger("callboard.job")
 
@@ -32,6 +35,12 @@ class RunServices(CheckpointStore, Protocol):
     def file(self, file_id: UUID) -> Path: ...
     def attach(self, content: Path | bytes | Iterable[bytes], name: str | None, media_type: str | None) -> UUID: ...
 
+
+#: The fields that every line has, and the arguments of a logger.
+_RESERVED: Final = frozenset(
+    {"attempt", "event", "exc_info", "exception", "job_id", "job_type", "level", "logger", "self", "stack_info"}
+    | {"stack", "timestamp"}
+)
 
 #: The methods that a handler's process may call.
 SERVICE_NAMES: Final = frozenset(name for name in dir(RunServices) if not name.startswith("_"))
@@ -73,8 +82,10 @@ class HandlerRun:
     def check(self) -> None:
         self._stop.check()
 
-    def log(self, message: str, **fields: object) -> None:
-        _log.info(message, **log_fields(self._job), **fields)
+    def log(self, message: str = "", /, **fields: object) -> None:
+        # Nothing about a line in the log is a reason to fail a job, not even ``message`` by its name.
+        with suppress(Exception):
+            _log.info(storable(said(message)), **log_fields(self._job), **_own(fields))
 
     def file(self, file_id: UUID | str) -> Path:
         return self._services.file(UUID(str(file_id)))
@@ -97,6 +108,19 @@ class HandlerRun:
 
     def token(self, key: str) -> UUID:
         return self._checkpoints.token(key)
+
+
+def _own(fields: Mapping[str, object]) -> dict[str, Any]:
+    """Return the handler's own fields of a line, under names that mean nothing else, with values that have JSON."""
+    named: dict[str, Any] = {}
+    for name, value in fields.items():
+        while name in _RESERVED or name in named:
+            name += "_"  # noqa: PLW2901
+        try:
+            named[name] = orjson.loads(orjson.dumps(value, default=shown))
+        except TypeError:
+            named[name] = storable(shown(value))
+    return named
 
 
 def log_fields(job: ClaimedJob) -> dict[str, Any]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
+
+import structlog
 
 from callboard.actors.execution.progress import Progress
 from callboard.actors.loop import Loop
 from callboard.db.attempt.progress import report_progress
 from callboard.db.rules.attempts import ProgressReport
-from callboard.db.sql.engine import Database
+from callboard.db.sql.engine import Database, reason_of
+from callboard.db.sql.group_commit import BAD_DATA
+
+_log = structlog.get_logger(__name__)
 
 
 class ProgressWriter:
@@ -44,15 +49,25 @@ class ProgressWriter:
         """
         del self._attempts[progress]
         with self._writing:
-            return progress.take()
+            return progress.unwritten()
 
     def _write(self) -> None:
         with self._writing:
-            reports = _new(list(self._attempts))
-            if reports:
-                with self._database.begin() as connection:
-                    report_progress(connection, reports)
+            found = ((progress, progress.unwritten()) for progress in list(self._attempts))
+            self._store([(progress, report) for progress, report in found if report is not None])
 
-
-def _new(attempts: Iterable[Progress]) -> list[ProgressReport]:
-    return [report for progress in attempts if (report := progress.take()) is not None]
+    def _store(self, reports: Sequence[tuple[Progress, ProgressReport]]) -> None:
+        """Write reports. While the database is away they stay unwritten; one that it refuses is dropped."""
+        if not reports:
+            return
+        try:
+            with self._database.begin() as connection:
+                report_progress(connection, [report for _, report in reports])
+        except BAD_DATA as error:
+            if len(reports) > 1:
+                for each in reports:
+                    self._store([each])
+                return
+            _log.warning("progress_refused", reason=reason_of(error), job_id=str(reports[0][1].attempt_id.job_id))
+        for progress, report in reports:
+            progress.written(report)

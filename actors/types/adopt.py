@@ -7,16 +7,14 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from callboard.actors.types.registry import (
+from callboard.actors.types.bounds import (
     DEFAULT_MAX_BACKOFF,
     DEFAULT_MAX_RETRIES,
     DEFAULT_MIN_BACKOFF,
     DEFAULT_TIME_LIMIT,
     Isolation,
-    JobType,
-    Registry,
-    registry,
 )
+from callboard.actors.types.registry import JobType, Registry, registry
 from callboard.actors.types.signatures import first_paragraph, source_of
 from callboard.actors.types.sizes import bytes_of
 

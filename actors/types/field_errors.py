@@ -34,6 +34,11 @@ def field_errors(details: Sequence[ErrorDetails], value: Any, *prefix: object) -
     return list(dict.fromkeys(found))
 
 
+def errors_of(details: Sequence[ErrorDetails]) -> list[FieldError]:
+    """Return Pydantic's errors about a value that is not JSON; the pointers are its own locations."""
+    return [FieldError(message_of(item), pointer(item["loc"])) for item in details]
+
+
 def message_of(item: ErrorDetails) -> str:
     """Return what an error says, without Pydantic's own words before what a validator said."""
     message = item["msg"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
+from callboard.actors.types.bounds import Isolation
 from callboard.actors.types.http_errors import HTTPClientError
-from callboard.actors.types.registry import OPTIONS, Isolation, refuse_options
+from callboard.actors.types.registry import OPTIONS, refuse_options
 from callboard.actors.types.sizes import bytes_of
 
 

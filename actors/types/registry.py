@@ -6,50 +6,46 @@ Imports no Dramatiq, so the api can describe and validate jobs without it.
 from __future__ import annotations
 
 import difflib
-import functools
 import inspect
-import re
-import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Never, TypeVar
+from typing import Any, Final, Never, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+import structlog
+from pydantic import TypeAdapter, ValidationError
 
+from callboard.actors.types.bounds import (
+    DEFAULT_MAX_BACKOFF,
+    DEFAULT_MAX_RETRIES,
+    DEFAULT_MIN_BACKOFF,
+    DEFAULT_PRIORITY,
+    DEFAULT_QUEUE,
+    DEFAULT_TIME_LIMIT,
+    LONGEST_TIME_LIMIT,
+    MOST_RETRIES,
+    Isolation,
+)
+from callboard.actors.types.checks import check
 from callboard.actors.types.field_errors import field_errors
 from callboard.actors.types.findings import fail_fast as failing_fast
 from callboard.actors.types.findings import first_findings
+from callboard.actors.types.json_form import ANYTHING, json_form
 from callboard.actors.types.run import Run
 from callboard.actors.types.signatures import first_paragraph, json_adapter, signature_of, source_of
 from callboard.actors.types.sizes import bytes_of
 from callboard.db.errors import ConfigurationError, FieldError, InvalidInput, UnknownJobType
-from callboard.db.rules.new_job import SERVICE_QUEUE
+from callboard.db.rules.exceptions import describe
 from callboard.db.rules.retry import RetryPolicy
 from callboard.db.rules.spelling import did_you_mean
 
+_log = structlog.get_logger(__name__)
+
 F = TypeVar("F", bound=Callable[..., Any])
 
-DEFAULT_QUEUE: Final = "default"
-DEFAULT_PRIORITY: Final = 5
-DEFAULT_MAX_RETRIES: Final = 3
-DEFAULT_TIME_LIMIT: Final = 600.0
-DEFAULT_MIN_BACKOFF: Final = 15.0
-DEFAULT_MAX_BACKOFF: Final = 7 * 86_400.0
-LONGEST_TIME_LIMIT: Final = 7 * 86_400.0
-MOST_RETRIES: Final = 100
-LEAST_MEMORY_LIMIT: Final = 64 * 2**20
 ENTRY_POINT_GROUP: Final = "callboard.jobs"
-
-Isolation = Literal["thread", "process"]
 
 #: How the names of Callboard's own job types begin.
 _OWN: Final = "callboard."
-
-_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
-
-# A name goes into URLs, metric labels and log lines.
-_NAME = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./:-]{0,199}")
-_QUEUE_NAME = re.compile(r"(?!.*\.[DX]Q$)[A-Za-z_][A-Za-z0-9_.-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +68,8 @@ class JobType:
     """Called with the retries spent and the exception: whether to retry. As in Dramatiq, it replaces the count."""
     throws: tuple[type[BaseException], ...] = ()
     """Exceptions that fail the job at once."""
-    payload: TypeAdapter[Any] = _ANYTHING
-    result: TypeAdapter[Any] = _ANYTHING
+    payload: TypeAdapter[Any] = ANYTHING
+    result: TypeAdapter[Any] = ANYTHING
     description: str = ""
     example: Any = None
     passes_run: bool = True
@@ -110,7 +106,8 @@ class JobType:
             fail_fast: of each list and object in it, report the first wrong element only.
 
         Raises:
-            InvalidInput: the payload does not fit; each error's pointer starts with ``/payload``.
+            InvalidInput: the payload does not fit, or a validator of the type raised what none should; each error's
+                pointer starts with ``/payload``.
         """
         try:
             return (failing_fast(self.payload) if fail_fast else self.payload).validate_python(payload)
@@ -119,6 +116,28 @@ class JobType:
                 f"The payload does not fit job type {self.name!r}; GET /v1/job-types/{self.name} shows its schema.",
                 field_errors(first_findings(error), payload, "payload"),
             ) from None
+        except BaseException as error:  # noqa: BLE001 - a validator may raise anything, even exit
+            said = describe(error)
+            _log.error(
+                "payload_validator_failed", job_type=self.name, source=self.source, error=str(said),
+                traceback=said.traceback,
+            )  # fmt: skip
+            raise InvalidInput(
+                f"The payload cannot be validated: a validator of job type {self.name!r} raised {said.type}. "
+                "The server's log says where.",
+                [FieldError(f"a validator of job type {self.name!r} raised {said.type}", "/payload")],
+            ) from None
+
+    def result_json(self, value: Any, *, max_bytes: int) -> bytes:
+        """Return the JSON of what the handler returned, through its return annotation.
+
+        Raises:
+            ValidationError: it does not fit the annotation.
+            InvalidInput: it cannot be stored; the message says where.
+            TooLarge: it has more than ``max_bytes``.
+        """
+        fitting = self.result.validate_python(value, from_attributes=True, by_alias=True, by_name=True)
+        return json_form(fitting, self.result, what="The result", max_bytes=max_bytes)
 
 
 class Registry:
@@ -159,7 +178,7 @@ class Registry:
         Raises:
             ConfigurationError: its name is taken by another function, or an option is out of range.
         """
-        _check(job_type)
+        check(job_type)
         known = self._types.get(job_type.name)
         if known is not None and known.source != job_type.source:
             raise ConfigurationError(
@@ -187,12 +206,6 @@ class Registry:
         return selected
 
 
-def _refuse(job_type: JobType, what: str, value: object, allowed: str) -> typing.NoReturn:
-    raise ConfigurationError(
-        f"Job type {job_type.name!r} at {job_type.source}: {what} is {value!r}, but must be {allowed}."
-    )
-
-
 def refuse_options(unknown: Iterable[str], known: Collection[str], where: str) -> None:
     """Return if there are no ``unknown`` options of a job type.
 
@@ -206,66 +219,6 @@ def refuse_options(unknown: Iterable[str], known: Collection[str], where: str) -
     """
     if problems := [f"there is no option {name!r}.{did_you_mean(name, known)}" for name in unknown]:
         raise ConfigurationError(f"{where}: {' '.join(problems)} The options are: {', '.join(known)}.")
-
-
-def _check_kinds(job_type: JobType) -> None:
-    """Refuse options that are not of the kind that :class:`JobType` declares."""
-    for option in ("name", "queue", "description"):
-        if not isinstance(value := getattr(job_type, option), str):
-            _refuse(job_type, option, value, "text")
-    for option in ("priority", "max_retries", "highest_max_retries"):
-        if not isinstance(value := getattr(job_type, option), int) or isinstance(value, bool):
-            _refuse(job_type, option, value, "a whole number")
-    for option in ("min_backoff", "max_backoff", "time_limit", "highest_time_limit"):
-        if not isinstance(value := getattr(job_type, option), int | float) or isinstance(value, bool):
-            _refuse(job_type, option, value, "a number of seconds")
-    throws: tuple[object, ...] = job_type.throws
-    for each in throws:
-        if not (isinstance(each, type) and issubclass(each, BaseException)):
-            _refuse(job_type, "throws", each, "an exception class, or several")
-    if job_type.retry_when is not None and not callable(job_type.retry_when):
-        _refuse(job_type, "retry_when", job_type.retry_when, "a function of the retries spent and the exception")
-
-
-def _check(job_type: JobType) -> None:
-    _check_kinds(job_type)
-    refuse = functools.partial(_refuse, job_type)
-    if not _NAME.fullmatch(job_type.name):
-        refuse("its name", job_type.name, "1 to 200 letters, digits or any of _ . / : -")
-    if not _QUEUE_NAME.fullmatch(job_type.queue):
-        refuse(
-            "queue",
-            job_type.queue,
-            "1 to 100 letters, digits or any of _ . -, beginning with a letter or _, not ending in .DQ or .XQ",
-        )
-    if job_type.queue == SERVICE_QUEUE and not job_type.internal:
-        refuse("queue", job_type.queue, "another one: this is the queue of Callboard's own jobs")
-    if not 0 <= job_type.priority <= 9:
-        refuse("priority", job_type.priority, "0 to 9, higher first")
-    if not 0 <= job_type.highest_max_retries <= MOST_RETRIES:
-        refuse("highest_max_retries", job_type.highest_max_retries, f"0 to {MOST_RETRIES}")
-    if not 0 <= job_type.max_retries <= job_type.highest_max_retries:
-        refuse("max_retries", job_type.max_retries, f"0 to {job_type.highest_max_retries}")
-    if not 0 < job_type.highest_time_limit <= LONGEST_TIME_LIMIT:
-        refuse("highest_time_limit", job_type.highest_time_limit, f"above 0 and up to {LONGEST_TIME_LIMIT:g} seconds")
-    if not 0 < job_type.time_limit <= job_type.highest_time_limit:
-        refuse("time_limit", job_type.time_limit, f"above 0 and up to {job_type.highest_time_limit:g} seconds")
-    if not 0 <= job_type.min_backoff <= job_type.max_backoff <= DEFAULT_MAX_BACKOFF:
-        refuse(
-            "backoff", (job_type.min_backoff, job_type.max_backoff), "0 <= min_backoff <= max_backoff <= 604800 seconds"
-        )
-    _check_isolation(job_type)
-
-
-def _check_isolation(job_type: JobType) -> None:
-    refuse = functools.partial(_refuse, job_type)
-    if job_type.isolation not in typing.get_args(Isolation):
-        refuse("isolation", job_type.isolation, "'thread' or 'process'")
-    if job_type.memory_limit is not None:
-        if job_type.isolation != "process":
-            refuse("memory_limit", job_type.memory_limit, "left out without isolation='process'")
-        if job_type.memory_limit < LEAST_MEMORY_LIMIT:
-            refuse("memory_limit", job_type.memory_limit, "64 MiB or more")
 
 
 #: The registry of ``@job``. A process fills it once, with ``load_job_types``.
@@ -376,10 +329,3 @@ OPTIONS: Final = tuple(
 def _seconds(number: float) -> float:
     # What is no number is left for the check that names the option.
     return float(number) if isinstance(number, int) and not isinstance(number, bool) else number
-
-
-def model_dump(job_type: JobType, value: Any) -> bytes:
-    """Return a handler's return value as JSON, through its return annotation."""
-    if isinstance(value, BaseModel):
-        return value.__pydantic_serializer__.to_json(value)
-    return job_type.result.dump_json(value)

@@ -50,8 +50,14 @@ class Run(Protocol):
         """
         ...
 
-    def log(self, message: str, **fields: object) -> None:
-        """Write one line to the worker's log, with the job's id, type and attempt."""
+    def log(self, message: str, /, **fields: object) -> None:
+        """Write one line to the worker's log, with the job's id, type and attempt. Raises nothing.
+
+        Args:
+            message: what the line says.
+            fields: values that stand beside it. A name that the log uses itself (``event``, ``level``, ``job_id`` and
+                the like) gets an underscore at its end.
+        """
         ...
 
     def file(self, file_id: UUID | str) -> Path:
@@ -97,7 +103,8 @@ class Run(Protocol):
 
         Raises:
             JobInterrupted: the attempt was fenced out. Nothing is stored.
-            InvalidInput: the data has no JSON form.
+            InvalidInput: the data has no JSON form, or one that would not be given back as it is: with NaN, an
+                infinity, an integer beyond 64 bits, a NUL character, two keys of one name. The message says where.
             TooLarge: its JSON has more than 1 MiB.
             Unavailable: the attempt is to stop, and the database cannot be reached. Before the attempt is to stop, the
                 call waits for the database.
@@ -125,7 +132,7 @@ class Run(Protocol):
 
         Raises:
             JobInterrupted: as :meth:`check`, before the function is called; and if the attempt was fenced out.
-            InvalidInput: the key is too long, or the result has no JSON form.
+            InvalidInput: the key is too long, or the result cannot be stored, as for :meth:`checkpoint`.
             TooLarge: the result has more than 1 MiB.
             Unavailable: as :meth:`checkpoint`.
         """

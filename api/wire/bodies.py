@@ -16,9 +16,9 @@ from callboard.actors.types.findings import MOST_FINDINGS, first_findings
 from callboard.api.errors import MalformedBody, UnsupportedMediaType
 from callboard.api.limits.body_threads import SMALL
 from callboard.api.wire.json_scan import require_few_members, require_few_values
-from callboard.api.wire.json_values import is_suspicious, unstorable
 from callboard.api.wire.requests import Body
 from callboard.db.errors import InvalidInput, TooLarge
+from callboard.db.rules.json_values import is_suspicious, unstorable
 from callboard.db.settings import Settings
 
 Model = TypeVar("Model", bound=BaseModel)

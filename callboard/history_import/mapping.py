@@ -15,8 +15,10 @@ from psycopg.types.json import Jsonb
 
 from callboard.db.errors import ConfigurationError
 from callboard.db.rules.ids import first_id
-from callboard.db.rules.states import TERMINAL, Status
-from callboard.db.rules.text import has_nul, storable
+from callboard.db.rules.json_values import unstorable
+from callboard.db.rules.outcome import JobError
+from callboard.db.rules.states import TERMINAL, Reason, Status
+from callboard.db.rules.text import storable
 
 #: Columns that can be imported. Those of ``REQUIRED`` must be present.
 COLUMNS: Final = (
@@ -185,22 +187,22 @@ class Mapping:
         text = self._text(row, column)
         if not text:
             return None
-        if has_nul(text.encode(errors="replace")):
-            raise InvalidRow(f"{column} has a NUL character, which jsonb cannot hold")
         try:
-            return Jsonb(json.loads(text, parse_constant=_no_number))
-        except ValueError:
+            value = json.loads(text, parse_constant=_no_number)
+        except (ValueError, RecursionError):
             raise InvalidRow(f"{column} is {text[:80]!r}; it must be JSON") from None
+        for refused in unstorable(value):
+            raise InvalidRow(f"{column} cannot be stored, at {refused.pointer!r}: {refused.detail}")
+        return Jsonb(value)
 
     def _error(self, row: Dictionary[str, str], status: Status, attempts: int) -> Jsonb:
-        return Jsonb(
-            {
-                "reason": "exception" if status is Status.FAILED else status.value,
-                "type": storable(self._text(row, "error_type")) or status.title(),
-                "message": storable(self._text(row, "error")),
-                "attempt": attempts,
-            }
+        error = JobError(
+            Reason.EXCEPTION if status is Status.FAILED else Reason(status.value),
+            self._text(row, "error_type") or status.title(),
+            self._text(row, "error"),
+            attempts,
         )
+        return Jsonb({name: getattr(error, name) for name in ("reason", "type", "message", "attempt")})
 
 
 def _whole_milliseconds(time: datetime) -> datetime:

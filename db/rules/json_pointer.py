@@ -1,4 +1,4 @@
-"""JSON pointers (RFC 6901) to the part of a request that an error is about."""
+"""JSON pointers (RFC 6901) to the part of a value that an error is about. Pure."""
 
 from __future__ import annotations
 

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from callboard.db.rules.states import AttemptOutcome, Reason, Status
+from callboard.db.rules.text import shortened, storable
+
+#: Most characters that are kept; the middle of longer ones goes.
+LONGEST_TYPE: Final = 200
+LONGEST_MESSAGE: Final = 4_000
+LONGEST_TRACEBACK: Final = 32_000
 
 
 @dataclass(frozen=True, slots=True)
 class JobError:
-    """Why an attempt did not succeed. ``traceback`` is stored with the attempt only, for operators."""
+    """Why an attempt did not succeed. Its texts are made storable, and shortened if they are too long."""
 
     reason: Reason
     type: str
+    """A name, such as that of an exception's class; at most 200 characters."""
     message: str
+    """At most 4,000 characters."""
     attempt: int
     traceback: str | None = None
+    """Stored with the attempt only, for operators; at most 32,000 characters."""
+
+    def __post_init__(self) -> None:
+        limits = {"type": LONGEST_TYPE, "message": LONGEST_MESSAGE, "traceback": LONGEST_TRACEBACK}
+        for name, limit in limits.items():
+            if (text := getattr(self, name)) is not None:
+                object.__setattr__(self, name, storable(shortened(text, limit)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Result_contra = TypeVar("Result_contra", contravariant=True)
 
-# ValueError and TypeError: what a driver or a serializer raises for a value that it cannot send.
-_BAD_DATA = (DBAPIError, StatementError, ValueError, TypeError)
+#: Raised for values that cannot be stored. ValueError and TypeError: a driver or a serializer cannot even send them.
+BAD_DATA = (DBAPIError, StatementError, ValueError, TypeError)
 
 #: A batch is one parameter of one statement, of which PostgreSQL takes less than 1 GB.
 _MOST_BYTES = 64 * 2**20
@@ -194,7 +194,7 @@ class Batcher(Generic[Item, Result]):
         """Write a batch and give each receiver its result or error."""
         try:
             results = self._write_with_retries([item for item, _ in batch])
-        except _BAD_DATA as error:
+        except BAD_DATA as error:
             if len(batch) == 1:
                 batch[0][1].set_exception(error)
                 return

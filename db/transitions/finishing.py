@@ -17,10 +17,12 @@ from sqlalchemy import (
     ScalarSelect,
     Text,
     Uuid,
+    case,
     cast,
     delete,
     func,
     insert,
+    literal_column,
     null,
     select,
     update,
@@ -32,7 +34,6 @@ from callboard.db.models import job_attempts, jobs
 from callboard.db.rules.attempts import AttemptId
 from callboard.db.rules.outcome import JobError, Outcome
 from callboard.db.rules.states import Status
-from callboard.db.rules.text import storable
 from callboard.db.sql.pipeline import PreparedStatement, RowDict, StatementCall, execute_together
 from callboard.db.sql.rowset import among, each, rowset, rowset_of
 from callboard.db.transitions.history import into_history
@@ -97,9 +98,19 @@ _ABOUT_ATTEMPT = (
 )
 
 _finishing, _finishing_job = each(_endings, _still_running)
+# A success is all of the work, however much of it was reported.
+_ALL = func.jsonb_build_object(literal_column("'percent'"), literal_column("100.0"))
+_last_progress = case(
+    (
+        _endings.c.status == Status.SUCCEEDED.value,
+        _finishing_job.c.progress.op("||")(_ALL),
+    ),
+    else_=_finishing_job.c.progress,
+)
 _finished = (
     select(
-        *_finishing_job.c,
+        *(column for column in _finishing_job.c if column.name != "progress"),
+        _last_progress.label("progress"),
         _endings.c.status.label("new_status"),
         _endings.c.result.label("new_result"),
         _endings.c.error.label("new_error"),
@@ -233,15 +244,14 @@ def _row(attempt_id: AttemptId, outcome: Outcome) -> dict[str, object]:
         row |= {
             "error": error_json(error),
             "reason": error.reason,
-            "error_type": storable(error.type),
-            "error_message": storable(error.message),
-            "traceback": storable(error.traceback) if error.traceback is not None else None,
+            "error_type": error.type,
+            "error_message": error.message,
+            "traceback": error.traceback,
         }
     return row
 
 
 def error_json(error: JobError) -> str:
     """Return the ``error`` that clients see, as JSON, without the traceback."""
-    type_, message = storable(error.type), storable(error.message)
-    shown = {"reason": error.reason, "type": type_, "message": message, "attempt": error.attempt}
+    shown = {"reason": error.reason, "type": error.type, "message": error.message, "attempt": error.attempt}
     return orjson.dumps(shown).decode()

@@ -96,8 +96,9 @@ class _Child:
         progress = Progress(job.attempt_id)
 
         def send_report() -> None:
-            if (report := progress.take()) is not None:
+            if (report := progress.unwritten()) is not None:
                 self._link.send(Report(report))
+                progress.written(report)
 
         reporting = Loop("progress", send_report, interval=_REPORT_EVERY, jitter=0)
         coroutines = CoroutineRunner()

@@ -22,7 +22,7 @@ from callboard.db.rules.attempts import AttemptId
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.db.transitions import cancel, promote
-from tests.actors.execution.modules import run_members
+from tests.actors.execution.modules import hostile_code, run_members
 from tests.support.clock import make_due
 from tests.support.databases import Databases, settings_of
 from tests.support.factory import Factory
@@ -109,7 +109,10 @@ def bench(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """One for all tests of a module, whose processes take a while to start."""
     before = set(threading.enumerate())
     settings = settings_of(databases.emptied(ALL[-1])).model_copy(
-        update={"job_modules": ("isolated_jobs", "hostile_jobs", run_members.__name__), "diagnostics": True}
+        update={
+            "job_modules": ("isolated_jobs", "hostile_jobs", hostile_code.__name__, run_members.__name__),
+            "diagnostics": True,
+        }
     )
     database = Database(settings, role="test")
     storage = DirectoryStorage(tmp_path_factory.mktemp("storage") / "files", max_bytes=2**20)

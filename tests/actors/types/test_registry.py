@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from callboard.actors.types.registry import MOST_RETRIES, Registry, job, model_dump
+from callboard.actors.types.bounds import MOST_RETRIES
+from callboard.actors.types.registry import Registry, job
 from callboard.actors.types.run import Run
 from callboard.db.errors import ConfigurationError, InvalidInput, UnknownJobType
 
@@ -205,6 +206,12 @@ def test_options_out_of_range_are_named_with_their_place(types: Registry, option
         job("sheet.read", into=types, **options)(read)
 
 
+@pytest.mark.parametrize("example", [float("nan"), object(), {"a": [2**64]}, "x" * 2**17])
+def test_an_example_that_nobody_could_be_shown_is_refused(types: Registry, example: Any) -> None:
+    with pytest.raises(ConfigurationError, match=rf"'sheet.read' at {HERE}:\d+: its example (has|cannot)"):
+        job("sheet.read", example=example, into=types)(read)
+
+
 @given(st.integers(0, 9), st.integers(0, MOST_RETRIES), st.floats(0.001, 604_800), st.floats(0, 604_800))
 def test_options_within_range_are_kept(priority: int, retries: int, limit: float, backoff: float) -> None:
     types = Registry()
@@ -247,5 +254,6 @@ def test_results_go_through_their_annotation(types: Registry) -> None:
     def count(payload: int) -> dict[str, int]:
         return {str(payload): payload}
 
-    assert model_dump(types.get("sheet.make"), Sheet(name="ä", rows=[1])) == '{"name":"ä","rows":[1]}'.encode()
-    assert model_dump(types.get("sheet.count"), {"a": 1}) == b'{"a":1}'
+    made = types.get("sheet.make").result_json(Sheet(name="ä", rows=[1]), max_bytes=100)
+    assert made == '{"name":"ä","rows":[1]}'.encode()
+    assert types.get("sheet.count").result_json({"a": 1}, max_bytes=100) == b'{"a":1}'

@@ -1,45 +1,15 @@
 from __future__ import annotations
 
-import json
-import math
-from typing import Any
 from uuid import UUID
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic_core import from_json
 
 from callboard.api.wire.etags import entity_tag, matches
-from callboard.api.wire.json_values import is_suspicious, unstorable
 from callboard.api.wire.paging import page_token, read_page_token
 from callboard.api.wire.prefer import Preference
 from callboard.db.errors import InvalidInput
-from callboard.db.rules.json_pointer import pointer
-
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
-    max_leaves=10,
-)
-
-
-@given(values)
-def test_what_is_storable_survives_and_what_is_not_is_suspicious(value: Any) -> None:
-    body = json.dumps(value).encode()
-    decoded = from_json(body)
-    refused = list(unstorable(decoded))
-    if refused:
-        assert is_suspicious(body)
-    else:
-        assert orjson.loads(orjson.dumps(decoded)) == decoded
-        assert b"\\u0000" not in orjson.dumps(decoded)
-
-
-def test_each_finding_has_its_pointer() -> None:
-    value = {"a/b": [1, "\0"], "~": math.inf, "n\0": {"x": 2**64}}
-    assert [item.pointer for item in unstorable(value)] == ["", "/a~1b/1", "/~0", "/n\0/x"]
 
 
 @given(st.uuids())
@@ -89,8 +59,3 @@ def test_entity_tags_are_compared_weakly() -> None:
     assert matches("*", tag)
     assert not matches('"3-queued"', tag)
     assert not matches("", tag)
-
-
-def test_pointers_are_escaped() -> None:
-    assert pointer(()) == ""
-    assert pointer(("a/b", 0, "~")) == "/a~1b/0/~0"

@@ -41,6 +41,27 @@ def test_a_success_keeps_its_result(database: Database, running: ClaimedJob) -> 
     assert (attempt["started_at"], attempt["finished_at"]) == (running.started_at, rows.row["finished_at"])
 
 
+@pytest.mark.parametrize(("total", "reported"), [(4.0, 25.0), (None, None)])
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED])
+def test_a_success_is_all_of_the_work(
+    database: Database, running: ClaimedJob, status: Status, total: float | None, reported: float | None
+) -> None:
+    with database.begin() as connection:
+        report_progress(connection, [ProgressReport(running.attempt_id, 1, 1.0, total, "step", "message")])
+    end(database, running, OUTCOMES[status])
+
+    progress = read_records(database)[running.id].row["progress"]
+    assert progress["percent"] == (100 if status is Status.SUCCEEDED else reported)
+    assert {name: progress[name] for name in ("current", "total", "step", "message")} == {
+        "current": 1, "total": total, "step": "step", "message": "message",
+    }  # fmt: skip
+
+
+def test_a_success_without_a_report_has_no_progress(database: Database, running: ClaimedJob) -> None:
+    end(database, running, OUTCOMES[Status.SUCCEEDED])
+    assert read_records(database)[running.id].row["progress"] is None
+
+
 def test_only_the_attempt_keeps_the_traceback(database: Database, running: ClaimedJob) -> None:
     end(database, running, Outcome.fail(ERROR))
 

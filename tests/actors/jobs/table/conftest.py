@@ -46,7 +46,7 @@ class LocalRun:
     def check(self) -> None:
         pass
 
-    def log(self, message: str, **fields: object) -> None:
+    def log(self, message: str, /, **fields: object) -> None:
         pass
 
     def file(self, file_id: UUID | str) -> Path:
