@@ -36,7 +36,7 @@ _LONGEST_BROKER_PAUSE = 5.0
 
 
 class Dispatcher:
-    """One dispatcher. Several may run: an advisory lock gives each queue to one of them at a time."""
+    """One dispatcher. Several may run: a lock gives each queue to one of them at a time."""
 
     def __init__(self, settings: Settings, database: Database, transport: Transport) -> None:
         self._settings = settings

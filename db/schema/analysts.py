@@ -20,6 +20,8 @@ from sqlalchemy.exc import DBAPIError
 from callboard.db.errors import ConfigurationError, Conflict, NotFound
 from callboard.db.models import SCHEMA, analysts, history_rollup, job_attempts, job_history, jobs, workers
 from callboard.db.rules.new_job import OPTIONS
+from callboard.db.schema.analytics import ANALYTICS, has_analytics
+from callboard.db.sql.locks import lock
 
 ANALYST: Final = "callboard_analyst"
 OWNER_ANALYST: Final = "callboard_owner_analyst"
@@ -59,7 +61,7 @@ def ensure_analyst_roles(connection: Connection, *, contents: bool) -> bool:
     Returns:
         False, with nothing changed, when the roles are missing and this user may not make them.
     """
-    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('callboard.analysts'))"))
+    lock(connection, "analysts")
     # Neither is a member of the other: a member may SET ROLE to the other, and see what that sees.
     for role in (ANALYST, OWNER_ANALYST):
         if not (_exists(connection, role) or _run_if_allowed(connection, f"CREATE ROLE {role} NOLOGIN")):
@@ -80,9 +82,13 @@ def ensure_analyst_roles(connection: Connection, *, contents: bool) -> bool:
 
 
 def _grant(connection: Connection, *, contents: bool) -> None:
+    analytics = (
+        f"GRANT USAGE ON SCHEMA {ANALYTICS} TO {_BOTH}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {ANALYTICS} TO {_BOTH}",
+    )
     statements = [
-        f"GRANT USAGE ON SCHEMA {SCHEMA}, analytics TO {_BOTH}",
-        f"GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO {_BOTH}",
+        f"GRANT USAGE ON SCHEMA {SCHEMA} TO {_BOTH}",
+        *(analytics if has_analytics(connection) else ()),
         *(f"GRANT SELECT ON {table.fullname} TO {_BOTH}" for table in _WHOLE),
     ]
     for table, private in _CONTENTS.items():

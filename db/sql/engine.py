@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import orjson
 from psycopg.errors import ReadOnlySqlTransaction
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
+from sqlalchemy.dialects.postgresql.psycopg import dialect
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from callboard.db.errors import ConfigurationError, Unavailable
 from callboard.db.settings import Settings
+from callboard.db.sql.session import preparing, startup_arguments
 
 #: The class of SQLSTATE codes (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 _PROGRAM_LIMIT = "54"
@@ -33,8 +36,9 @@ class Database:
             ConfigurationError: the database URL is missing or malformed.
         """
         size = pool_size or settings.database_pool_size
+        url = sqlalchemy_url(settings.require_database_url())
         self._engine = create_engine(
-            sqlalchemy_url(settings.require_database_url()),
+            url,
             pool_size=size,
             max_overflow=0,
             pool_timeout=settings.connect_timeout,
@@ -44,8 +48,11 @@ class Database:
             hide_parameters=True,
             json_serializer=_dumps,
             json_deserializer=orjson.loads,
-            connect_args=connect_args(settings, role),
+            connect_args=startup_arguments(settings, role, options=options_of(url)),
         )
+        prepare = preparing(settings)
+        # Before SQLAlchemy itself asks the first connection anything.
+        event.listen(self._engine, "connect", lambda connection, _: prepare(connection), insert=True)
         event.listen(self._engine, "handle_error", _invalidate_on_standby)
         self._losses = 0
         event.listen(self._engine, "invalidate", self._count_loss)
@@ -172,7 +179,10 @@ def _is_limit(error: Exception) -> bool:
 
 
 def sqlalchemy_url(url: str) -> URL:
-    """Return ``url`` for SQLAlchemy with psycopg 3. As in libpq, it may name several hosts, separated by commas.
+    """Return ``url`` for SQLAlchemy with psycopg 3.
+
+    As in libpq, it may name several hosts, separated by commas, and a host may be the directory of a socket, written
+    ``%2Fvar%2Frun%2Fpostgresql``.
 
     Raises:
         ConfigurationError: ``url`` is not a PostgreSQL URL. The message does not repeat it: it may hold a password.
@@ -189,43 +199,41 @@ def sqlalchemy_url(url: str) -> URL:
 
 
 def _with_one_host(url: str) -> str:
-    """Return ``url`` with several hosts moved to its query, which SQLAlchemy passes on to libpq unchanged."""
+    """Return ``url`` with several hosts, or a directory, moved to its query, which SQLAlchemy passes on to libpq."""
     parts = urlsplit(url)
     credentials, at, hosts = parts.netloc.rpartition("@")
-    if "," not in hosts:
+    if "," not in hosts and not _is_directory(hosts):
         return url
-    addresses = [urlsplit(f"//{address}") for address in hosts.split(",")]
-    several = [
-        ("host", ",".join(address.hostname or "" for address in addresses)),
-        ("port", ",".join(str(address.port or 5432) for address in addresses)),
-    ]
-    return f"{parts.scheme}://{credentials}{at}{parts.path}?{urlencode([*parse_qsl(parts.query), *several])}"
+    addresses = [_host_and_port(address) for address in hosts.split(",")]
+    moved = [("host", ",".join(host for host, _ in addresses)), ("port", ",".join(str(port) for _, port in addresses))]
+    return f"{parts.scheme}://{credentials}{at}{parts.path}?{urlencode([*parse_qsl(parts.query), *moved])}"
 
 
-def connect_args(settings: Settings, role: str) -> dict[str, object]:
-    """Return psycopg's arguments for each connection."""
-    arguments: dict[str, object] = {
-        "application_name": f"callboard {role}",
-        "connect_timeout": settings.connect_timeout,
-        # A half-open connection is noticed after about this long instead of after the kernel's two hours.
-        "keepalives_idle": 5,
-        "keepalives_interval": 2,
-        "keepalives_count": 3,
-        "tcp_user_timeout": int(settings.statement_timeout * 1000),
-    }
-    if settings.database_pgbouncer:
-        # Transaction pooling keeps no prepared statements and takes no startup options: behind a pooler, the timeouts
-        # below are set on the database role.
-        arguments["prepare_threshold"] = None
-    else:
-        timeout = int(settings.statement_timeout * 1000)
-        # JIT never pays for itself on statements of a few rows. A sequential scan looks best while a table is nearly
-        # empty, and a prepared statement keeps that plan when the table has grown; every query here has an index.
-        arguments["options"] = (
-            f"-c statement_timeout={timeout} -c lock_timeout={timeout} "
-            f"-c idle_in_transaction_session_timeout={timeout * 3} -c jit=off -c enable_seqscan=off -c timezone=UTC"
-        )
-    return arguments
+def _host_and_port(address: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{address}")
+    # A directory keeps its capital letters, which a name in ``parts.hostname`` loses.
+    host = unquote(address.partition(":")[0]) if _is_directory(address) else parts.hostname
+    return host or "", parts.port or 5432
+
+
+def _is_directory(host: str) -> bool:
+    return host.lower().startswith("%2f")
+
+
+def options_of(url: URL) -> str:
+    """Return libpq's ``options`` in ``url``; empty if there are none."""
+    options = url.query.get("options", "")
+    return options if isinstance(options, str) else " ".join(options)
+
+
+def driver_arguments(url: str) -> dict[str, Any]:
+    """Return psycopg's own arguments for ``url``, for a connection that SQLAlchemy does not make.
+
+    Raises:
+        ConfigurationError: as :func:`sqlalchemy_url`.
+    """
+    _, arguments = dialect().create_connect_args(sqlalchemy_url(url))  # type: ignore[no-untyped-call]
+    return dict(arguments)
 
 
 def _dumps(value: object) -> str:
