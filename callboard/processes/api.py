@@ -15,6 +15,7 @@ from callboard.api.server.protocol import BoundedConnection
 from callboard.api.server.server import Server, allow_many_connections, spare_garbage_collection
 from callboard.db.access.keys import any_valid_key
 from callboard.db.errors import ConfigurationError, Unavailable
+from callboard.db.schema.suitability import require_suitable
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 
@@ -26,7 +27,8 @@ def run_api(settings: Settings, *, host: str, port: int) -> int:
     """Serve HTTP until SIGTERM; return the exit code.
 
     Raises:
-        ConfigurationError: the address is not loopback and there is no authentication, or it cannot be bound.
+        ConfigurationError: the address is not loopback and there is no authentication, or it cannot be bound,
+            or the database is not suitable.
     """
     local = is_loopback(host)
     if not local:
@@ -34,6 +36,7 @@ def run_api(settings: Settings, *, host: str, port: int) -> int:
     registry = load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
     app = create_app(settings, registry, authenticate=Authenticator(local=local))
     listening = bind(host, port)
+    require_suitable(settings)
     config = uvicorn.Config(
         app,
         loop="uvloop",

@@ -8,6 +8,7 @@ from callboard.actors.broker.opening import open_transport
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.maintenance.duties import Maintenance
 from callboard.actors.metrics import REGISTRY
+from callboard.db.schema.suitability import require_suitable
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.processes.metrics import MetricsAddress, serving_metrics
@@ -24,11 +25,14 @@ def run_dispatcher(settings: Settings, *, metrics: MetricsAddress | None = None)
     ``metrics``: address to serve metrics and probes on.
 
     Raises:
-        ConfigurationError: a setting is wrong, or the address of the metrics cannot be bound.
+        ConfigurationError: a setting is wrong, the database is not suitable, or the address of the metrics cannot be
+            bound.
     """
     stop = StopSignal()
     database = Database(settings, role="dispatcher")
-    dispatcher = Dispatcher(settings, database, open_transport(settings))
+    transport = open_transport(settings)
+    require_suitable(settings)
+    dispatcher = Dispatcher(settings, database, transport)
     maintenance = Maintenance(settings, database)
     dispatcher.start()
     maintenance.start()

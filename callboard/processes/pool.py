@@ -12,6 +12,7 @@ from callboard.actors.broker.opening import open_broker
 from callboard.actors.types.registry import load_job_types
 from callboard.db.errors import CallboardError
 from callboard.db.fleet.workers import declare_dead
+from callboard.db.schema.suitability import require_suitable
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.processes.metrics import MetricsAddress, metrics_of_children
@@ -33,10 +34,12 @@ def run_workers(
         metrics: address to serve the metrics of all of them on.
 
     Raises:
-        ConfigurationError: a setting or job type is wrong. Found here, and not by children that die again and again.
+        ConfigurationError: a setting or job type is wrong, or the database is not suitable. Found here, and not by
+            children that die again and again.
     """
     load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
     open_broker(settings)  # checks its settings, and connects to nothing
+    require_suitable(settings)
     database = Database(settings, role="supervisor", pool_size=1)
     try:
         with metrics_of_children(metrics, workers=len(workers), hang_after=settings.hang_after) as child_metrics:

@@ -12,6 +12,7 @@ from callboard.db.access.keys import read_keys
 from callboard.db.errors import ConfigurationError
 from callboard.db.fleet.workers import declare_lost
 from callboard.db.schema.migrate import migrate
+from callboard.db.schema.suitability import require_suitable
 from callboard.db.settings import Settings, load_settings
 from callboard.db.sql.engine import Database
 from callboard.embedded.files import write_private
@@ -49,17 +50,21 @@ def run_up(settings: Settings, *, host: str, port: int, work: Mapping[str, Any])
     bind(host, port).close()
     with contextlib.ExitStack() as stack:
         postgres = None
+        administrator_url = ""
         environment = {"CALLBOARD_DIAGNOSTICS": "true", "CALLBOARD_DATA_DIR": str(settings.data_dir.resolve())}
         if settings.database_url is None:
             postgres = EmbeddedPostgres(settings.data_dir / "postgres")
             stack.callback(postgres.stop)
-            url = postgres.start()
+            administrator_url = postgres.start()
+            url = postgres.service_url()
             environment["CALLBOARD_DATABASE_URL"] = url
             settings = load_settings(**{**settings.model_dump(exclude_unset=True), "database_url": url})
-            write_private(settings.data_dir / "database_url", f"{url}\n")
+            write_private(settings.data_dir / "database_url", f"{administrator_url}\n")
+            write_private(settings.data_dir / "service_database_url", f"{url}\n")
         if not local:
             require_authentication(settings, host)
         migrate(settings)
+        require_suitable(settings)
         database = Database(settings, role="supervisor", pool_size=2)
         stack.callback(database.close)
         if postgres is not None and settings.amqp_url is None:
@@ -75,9 +80,7 @@ def run_up(settings: Settings, *, host: str, port: int, work: Mapping[str, Any])
             grace=settings.shutdown_grace + 10,
             hang_after=settings.hang_after,
             died=lambda spec, pid: report_death(database, pid) if spec.role == "work" else None,
-            on_poll=_PostgresWatch(postgres, settings.require_database_url()).check
-            if postgres is not None
-            else lambda: None,
+            on_poll=_PostgresWatch(postgres, administrator_url).check if postgres is not None else lambda: None,
         )
         with database.begin() as connection:
             is_open = settings.oidc_jwks_url is None and not read_keys(connection).any_made

@@ -19,8 +19,10 @@ _SCRIPTS: Final = (
 )
 
 _MAY_CREATE: Final = text(f"""
-SELECT CASE WHEN to_regnamespace('{ANALYTICS}') IS NULL THEN has_database_privilege(current_database(), 'CREATE')
-    ELSE has_schema_privilege('{ANALYTICS}', 'CREATE') END
+SELECT coalesce(
+    has_schema_privilege(to_regnamespace('{ANALYTICS}'), 'CREATE'),
+    has_database_privilege(current_database(), 'CREATE')
+)
 """)
 
 

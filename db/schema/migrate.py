@@ -31,6 +31,8 @@ from callboard.db.sql.session import direct_arguments, lift_transaction_timeout
 
 _log = structlog.get_logger(__name__)
 
+SCHEMA_IS_OLDER: Final = "The database's schema is older than this version. Run 'callboard migrate'."
+
 _LOCK: Final = "migration"
 _LOCK_POLL: Final = 0.1
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-import structlog
 from sqlalchemy import Connection, text
 
 from callboard.db.errors import ConfigurationError, Unavailable
@@ -14,8 +13,6 @@ from callboard.db.models import SCHEMA, metadata
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.db.sql.session import unsound_setting
-
-_log = structlog.get_logger(__name__)
 
 _TABLES: Final = [table.name for table in metadata.sorted_tables]
 _RIGHTS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
@@ -26,7 +23,7 @@ SELECT
     quote_ident(current_user) AS "user", quote_ident(current_database()) AS database,
     pg_encoding_to_char(encoding) AS encoding, pg_is_in_recovery() AS standby,
     current_setting('transaction_read_only')::boolean AS read_only,
-    to_regnamespace('{SCHEMA}') IS NULL OR has_schema_privilege('{SCHEMA}', 'USAGE') AS may_enter,
+    coalesce(has_schema_privilege(to_regnamespace('{SCHEMA}'), 'USAGE'), true) AS may_enter,
     ARRAY(
         SELECT relname FROM pg_class
         WHERE relnamespace = to_regnamespace('{SCHEMA}') AND relname = ANY(:tables)
@@ -116,8 +113,7 @@ def require_suitable(settings: Settings) -> None:
     try:
         with database.begin() as connection:
             state = DatabaseState.of(connection)
-    except Unavailable as error:
-        _log.warning("database_not_checked", reason=str(error))
+    except Unavailable:
         return
     finally:
         database.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -20,6 +22,8 @@ from callboard.db.sql.session import preparing, startup_arguments
 
 #: The class of SQLSTATE codes (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 _PROGRAM_LIMIT = "54"
+#: Read-only transaction, missing right, full disk, no memory, failed disk, damaged table, damaged index.
+_WRITES_NOTHING = frozenset({"25006", "42501", "53100", "53200", "58030", "XX001", "XX002"})
 
 
 class Database:
@@ -55,6 +59,7 @@ class Database:
         event.listen(self._engine, "connect", lambda connection, _: prepare(connection), insert=True)
         event.listen(self._engine, "handle_error", _invalidate_on_standby)
         self._losses = 0
+        self._refusals = _Refusals()
         event.listen(self._engine, "invalidate", self._count_loss)
         # The same pool; psycopg just leaves out BEGIN and COMMIT.
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -67,7 +72,7 @@ class Database:
             Unavailable: the database cannot be reached, or did not answer in time. After a lost COMMIT nobody knows
                 whether it happened; every writer here can be repeated safely.
         """
-        with _unavailable(), self._engine.begin() as connection:
+        with _unavailable(self._refusals), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -77,7 +82,7 @@ class Database:
         Raises:
             Unavailable: as :meth:`begin`.
         """
-        with _unavailable(), self._autocommit.connect() as connection:
+        with _unavailable(self._refusals), self._autocommit.connect() as connection:
             yield connection
 
     def pinned(self, *, transactional: bool = False) -> PinnedConnection:
@@ -88,8 +93,15 @@ class Database:
                 is, as with :meth:`autocommit`.
         """
         return PinnedConnection(
-            self._engine if transactional else self._autocommit, lambda: self._losses, transactional=transactional
+            self._engine if transactional else self._autocommit,
+            lambda: self._losses,
+            self._refusals,
+            transactional=transactional,
         )
+
+    def refused_write(self, *, within: float) -> str | None:
+        """Return why PostgreSQL refused to write, if it did so in the last ``within`` seconds: the disk is full…"""
+        return self._refusals.latest(within)
 
     def close(self) -> None:
         """Close all connections that are not in use."""
@@ -107,14 +119,17 @@ class PinnedConnection:
     the pool has turned out to be dead.
     """
 
-    def __init__(self, engine: Engine, losses: Callable[[], int], *, transactional: bool) -> None:
+    def __init__(self, engine: Engine, losses: Callable[[], int], refusals: _Refusals, *, transactional: bool) -> None:
         """
         Args:
+            engine: provides the connection.
             losses: how many connections of the pool have turned out to be dead so far.
+            refusals: of all connections of the pool.
             transactional: see :meth:`Database.pinned`.
         """
         self._engine = engine
         self._losses = losses
+        self._refusals = refusals
         self._transactional = transactional
         self._losses_before = 0
         self._connection: Connection | None = None
@@ -126,7 +141,7 @@ class PinnedConnection:
         Raises:
             Unavailable: as :meth:`Database.begin`.
         """
-        with _unavailable():
+        with _unavailable(self._refusals):
             if self._losses() != self._losses_before:
                 self.close()
             if self._connection is None:
@@ -149,15 +164,31 @@ class PinnedConnection:
             connection.close()
 
 
+class _Refusals:
+    """The last statement that PostgreSQL refused for a reason that ends all writes."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, str] | None = None
+
+    def note(self, error: DBAPIError) -> None:
+        if _sqlstate(error) in _WRITES_NOTHING:
+            self._last = time.monotonic(), reason_of(error)
+
+    def latest(self, within: float) -> str | None:
+        at, reason = self._last or (-math.inf, None)
+        return reason if time.monotonic() - at < within else None
+
+
 @contextmanager
-def _unavailable() -> Iterator[None]:
+def _unavailable(refusals: _Refusals) -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        if _is_limit(error):
-            raise
+    except PoolTimeout as error:
         raise Unavailable(f"The database does not answer: {reason_of(error)}.") from error
     except DBAPIError as error:
+        refusals.note(error)
+        if isinstance(error, OperationalError | InterfaceError) and not _is_limit(error):
+            raise Unavailable(f"The database does not answer: {reason_of(error)}.") from error
         if error.connection_invalidated:
             raise Unavailable(f"The database went away: {reason_of(error)}.") from error
         raise
@@ -173,9 +204,13 @@ def _invalidate_on_standby(context: ExceptionContext) -> None:
         context.is_disconnect = True
 
 
-def _is_limit(error: Exception) -> bool:
+def _is_limit(error: DBAPIError) -> bool:
     """Return whether the statement exceeds a limit of PostgreSQL; psycopg's exception for it is that of outages."""
-    return (getattr(getattr(error, "orig", None), "sqlstate", None) or "").startswith(_PROGRAM_LIMIT)
+    return _sqlstate(error).startswith(_PROGRAM_LIMIT)
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
 
 
 def sqlalchemy_url(url: str) -> URL:
