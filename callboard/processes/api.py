@@ -35,8 +35,8 @@ def run_api(settings: Settings, *, host: str, port: int) -> int:
         require_authentication(settings, host)
     registry = load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
     app = create_app(settings, registry, authenticate=Authenticator(local=local))
-    listening = bind(host, port)
     require_suitable(settings)
+    listening = bind(host, port)
     config = uvicorn.Config(
         app,
         loop="uvloop",

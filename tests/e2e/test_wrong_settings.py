@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import socket
 
+import psycopg
 import pytest
 
 from tests.e2e.stage import Stage
 from tests.e2e.system import System
+from tests.support.databases import Databases
+from tests.support.servers import ALL
 
 SECRET = "hunter2"
 DATABASE = f"postgresql://callboard:{SECRET}@127.0.0.1:1/callboard"
@@ -47,6 +50,23 @@ def test_it_says_so_in_one_line(nothing: System, command: str, settings: dict[st
     assert [word for word in words if word not in line] == []
     assert SECRET not in ended.stderr + ended.stdout
     assert ended.stdout == ""
+
+
+def test_a_database_that_does_not_fit(stage: Stage, databases: Databases) -> None:
+    url = stage.stack.enter_context(databases.fresh(ALL[-1]))
+    with psycopg.connect(url, autocommit=True) as connection:
+        name = f"{connection.info.dbname}_latin"
+        connection.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0".encode())
+    try:
+        system = stage.put_up(System, database_url=f"{url}_latin", amqp_url=AMQP)
+        for command in ("migrate", "api", "dispatcher", "worker", "up"):
+            ended = system.run(command, "--port", str(system.port)) if command in {"api", "up"} else system.run(command)
+            assert ended.returncode == 2, ended.stderr
+            assert "is encoded in LATIN1" in ended.stderr.splitlines()[-1]
+            assert len(ended.stderr.splitlines()) == 1
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {connection.info.dbname}_latin".encode())
 
 
 def test_a_port_that_is_taken(nothing: System) -> None:
