@@ -29,10 +29,9 @@ def run_dispatcher(settings: Settings, *, metrics: MetricsAddress | None = None)
             bound.
     """
     stop = StopSignal()
-    database = Database(settings, role="dispatcher")
-    transport = open_transport(settings)
     require_suitable(settings)
-    dispatcher = Dispatcher(settings, database, transport)
+    database = Database(settings, role="dispatcher")
+    dispatcher = Dispatcher(settings, database, open_transport(settings))
     maintenance = Maintenance(settings, database)
     dispatcher.start()
     maintenance.start()
