@@ -15,6 +15,7 @@ from callboard.api.database.submissions import SubmissionWriter
 from callboard.api.database.threads import DatabaseThreads
 from callboard.api.limits.quotas import Limits
 from callboard.api.limits.uploads import Uploads
+from callboard.api.live.estimates import Estimates
 from callboard.api.live.job_waiters import JobWaiters
 from callboard.api.live.streams import LiveStreams
 from callboard.api.server.gauges import GaugeCache
@@ -48,6 +49,7 @@ class Services:
     reads: JobReads
     waiters: JobWaiters
     live: LiveStreams
+    estimates: Estimates
     metrics: Metrics
     gauges: GaugeCache
     keys: ApiKeys
@@ -85,6 +87,7 @@ class Services:
             reads=JobReads(database, retry_for=_RETRY_FOR, timeout=timeout),
             waiters=JobWaiters(lambda job_ids: threads.run(lambda connection: get_states(connection, list(job_ids)))),
             live=LiveStreams(settings, threads),
+            estimates=Estimates(threads),
             metrics=metrics,
             gauges=GaugeCache(threads),
             keys=ApiKeys(lambda: guards.run(read_keys), retry_for=_RETRY_FOR),
@@ -97,6 +100,7 @@ class Services:
         """End waits, streams and fetches. Called in the event loop, before :meth:`close`."""
         self.waiters.stop()
         self.live.stop()
+        self.estimates.stop()
         self.keys.close()
         if self.tokens is not None:
             self.tokens.close()

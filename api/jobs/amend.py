@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
 from callboard.api.auth.caller import AsCaller, Caller
+from callboard.api.jobs.response import job_response
 from callboard.api.openapi import operations
 from callboard.api.services import Services, services_of
 from callboard.api.wire.audit_actor import actor_of
@@ -17,7 +18,6 @@ from callboard.api.wire.bodies import json_body, parse
 from callboard.api.wire.etags import entity_tag, matches
 from callboard.api.wire.parameters import JobId
 from callboard.api.wire.paths import JOB
-from callboard.api.wire.rendering import job, respond
 from callboard.api.wire.requests import AmendJob
 from callboard.db.access.audit import write_audit
 from callboard.db.errors import Conflict, PreconditionFailed
@@ -47,7 +47,7 @@ async def amend_job(request: Request, job_id: JobId, caller: AsCaller) -> Respon
         # Another request changed the job in between: check its new state. A job ends, so this loop does too.
     if "scheduled_at" in amendment.values or "priority" in amendment.values:
         services.submissions.wake_dispatcher()
-    return respond(job(row), headers={"ETag": entity_tag(row["revision"], row["status"])})
+    return await job_response(services, row)
 
 
 def _require_waiting(row: JobView, if_match: str | None) -> None:

@@ -55,7 +55,7 @@ async def act_on_jobs(request: Request, caller: AsCaller) -> Response:
     job_id = submission.job_ids[0]
     replayed = submission.kind is SubmissionKind.REPLAYED
     row = await services.reads.job(job_id, caller) if replayed else submission.rows[job_id]
-    return accepted(Submitted(row, existing=False, replayed=replayed), Preference(), status=202)
+    return await accepted(services, Submitted(row, existing=False, replayed=replayed), Preference(), status=202)
 
 
 def _filter(bulk: BulkJobs) -> JobFilter:

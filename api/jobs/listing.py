@@ -12,7 +12,7 @@ from callboard.api.services import services_of
 from callboard.api.wire.filters import AsFilter, Text
 from callboard.api.wire.paging import page_token as token_after
 from callboard.api.wire.paging import read_page_token
-from callboard.api.wire.rendering import job, page, respond
+from callboard.api.wire.rendering import job_in_list, page, respond
 from callboard.db.reads import lists
 
 router = APIRouter(tags=["jobs"])
@@ -37,7 +37,7 @@ async def list_jobs(
     )
     following = None if found.following is None else token_after(found.following)
     headers = None if following is None else {"Link": _link(request, following)}
-    return respond(page([job(row, result=False) for row in found.rows], following), headers=headers)
+    return respond(page([job_in_list(row) for row in found.rows], following), headers=headers)
 
 
 def _link(request: Request, following: str) -> str:

@@ -40,7 +40,7 @@ async def run_job(request: Request, job_type: str) -> Response:
     except InvalidInput as error:
         raise _with_pointers_into_the_body(error) from None
     if preference.wait == 0 or submitted.row["status"] not in TERMINAL:
-        return accepted(submitted, preference, status=202)
+        return await accepted(services, submitted, preference, status=202)
     response = result_response(submitted.row)
     response.headers.update(submitted.headers(preference))
     return response

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
 from callboard.api.auth.caller import AsCaller, current_caller
+from callboard.api.jobs.response import job_response
 from callboard.api.jobs.waiting import wait_until_changed, wait_until_done
 from callboard.api.openapi import operations
 from callboard.api.services import services_of
@@ -14,7 +15,7 @@ from callboard.api.wire.audit_actor import actor_of
 from callboard.api.wire.etags import entity_tag, matches
 from callboard.api.wire.parameters import JobId, parse_job_id
 from callboard.api.wire.paths import JOB
-from callboard.api.wire.rendering import attempt, job, json_text, page, respond
+from callboard.api.wire.rendering import attempt, json_text, page, respond
 from callboard.db import transitions
 from callboard.db.access.audit import write_audit
 from callboard.db.errors import Conflict
@@ -50,10 +51,11 @@ async def get_job(request: Request) -> Response:
         tag = entity_tag(row["revision"], row["status"])
     if seen is not None and matches(seen, tag):
         return Response(status_code=304, headers={"ETag": tag})
-    shown = job(row)
+    more = None
     if with_payload:
-        shown["payload"] = json_text(await services.threads.run(lambda connection: get_payload(connection, job_id)))
-    return respond(shown, headers={"ETag": tag})
+        payload = await services.threads.run(lambda connection: get_payload(connection, job_id))
+        more = {"payload": json_text(payload)}
+    return await job_response(services, row, more=more)
 
 
 @router.get("/v1/jobs/{job_id}/attempts", operation_id="listAttempts", **operations.LIST_ATTEMPTS)
@@ -79,7 +81,7 @@ async def cancel_job(request: Request, job_id: JobId, caller: AsCaller) -> Respo
     row = await services.reads.job(job_id, caller)
     if row["status"] in TERMINAL and row["status"] != Status.CANCELLED:
         raise Conflict(f"Job {job_id} is {row['status']}; there is nothing left to cancel.")
-    return respond(job(row), 202, {"ETag": entity_tag(row["revision"], row["status"])})
+    return await job_response(services, row, 202)
 
 
 @router.post("/v1/jobs/{job_id}/retry", operation_id="retryJob", **operations.RETRY_JOB)
@@ -102,4 +104,4 @@ async def retry_job(request: Request, job_id: JobId, caller: AsCaller) -> Respon
             "as long as their payload is kept."
         )
     services.submissions.wake_dispatcher()
-    return respond(job(row), 202, {"ETag": entity_tag(row["revision"], row["status"])})
+    return await job_response(services, row, 202)

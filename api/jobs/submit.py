@@ -12,16 +12,16 @@ from fastapi import APIRouter, Request, Response
 
 from callboard.api.auth.caller import Caller, current_caller
 from callboard.api.errors import IdempotencyKeyInFlight, IdempotencyKeyReused, QuotaExceeded
+from callboard.api.jobs.response import job_response
 from callboard.api.jobs.submission_rules import names_others, new_job, new_jobs, require_references
 from callboard.api.jobs.waiting import wait_until_done
 from callboard.api.openapi import operations
 from callboard.api.services import Services, services_of
 from callboard.api.wire import parameters
 from callboard.api.wire.bodies import json_body, parse
-from callboard.api.wire.etags import entity_tag
 from callboard.api.wire.pointers import pointer
 from callboard.api.wire.prefer import Preference
-from callboard.api.wire.rendering import job, respond
+from callboard.api.wire.rendering import respond
 from callboard.api.wire.requests import SubmitBatch, SubmitJob
 from callboard.db import transitions
 from callboard.db.errors import FieldError, InvalidInput
@@ -49,7 +49,7 @@ async def submit_job(request: Request) -> Response:
     submission = parse(SubmitJob, body)
     submitted = await submit_and_wait(request, services, caller, submission, key, seconds=preference.wait)
     done = submitted.row["status"] in TERMINAL
-    return accepted(submitted, preference, status=200 if done or submitted.existing else 202)
+    return await accepted(services, submitted, preference, status=200 if done or submitted.existing else 202)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +111,9 @@ async def submit_and_wait(
     return Submitted(row, existing=not replayed and job_id != new.id, replayed=replayed)
 
 
-def accepted(submitted: Submitted, preference: Preference, *, status: int) -> Response:
+async def accepted(services: Services, submitted: Submitted, preference: Preference, *, status: int) -> Response:
     """Return the response whose body is the job."""
-    row = submitted.row
-    tag = entity_tag(row["revision"], row["status"])
-    return respond(job(row), status, {**submitted.headers(preference), "ETag": tag})
+    return await job_response(services, submitted.row, status, headers=submitted.headers(preference))
 
 
 @router.post("/v1/jobs/batch", operation_id="submitBatch", **operations.SUBMIT_BATCH)

@@ -13,7 +13,7 @@ import orjson
 from callboard.api.live.poller import Pace, Poller
 from callboard.api.live.send_buffer import SendBuffer
 from callboard.api.live.sse import event_without_id, with_id
-from callboard.api.wire.rendering import job
+from callboard.api.wire.rendering import job_in_list
 from callboard.db.models.job_view import JobView
 from callboard.db.reads.change_feed import Changes
 from callboard.db.reads.job_filter import JobFilter
@@ -144,4 +144,4 @@ class _Scan:
 
 def encode_job(row: JobView) -> bytes:
     """Return the job for a stream, without an id."""
-    return event_without_id("job", orjson.dumps(job(row, result=False)))
+    return event_without_id("job", orjson.dumps(job_in_list(row)))

@@ -82,8 +82,13 @@ _JOB_IN_LIST: Final[Example] = {
         "attempts": f"{_ITSELF}/attempts",
         "cancel": f"{_ITSELF}/cancel",
     },
+    "result_ttl": None,
 }
-_JOB: Final[Example] = {**_JOB_IN_LIST, "result": None}
+_JOB: Final[Example] = {
+    **_JOB_IN_LIST,
+    "estimate": {"starts_in": 0.0, "finishes_in": 5.2},
+    "result": None,
+}
 RESULT: Final[Example] = {"rows": 1804, "sheets": ["Q3"]}
 _IDS: Final[Example] = {"ids": [_JOB_ID, "019aa1f0-5c1e-7d3a-9f41-2b7c8e0d4a66"]}
 _ATTEMPT: Final[Example] = {

@@ -75,11 +75,20 @@ class JobInList(BaseModel):
     parent_id: UUID | None
     worker: str | None
     links: Links
+    result_ttl: float | None = Field(description="Seconds after a success for which payload and result are kept.")
+
+
+class Estimate(BaseModel):
+    """When a job is likely to start and to be done: from recent runs of its type and its place in line."""
+
+    starts_in: float = Field(description="Seconds from now; 0 once it runs.")
+    finishes_in: float = Field(description="Seconds from now.")
 
 
 class Job(JobInList):
     """A job."""
 
+    estimate: Estimate | None = Field(description="null once it is done, and where nothing tells.")
     result: Any = Field(description="What it returned; null until it has succeeded.")
     payload: Any = Field(default=None, description="With include=payload only.")
 

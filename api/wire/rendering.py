@@ -44,15 +44,26 @@ def page(items: Sequence[object], next_page_token: str | None = None) -> Json:
     return {"items": items, "next_page_token": next_page_token}
 
 
-def job(row: JobView, *, result: bool = True) -> Json:
+def job(row: JobView, *, estimate: Mapping[str, float] | None) -> Json:
     """Return a job, from a row of ``callboard.db.models.job_view``; ready for orjson, not for anything else.
 
     Args:
         row: the job.
-        result: False for lists, which leave it out.
+        estimate: when it is likely to start and to be done.
     """
+    return _job(row) | {"result": json_text(row["result"]), "estimate": estimate}
+
+
+def job_in_list(row: JobView) -> Json:
+    """Return a job as lists show it, without its result and estimate; see :func:`job`."""
+    shown = _job(row)
+    del shown["result"]
+    return shown
+
+
+def _job(row: JobView) -> Json:
     status = row["status"]
-    shown = {
+    return {
         "id": row["id"],
         "type": row["type"],
         "queue": row["queue"],
@@ -77,12 +88,8 @@ def job(row: JobView, *, result: bool = True) -> Json:
         "parent_id": row["parent_id"],
         "worker": row["worker"],
         "links": links(row["id"]),
+        "result_ttl": row["result_ttl"],
     }
-    if result:
-        shown["result"] = json_text(row["result"])
-    else:
-        del shown["result"]
-    return shown
 
 
 def json_text(text: str | None) -> orjson.Fragment | None:

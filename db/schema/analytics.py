@@ -16,6 +16,7 @@ _SCRIPTS: Final = (
     "0006_analytics/04_hours.sql",
     "0006_analytics/05_days.sql",
     "0009_history_reads/02_views.sql",
+    "0012_duration_buckets/01_views.sql",
 )
 
 _MAY_CREATE: Final = text(f"""

@@ -97,7 +97,7 @@ def test_an_option_that_clients_see_is_shown_everywhere(name: str) -> None:
 
 def shown_job() -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(column.name for column in live_columns())
-    return job(row | {"status": "queued", "id": UUID(int=0)})
+    return job(row | {"status": "queued", "id": UUID(int=0)}, estimate=None)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
