@@ -1,12 +1,10 @@
 """How Alembic runs: on the connection that ``callboard.db.schema.migrate`` holds under its lock, or on one of its own."""
 
 from alembic import context
-from sqlalchemy import create_engine
 
 from callboard.db.models import PARTITIONED, SCHEMA, metadata
-from callboard.db.schema.migrate import migrating
+from callboard.db.schema.migrate import migrating, migration_engine
 from callboard.db.settings import load_settings
-from callboard.db.sql.engine import sqlalchemy_url
 
 PARTITIONS = tuple(f"{table.name}_" for table in PARTITIONED)
 
@@ -39,5 +37,5 @@ if context.is_offline_mode():
 elif given is not None:
     run(given)
 else:
-    with migrating(create_engine(sqlalchemy_url(load_settings().direct_database_url()))) as connection:
+    with migrating(migration_engine(load_settings())) as connection:
         run(connection)

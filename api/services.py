@@ -15,7 +15,6 @@ from callboard.api.auth.stream_tickets import StreamTickets
 from callboard.api.database.reads import JobReads
 from callboard.api.database.submissions import SubmissionWriter
 from callboard.api.database.threads import DatabaseThreads
-from callboard.api.limits.body_threads import BodyThreads
 from callboard.api.limits.quotas import Limits
 from callboard.api.limits.uploads import Uploads
 from callboard.api.live.estimates import Estimates
@@ -24,6 +23,7 @@ from callboard.api.live.streams import LiveStreams
 from callboard.api.server.gauges import GaugeCache
 from callboard.api.server.metrics import Metrics
 from callboard.api.server.refusals import Refusals
+from callboard.api.wire.body_threads import BodyThreads
 from callboard.db.access.keys import read_keys
 from callboard.db.errors import Unavailable
 from callboard.db.files.storage import Storage

@@ -30,13 +30,16 @@ _PROMOTE_BATCH = 1000
 _FIRST_JOBS = 50
 # Least seconds between two rounds while windows are full: notifications arrive all the time then.
 _LEAST_PAUSE = 0.02
+# Rounds in a row that find nothing, after which the least pause is between them, too: anybody who may connect to the
+# database may notify, and as often as they like.
+_IDLE_ROUNDS = 10
 _READY_FOR = 30.0
 _FIRST_BROKER_PAUSE = 0.5
 _LONGEST_BROKER_PAUSE = 5.0
 
 
 class Dispatcher:
-    """One dispatcher. Several may run: an advisory lock gives each queue to one of them at a time."""
+    """One dispatcher. Several may run: a lock gives each queue to one of them at a time."""
 
     def __init__(self, settings: Settings, database: Database, transport: Transport) -> None:
         self._settings = settings
@@ -53,6 +56,7 @@ class Dispatcher:
         self._pacing = Pacing()
         self._congested = True
         self._not_before = 0.0
+        self._idle_rounds = 0
         # An upper bound of the messages that wait in each queue of the broker, unless other dispatchers publish, too.
         self._most_waiting: dict[str, int] = {}
         self._loop = Loop(
@@ -106,6 +110,8 @@ class Dispatcher:
         if pause is not None:
             self._not_before = self._last_round + min(pause, _LEAST_PAUSE)
             return pause
+        if self._idle_rounds > _IDLE_ROUNDS:
+            self._not_before = self._last_round + _LEAST_PAUSE
         return max(0.0, min(self._next_due - time.monotonic(), self._settings.dispatch_poll_interval))
 
     def _promote(self) -> None:
@@ -131,6 +137,7 @@ class Dispatcher:
                 first_jobs=0 if self._congested else _FIRST_JOBS,
             )
             limits = taken.limits
+            self._idle_rounds = 0 if limits else self._idle_rounds + 1
             if not limits:
                 return None
             if not self._congested and self._all_fit(limits, Counter(row["queue"] for row in taken.first_jobs)):

@@ -10,8 +10,9 @@ import structlog
 from psycopg import sql
 
 from callboard.db.settings import Settings
-from callboard.db.sql.engine import reason_of
+from callboard.db.sql.engine import driver_arguments, reason_of
 from callboard.db.sql.notify import DISPATCH_CHANNEL
+from callboard.db.sql.session import direct_arguments
 
 _log = structlog.get_logger(__name__)
 
@@ -45,15 +46,9 @@ class Listener:
                 self._stopping.wait(_RECONNECT_PAUSE)
 
     def _listen(self) -> None:
-        with psycopg.connect(
-            self._settings.direct_database_url(),
-            autocommit=True,
-            connect_timeout=self._settings.connect_timeout,
-            application_name="callboard listener",
-            keepalives_idle=5,
-            keepalives_interval=2,
-            keepalives_count=3,
-        ) as connection:
+        address = driver_arguments(self._settings.direct_database_url())
+        ours = direct_arguments(self._settings, "listener", options=address.get("options", ""))
+        with psycopg.connect(**address | ours, autocommit=True) as connection:
             connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(DISPATCH_CHANNEL)))
             # For notifications that were sent before the LISTEN.
             self._on_notification()

@@ -49,7 +49,7 @@ class Maintenance:
         retention = Retention(database)
         self._loops = [
             Loop("rescue", self._rescue, interval=settings.maintenance_interval),
-            Loop("expire", self._led("expire", _expire), interval=min(1.0, settings.maintenance_interval)),
+            Loop("expire", self._expire, interval=min(1.0, settings.maintenance_interval)),
             Loop("expire results", self._expire_results, interval=min(_RESULTS_EVERY, settings.maintenance_interval)),
             Loop("partitions", self._led("partitions", self._partitions), interval=_PARTITIONS_EVERY),
             Loop(
@@ -98,6 +98,12 @@ class Maintenance:
                 _log.warning("worker_lost", worker=name, worker_id=str(worker_id))
         return rescue(connection)
 
+    def _expire(self) -> None:
+        # Without a leader: each skips the jobs that another one expires, and a lock every second would be a write.
+        with self._database.begin() as connection:
+            if count := expire(connection, limit=_BATCH):
+                _log.info("jobs_expired", jobs=count)
+
     def _delete_checkpoints(self) -> None:
         position: UUID | None = UUID(int=0)
         while position is not None:
@@ -145,11 +151,6 @@ def rescue(connection: Connection) -> int:
     for job_id, attempt in rescued:
         _log.warning("job_rescued", job_id=str(job_id), attempt=attempt)
     return len(rescued)
-
-
-def _expire(connection: Connection) -> None:
-    if count := expire(connection, limit=_BATCH):
-        _log.info("jobs_expired", jobs=count)
 
 
 def delete_expired(settings: Settings, connection: Connection) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
+
+from callboard.db.sql.locks import try_lock
 
 
 def leads(connection: Connection, duty: str) -> bool:
     """Return whether this transaction gets the duty's lock, which it then holds to its end."""
-    lock = func.pg_try_advisory_xact_lock(func.hashtext("callboard.maintenance"), func.hashtext(duty))
-    granted: bool = connection.execute(select(lock)).scalar_one()
+    granted: bool = connection.execute(select(try_lock(f"duty {duty}"))).scalar_one()
     return granted

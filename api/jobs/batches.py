@@ -10,8 +10,8 @@ from callboard.actors.types.registry import Registry
 from callboard.api.auth.caller import Caller
 from callboard.api.errors import MalformedBody
 from callboard.api.jobs.submission_rules import Named, names_others, new_jobs
-from callboard.api.limits.body_threads import SMALL
 from callboard.api.wire.bodies import largest_job, parse
+from callboard.api.wire.body_threads import SMALL
 from callboard.api.wire.json_scan import is_batch, job_extents, require_few_members, too_many_jobs
 from callboard.api.wire.requests import SubmitBatch, SubmitJob
 from callboard.db.errors import FieldError, InvalidInput

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from callboard.actors.types.field_errors import field_errors
 from callboard.actors.types.findings import MOST_FINDINGS, first_findings
 from callboard.api.errors import MalformedBody, UnsupportedMediaType
-from callboard.api.limits.body_threads import SMALL
+from callboard.api.wire.body_threads import SMALL
 from callboard.api.wire.json_scan import require_few_members, require_few_values
 from callboard.api.wire.requests import Body
 from callboard.db.errors import InvalidInput, TooLarge

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,16 +18,22 @@ if TYPE_CHECKING:  # other commands start quickly, so functions import what uses
     from callboard.db.sql.engine import Database
 
 
-def database_settings(**overrides: object) -> Settings:
-    """Return the settings. Without a database URL, they name the PostgreSQL that ``callboard up`` runs here."""
+def database_settings(*, administrator: bool = False, **overrides: object) -> Settings:
+    """Return the settings. Without a database URL, they name the PostgreSQL that ``callboard up`` runs here.
+
+    Args:
+        administrator: there, log in as the role that may make others, and not as the service.
+        overrides: settings that win over those of the environment.
+    """
     settings = load_settings(**overrides)
     if settings.database_url is not None:
         return settings
-    try:
-        url = (settings.data_dir / "database_url").read_text(encoding="utf-8").strip()
-    except OSError:
-        return settings
-    return load_settings(**overrides, database_url=url)
+    # An earlier version wrote the administrator's only.
+    for name in ("database_url",) if administrator else ("service_database_url", "database_url"):
+        with suppress(OSError):
+            url = (settings.data_dir / name).read_text(encoding="utf-8").strip()
+            return load_settings(**overrides, database_url=url)
+    return settings
 
 
 @contextmanager
@@ -40,17 +46,21 @@ def current_database(settings: Settings, *, role: str, pool_size: int = 1) -> It
         pool_size: most connections, 1 or more.
 
     Raises:
-        ConfigurationError: the schema is older, or missing.
+        ConfigurationError: the schema is older, or missing, or the database not suitable.
         Unavailable: the database does not respond.
     """
-    from callboard.db.schema.migrate import schema_is_current
+    from callboard.db.schema.migrate import SCHEMA_IS_OLDER, schema_is_current
+    from callboard.db.schema.suitability import DatabaseState
     from callboard.db.sql.engine import Database
 
     database = Database(settings, role=role, pool_size=pool_size)
     try:
         with database.begin() as connection:
-            if not schema_is_current(connection):
-                raise ConfigurationError("The database's schema is older than this version. Run 'callboard migrate'.")
+            problem = DatabaseState.of(connection).unsuitable
+            if problem is None and not schema_is_current(connection):
+                problem = SCHEMA_IS_OLDER
+        if problem is not None:
+            raise ConfigurationError(problem)
         yield database
     finally:
         database.close()

@@ -69,7 +69,7 @@ full_page_writes = off
 
 
 class Cluster:
-    """The cluster in ``home/cluster``, with its password in ``home/password``.
+    """The cluster in ``home/cluster``, with its passwords in ``home/password`` and ``home/service_password``.
 
     The server's user owns only the cluster, and may be unable to read ``home``.
     """
@@ -78,6 +78,7 @@ class Cluster:
         self.home = home
         self.path = home / "cluster"
         self._password_file = home / "password"
+        self._service_password_file = home / "service_password"
         self._durable = durable
 
     @property
@@ -94,6 +95,13 @@ class Cluster:
                 f"{self._password_file} is missing, so nobody can log in to the cluster beside it. Restore the file, "
                 f"or remove {self.home} to begin anew without its jobs."
             ) from None
+
+    @property
+    def service_password(self) -> str:
+        """The password of the service's role, which is made here and given to the role at each start."""
+        if not self._service_password_file.exists():
+            write_private(self._service_password_file, secrets.token_urlsafe(32) + "\n")
+        return self._service_password_file.read_text(encoding="utf-8").strip()
 
     def prepare(self, binaries: Binaries, account: Account) -> None:
         """Create the cluster if there is none, and write its settings. Durable on return.

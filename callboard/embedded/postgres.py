@@ -13,7 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+import psycopg
+from sqlalchemy import make_url
+
 from callboard.db.errors import ConfigurationError, Unavailable
+from callboard.db.sql.engine import reason_of
 from callboard.embedded.account import Account, server_account
 from callboard.embedded.binaries import Binaries, usable_binaries, wheel_directory
 from callboard.embedded.cluster import DATABASE, SUPERUSER, Cluster
@@ -22,6 +26,7 @@ from callboard.embedded.lock import DirectoryLock
 from callboard.embedded.log import ServerLog
 from callboard.embedded.orphans import cluster_name, end_orphans
 from callboard.embedded.process import ServerProcess, data_directory_argument, last_lines
+from callboard.embedded.service_role import SERVICE_ROLE, prepare_service_role
 
 _PORT_TRIES = 10
 # Seconds. Recovery after a crash replays at most max_wal_size, which takes a few seconds on an ordinary disk.
@@ -40,8 +45,8 @@ class EmbeddedPostgres:
     child, with this version's settings.
 
     ``data_dir`` has ``cluster/`` (PostgreSQL's data directory), ``password``, ``url`` (for ``psql "$(cat …/url)"``),
-    ``postgres.log`` and ``lock``. If this process is root, the server runs as an unprivileged user, who owns only
-    ``cluster/``; the directories above are not changed.
+    ``service_password``, ``postgres.log`` and ``lock``. If this process is root, the server runs as an unprivileged
+    user, who owns only ``cluster/``; the directories above are not changed.
     """
 
     def __init__(self, data_dir: Path, *, binaries: Path | None = None, durable: bool = True) -> None:
@@ -98,6 +103,21 @@ class EmbeddedPostgres:
             except BaseException:
                 self.stop()
                 raise
+
+    def service_url(self) -> str:
+        """Return the URL of the role that Callboard's processes log in as. The server runs.
+
+        The role is made if it is missing, and owns Callboard's schemas on return.
+
+        Raises:
+            Unavailable: the server does not answer, or a table is in use for long.
+        """
+        password = self._cluster.service_password
+        try:
+            prepare_service_role(self._url, password)
+        except psycopg.Error as error:
+            raise Unavailable(f"The role of Callboard's processes cannot be made: {reason_of(error)}.") from error
+        return make_url(self._url).set(username=SERVICE_ROLE, password=password).render_as_string(hide_password=False)
 
     def ensure_running(self, *, give_up: Callable[[], bool] = lambda: False) -> str:
         """Start the server again if it has died; return its URL, with another port only if the old one is taken.

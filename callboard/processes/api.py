@@ -7,6 +7,7 @@ import socket
 
 from callboard.db.access.keys import any_valid_key
 from callboard.db.errors import ConfigurationError, Unavailable
+from callboard.db.schema.suitability import require_suitable
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 
@@ -18,7 +19,8 @@ def run_api(settings: Settings, *, host: str, port: int) -> int:
     """Serve HTTP until SIGTERM; return the exit code.
 
     Raises:
-        ConfigurationError: the address is not loopback and there is no authentication, or it cannot be bound.
+        ConfigurationError: the address is not loopback and there is no authentication, or it cannot be bound,
+            or the database is not suitable.
     """
     # Here, as 'callboard up' serves nothing itself, and needs what else there is in this module.
     import uvicorn
@@ -34,6 +36,7 @@ def run_api(settings: Settings, *, host: str, port: int) -> int:
         require_authentication(settings, host)
     registry = load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
     app = create_app(settings, registry, authenticate=Authenticator(local=local))
+    require_suitable(settings)
     listening = bind(host, port)
     config = uvicorn.Config(
         app,

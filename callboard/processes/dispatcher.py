@@ -8,6 +8,7 @@ from callboard.actors.broker.opening import open_transport
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.actors.dispatch.metrics import REGISTRY
 from callboard.actors.maintenance.duties import Maintenance
+from callboard.db.schema.suitability import require_suitable
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.processes.exit_codes import EXIT_DEFECT
@@ -24,9 +25,11 @@ def run_dispatcher(settings: Settings, *, metrics: MetricsAddress | None = None)
     ``metrics``: address to serve metrics and probes on.
 
     Raises:
-        ConfigurationError: a setting is wrong, or the address of the metrics cannot be bound.
+        ConfigurationError: a setting is wrong, the database is not suitable, or the address of the metrics cannot be
+            bound.
     """
     stop = StopSignal()
+    require_suitable(settings)
     database = Database(settings, role="dispatcher")
     dispatcher = Dispatcher(settings, database, open_transport(settings))
     maintenance = Maintenance(settings, database)

@@ -10,6 +10,7 @@ from callboard.db.dispatching.queues import queue_names
 from callboard.db.errors import ConfigurationError, Unavailable
 from callboard.db.files.storage import open_storage
 from callboard.db.rules.spelling import did_you_mean
+from callboard.db.schema.suitability import require_suitable
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.processes.deaths import report_death
@@ -37,8 +38,8 @@ def run_workers(
         metrics: address to serve the metrics of all of them on.
 
     Raises:
-        ConfigurationError: a setting, job type or queue is wrong. Found here, and not by children that die again and
-            again.
+        ConfigurationError: a setting, job type or queue is wrong, or the database is not suitable. Found here, and not
+            by children that die again and again.
     """
     Rabbitmq.from_settings(settings)
     open_storage(settings)
@@ -46,6 +47,7 @@ def run_workers(
         known = trial.queues(stop)
     if known is None:
         return 0
+    require_suitable(settings)
     database = Database(settings, role="supervisor", pool_size=1)
     try:
         if not new_queues:

@@ -17,6 +17,7 @@ from callboard.db.files.storage import open_storage
 from callboard.db.fleet.workers import declare_lost
 from callboard.db.rules.backoff import Backoff
 from callboard.db.schema.migrate import migrate
+from callboard.db.schema.suitability import require_suitable
 from callboard.db.settings import Settings, load_settings
 from callboard.db.sql.engine import Database
 from callboard.embedded.files import write_private
@@ -63,18 +64,22 @@ def run_up(settings: Settings, trial: JobTypesTrial, *, host: str, port: int, wo
     environment = dict(trial.environment)
     with contextlib.ExitStack() as stack:
         postgres = None
+        administrator_url = ""
         if settings.database_url is None:
             postgres = EmbeddedPostgres(settings.data_dir / "postgres")
             stack.callback(postgres.stop)
-            url = postgres.start()
+            administrator_url = postgres.start()
+            url = postgres.service_url()
             environment["CALLBOARD_DATABASE_URL"] = url
             settings = load_settings(**{**settings.model_dump(exclude_unset=True), "database_url": url})
-            write_private(settings.data_dir / "database_url", f"{url}\n")
+            write_private(settings.data_dir / "database_url", f"{administrator_url}\n")
+            write_private(settings.data_dir / "service_database_url", f"{url}\n")
         if trial.queues(stop) is None:
             return 0
         if not local:
             require_authentication(settings, host)
         migrate(settings)
+        require_suitable(settings)
         database = Database(settings, role="supervisor", pool_size=2)
         stack.callback(database.close)
         if postgres is not None and settings.amqp_url is None:
@@ -84,7 +89,7 @@ def run_up(settings: Settings, trial: JobTypesTrial, *, host: str, port: int, wo
         with database.begin() as connection:
             is_open = settings.oidc_jwks_url is None and not read_keys(connection).any_made
         greeting = _Greeting(host, port, settings, is_open=is_open)
-        watch = None if postgres is None else _PostgresWatch(postgres, settings.require_database_url(), stop)
+        watch = None if postgres is None else _PostgresWatch(postgres, administrator_url, stop)
 
         def on_poll() -> None:
             greeting.say_once_it_serves()

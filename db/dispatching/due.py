@@ -23,11 +23,11 @@ from sqlalchemy import (
 from callboard.db.dispatching.rate_limits import Rate
 from callboard.db.models import jobs, queues
 from callboard.db.rules.states import Status
-from callboard.db.sql.pipeline import PreparedStatement, RowDict, execute_together
+from callboard.db.sql.locks import queue_lock, try_lock
+from callboard.db.sql.pipeline import NOT_DURABLE, PreparedStatement, RowDict, execute_together
 from callboard.db.sql.rowset import rowset, rowset_of
 
 _waits = (jobs.c.due_at.is_(None), jobs.c.dispatched_at.is_(None))
-_lock_space = func.hashtext("callboard.dispatch")
 # A lateral join, and not EXISTS: the planner may turn that around and read all jobs that wait.
 _first = select(jobs.c.id).where(jobs.c.queue == queues.c.name, *_waits).limit(1).lateral("first")
 _with_jobs = (
@@ -54,7 +54,7 @@ _take_queues = PreparedStatement(
             "startable"
         ),
         _with_jobs.c.per_second,
-    ).where(func.pg_try_advisory_xact_lock(_lock_space, func.hashtext(_with_jobs.c.name)))
+    ).where(try_lock(queue_lock(_with_jobs.c.name)))
 )
 
 
@@ -102,7 +102,7 @@ class QueueLimits:
 
 @dataclass(frozen=True, slots=True)
 class TakenQueues:
-    """The queues that this transaction alone may dispatch until it ends (advisory locks)."""
+    """The queues that this transaction alone may dispatch until it ends."""
 
     limits: Mapping[str, QueueLimits]
     first_jobs: Sequence[RowDict]
@@ -112,13 +112,16 @@ class TakenQueues:
 def take_queues(connection: Connection, *, default_window: int, first_jobs: int = 0) -> TakenQueues:
     """Lock the queues that have jobs to dispatch. Paused queues, and those locked by another dispatcher, are left out.
 
+    The transaction's commit does not wait for the disk, as for :func:`mark_dispatched`.
+
     Args:
         connection: in a transaction.
         default_window: the window of queues that set none.
         first_jobs: return at most so many jobs of each queue in the same round trip.
     """
-    limit_rows, *job_rows = execute_together(
+    _, limit_rows, *job_rows = execute_together(
         connection,
+        NOT_DURABLE,  # a lock is a write to its row
         (_take_queues, {"window": default_window}),
         *([(_first_jobs_of_all, {"at_most": first_jobs})] if first_jobs else ()),
     )

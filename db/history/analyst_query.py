@@ -28,7 +28,14 @@ def ask(connection: Connection, query: str, *, timeout: float) -> Iterator[Seque
         InvalidInput: PostgreSQL refuses the statement, or it took too long; the message is PostgreSQL's.
     """
     connection.execute(text("SET TRANSACTION READ ONLY"))
-    settings = {"statement_timeout": f"{timeout * 1000:.0f}", "enable_seqscan": "on", "jit": "on"}
+    settings = {
+        "statement_timeout": f"{timeout * 1000:.0f}",
+        "enable_seqscan": "on",
+        "jit": "on",
+        # As in a session of the analyst's own.
+        "search_path": '"$user", public',
+        "row_security": "on",
+    }
     for name, value in settings.items():
         connection.execute(text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value})
     driver = cast("psycopg.Connection", connection.connection.driver_connection)

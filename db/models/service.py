@@ -174,3 +174,18 @@ bulk_actions = Table(
     Column("before_id", Uuid, nullable=False),
     Column("counts", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
 )
+
+#: See ``callboard.db.sql.locks``.
+locks = Table(
+    "locks",
+    metadata,
+    Column("name", Text, primary_key=True, comment="What is locked."),
+    Column(
+        "seed",
+        BigInteger,
+        nullable=False,
+        server_default=text("hashtextextended((gen_random_uuid())::text, (0)::bigint)"),
+        comment="Makes the numbers of advisory locks that nobody can tell who may not read it.",
+    ),
+    comment="Rows that transactions lock, so that one process at a time does a thing.",
+)

@@ -7,9 +7,11 @@ results nor what errors say. ``callboard_owner_analyst`` is the same for roles t
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final, cast
 
 import psycopg
@@ -20,6 +22,8 @@ from sqlalchemy.exc import DBAPIError
 from callboard.db.errors import ConfigurationError, Conflict, NotFound
 from callboard.db.models import SCHEMA, analysts, history_rollup, job_attempts, job_history, jobs, workers
 from callboard.db.rules.new_job import OPTIONS
+from callboard.db.schema.analytics import ANALYTICS, has_analytics
+from callboard.db.sql.locks import lock
 
 ANALYST: Final = "callboard_analyst"
 OWNER_ANALYST: Final = "callboard_owner_analyst"
@@ -59,7 +63,7 @@ def ensure_analyst_roles(connection: Connection, *, contents: bool) -> bool:
     Returns:
         False, with nothing changed, when the roles are missing and this user may not make them.
     """
-    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('callboard.analysts'))"))
+    lock(connection, "analysts")
     # Neither is a member of the other: a member may SET ROLE to the other, and see what that sees.
     for role in (ANALYST, OWNER_ANALYST):
         if not (_exists(connection, role) or _run_if_allowed(connection, f"CREATE ROLE {role} NOLOGIN")):
@@ -80,9 +84,13 @@ def ensure_analyst_roles(connection: Connection, *, contents: bool) -> bool:
 
 
 def _grant(connection: Connection, *, contents: bool) -> None:
+    analytics = (
+        f"GRANT USAGE ON SCHEMA {ANALYTICS} TO {_BOTH}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {ANALYTICS} TO {_BOTH}",
+    )
     statements = [
-        f"GRANT USAGE ON SCHEMA {SCHEMA}, analytics TO {_BOTH}",
-        f"GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO {_BOTH}",
+        f"GRANT USAGE ON SCHEMA {SCHEMA} TO {_BOTH}",
+        *(analytics if has_analytics(connection) else ()),
         *(f"GRANT SELECT ON {table.fullname} TO {_BOTH}" for table in _WHOLE),
     ]
     for table, private in _CONTENTS.items():
@@ -96,13 +104,26 @@ def _grant(connection: Connection, *, contents: bool) -> None:
         connection.execute(text(statement))
 
 
-def add_analyst(connection: Connection, name: str, *, owner: str | None) -> str:
+@dataclass(frozen=True, slots=True)
+class AnalystLimits:
+    """What one analyst may take of the server."""
+
+    connections: int = 5
+    """Most at a time, 1 or more. PostgreSQL keeps to it."""
+    statement_timeout: float = 300.0
+    """Seconds that a statement, and an idle transaction, may take. A session may set itself another."""
+
+
+def add_analyst(
+    connection: Connection, name: str, *, owner: str | None, limits: AnalystLimits = AnalystLimits()
+) -> str:
     """Make a role that logs in and reads history, and return its password, which is stored nowhere in clear.
 
     Args:
         connection: in a transaction.
         name: of the role: a lower-case letter, then letters, digits and underscores.
         owner: whose jobs alone it sees; None: all.
+        limits: of the role.
 
     Raises:
         Conflict: there is a role of that name.
@@ -121,10 +142,24 @@ def add_analyst(connection: Connection, name: str, *, owner: str | None) -> str:
     hashed = driver.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
     with _refusals_named():
         driver.execute(
-            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}").format(
-                sql.Identifier(name), sql.Literal(hashed), sql.Identifier(ANALYST if owner is None else OWNER_ANALYST)
+            sql.SQL("CREATE ROLE {} LOGIN CONNECTION LIMIT {} PASSWORD {} IN ROLE {}").format(
+                sql.Identifier(name),
+                sql.Literal(limits.connections),
+                sql.Literal(hashed),
+                sql.Identifier(ANALYST if owner is None else OWNER_ANALYST),
             )
         )
+        milliseconds = str(math.ceil(limits.statement_timeout * 1000))
+        for setting, value in {
+            "default_transaction_read_only": "on",
+            "statement_timeout": milliseconds,
+            "idle_in_transaction_session_timeout": milliseconds,
+        }.items():
+            driver.execute(
+                sql.SQL("ALTER ROLE {} SET {} = {}").format(
+                    sql.Identifier(name), sql.Identifier(setting), sql.Literal(value)
+                )
+            )
     if owner is not None:
         connection.execute(insert(analysts).values(name=name, owner=owner))
     return password

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Table, text
 
 from callboard.db.models import PARTITIONED, SCHEMA
+from callboard.db.sql.locks import lock
 
 _LOCK_TIMEOUT = "1s"
 
@@ -34,7 +35,7 @@ def ensure_months(connection: Connection, first: datetime, last: datetime) -> li
 def _make_missing(connection: Connection, find: Callable[[], list[_Partition]]) -> list[str]:
     if not find():
         return []
-    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('callboard.partitions'))"))
+    lock(connection, "partitions")
     # While this waits for a table, all later users of the table queue behind.
     connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
     missing = find()  # without those that another process has just made

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import orjson
 from psycopg.errors import ReadOnlySqlTransaction
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
+from sqlalchemy.dialects.postgresql.psycopg import dialect
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from callboard.db.errors import ConfigurationError, Unavailable
 from callboard.db.settings import Settings
+from callboard.db.sql.session import preparing, startup_arguments
 
 #: The class of SQLSTATE codes (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 _PROGRAM_LIMIT = "54"
+#: Read-only transaction, missing right, full disk, no memory, failed disk, damaged table, damaged index.
+_WRITES_NOTHING = frozenset({"25006", "42501", "53100", "53200", "58030", "XX001", "XX002"})
 
 
 class Database:
@@ -33,8 +40,9 @@ class Database:
             ConfigurationError: the database URL is missing or malformed.
         """
         size = pool_size or settings.database_pool_size
+        url = sqlalchemy_url(settings.require_database_url())
         self._engine = create_engine(
-            sqlalchemy_url(settings.require_database_url()),
+            url,
             pool_size=size,
             max_overflow=0,
             pool_timeout=settings.connect_timeout,
@@ -44,10 +52,14 @@ class Database:
             hide_parameters=True,
             json_serializer=_dumps,
             json_deserializer=orjson.loads,
-            connect_args=connect_args(settings, role),
+            connect_args=startup_arguments(settings, role, options=options_of(url)),
         )
+        prepare = preparing(settings)
+        # Before SQLAlchemy itself asks the first connection anything.
+        event.listen(self._engine, "connect", lambda connection, _: prepare(connection), insert=True)
         event.listen(self._engine, "handle_error", _invalidate_on_standby)
         self._losses = 0
+        self._refusals = _Refusals()
         event.listen(self._engine, "invalidate", self._count_loss)
         # The same pool; psycopg just leaves out BEGIN and COMMIT.
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -60,7 +72,7 @@ class Database:
             Unavailable: the database cannot be reached, or did not answer in time. After a lost COMMIT nobody knows
                 whether it happened; every writer here can be repeated safely.
         """
-        with _unavailable(), self._engine.begin() as connection:
+        with _unavailable(self._refusals), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -70,7 +82,7 @@ class Database:
         Raises:
             Unavailable: as :meth:`begin`.
         """
-        with _unavailable(), self._autocommit.connect() as connection:
+        with _unavailable(self._refusals), self._autocommit.connect() as connection:
             yield connection
 
     def pinned(self, *, transactional: bool = False) -> PinnedConnection:
@@ -81,8 +93,15 @@ class Database:
                 is, as with :meth:`autocommit`.
         """
         return PinnedConnection(
-            self._engine if transactional else self._autocommit, lambda: self._losses, transactional=transactional
+            self._engine if transactional else self._autocommit,
+            lambda: self._losses,
+            self._refusals,
+            transactional=transactional,
         )
+
+    def refused_write(self, *, within: float) -> str | None:
+        """Return why PostgreSQL refused to write, if it did so in the last ``within`` seconds: the disk is full…"""
+        return self._refusals.latest(within)
 
     def close(self) -> None:
         """Close all connections that are not in use."""
@@ -100,14 +119,17 @@ class PinnedConnection:
     the pool has turned out to be dead.
     """
 
-    def __init__(self, engine: Engine, losses: Callable[[], int], *, transactional: bool) -> None:
+    def __init__(self, engine: Engine, losses: Callable[[], int], refusals: _Refusals, *, transactional: bool) -> None:
         """
         Args:
+            engine: provides the connection.
             losses: how many connections of the pool have turned out to be dead so far.
+            refusals: of all connections of the pool.
             transactional: see :meth:`Database.pinned`.
         """
         self._engine = engine
         self._losses = losses
+        self._refusals = refusals
         self._transactional = transactional
         self._losses_before = 0
         self._connection: Connection | None = None
@@ -119,7 +141,7 @@ class PinnedConnection:
         Raises:
             Unavailable: as :meth:`Database.begin`.
         """
-        with _unavailable():
+        with _unavailable(self._refusals):
             if self._losses() != self._losses_before:
                 self.close()
             if self._connection is None:
@@ -142,15 +164,31 @@ class PinnedConnection:
             connection.close()
 
 
+class _Refusals:
+    """The last statement that PostgreSQL refused for a reason that ends all writes."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, str] | None = None
+
+    def note(self, error: DBAPIError) -> None:
+        if _sqlstate(error) in _WRITES_NOTHING:
+            self._last = time.monotonic(), reason_of(error)
+
+    def latest(self, within: float) -> str | None:
+        at, reason = self._last or (-math.inf, None)
+        return reason if time.monotonic() - at < within else None
+
+
 @contextmanager
-def _unavailable() -> Iterator[None]:
+def _unavailable(refusals: _Refusals) -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        if _is_limit(error):
-            raise
+    except PoolTimeout as error:
         raise Unavailable(f"The database does not answer: {reason_of(error)}.") from error
     except DBAPIError as error:
+        refusals.note(error)
+        if isinstance(error, OperationalError | InterfaceError) and not _is_limit(error):
+            raise Unavailable(f"The database does not answer: {reason_of(error)}.") from error
         if error.connection_invalidated:
             raise Unavailable(f"The database went away: {reason_of(error)}.") from error
         raise
@@ -166,13 +204,20 @@ def _invalidate_on_standby(context: ExceptionContext) -> None:
         context.is_disconnect = True
 
 
-def _is_limit(error: Exception) -> bool:
+def _is_limit(error: DBAPIError) -> bool:
     """Return whether the statement exceeds a limit of PostgreSQL; psycopg's exception for it is that of outages."""
-    return (getattr(getattr(error, "orig", None), "sqlstate", None) or "").startswith(_PROGRAM_LIMIT)
+    return _sqlstate(error).startswith(_PROGRAM_LIMIT)
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
 
 
 def sqlalchemy_url(url: str) -> URL:
-    """Return ``url`` for SQLAlchemy with psycopg 3. As in libpq, it may name several hosts, separated by commas.
+    """Return ``url`` for SQLAlchemy with psycopg 3.
+
+    As in libpq, it may name several hosts, separated by commas, and a host may be the directory of a socket, written
+    ``%2Fvar%2Frun%2Fpostgresql``.
 
     Raises:
         ConfigurationError: ``url`` is not a PostgreSQL URL. The message does not repeat it: it may hold a password.
@@ -189,43 +234,41 @@ def sqlalchemy_url(url: str) -> URL:
 
 
 def _with_one_host(url: str) -> str:
-    """Return ``url`` with several hosts moved to its query, which SQLAlchemy passes on to libpq unchanged."""
+    """Return ``url`` with several hosts, or a directory, moved to its query, which SQLAlchemy passes on to libpq."""
     parts = urlsplit(url)
     credentials, at, hosts = parts.netloc.rpartition("@")
-    if "," not in hosts:
+    if "," not in hosts and not _is_directory(hosts):
         return url
-    addresses = [urlsplit(f"//{address}") for address in hosts.split(",")]
-    several = [
-        ("host", ",".join(address.hostname or "" for address in addresses)),
-        ("port", ",".join(str(address.port or 5432) for address in addresses)),
-    ]
-    return f"{parts.scheme}://{credentials}{at}{parts.path}?{urlencode([*parse_qsl(parts.query), *several])}"
+    addresses = [_host_and_port(address) for address in hosts.split(",")]
+    moved = [("host", ",".join(host for host, _ in addresses)), ("port", ",".join(str(port) for _, port in addresses))]
+    return f"{parts.scheme}://{credentials}{at}{parts.path}?{urlencode([*parse_qsl(parts.query), *moved])}"
 
 
-def connect_args(settings: Settings, role: str) -> dict[str, object]:
-    """Return psycopg's arguments for each connection."""
-    arguments: dict[str, object] = {
-        "application_name": f"callboard {role}",
-        "connect_timeout": settings.connect_timeout,
-        # A half-open connection is noticed after about this long instead of after the kernel's two hours.
-        "keepalives_idle": 5,
-        "keepalives_interval": 2,
-        "keepalives_count": 3,
-        "tcp_user_timeout": int(settings.statement_timeout * 1000),
-    }
-    if settings.database_pgbouncer:
-        # Transaction pooling keeps no prepared statements and takes no startup options: behind a pooler, the timeouts
-        # below are set on the database role.
-        arguments["prepare_threshold"] = None
-    else:
-        timeout = int(settings.statement_timeout * 1000)
-        # JIT never pays for itself on statements of a few rows. A sequential scan looks best while a table is nearly
-        # empty, and a prepared statement keeps that plan when the table has grown; every query here has an index.
-        arguments["options"] = (
-            f"-c statement_timeout={timeout} -c lock_timeout={timeout} "
-            f"-c idle_in_transaction_session_timeout={timeout * 3} -c jit=off -c enable_seqscan=off -c timezone=UTC"
-        )
-    return arguments
+def _host_and_port(address: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{address}")
+    # A directory keeps its capital letters, which a name in ``parts.hostname`` loses.
+    host = unquote(address.partition(":")[0]) if _is_directory(address) else parts.hostname
+    return host or "", parts.port or 5432
+
+
+def _is_directory(host: str) -> bool:
+    return host.lower().startswith("%2f")
+
+
+def options_of(url: URL) -> str:
+    """Return libpq's ``options`` in ``url``; empty if there are none."""
+    options = url.query.get("options", "")
+    return options if isinstance(options, str) else " ".join(options)
+
+
+def driver_arguments(url: str) -> dict[str, Any]:
+    """Return psycopg's own arguments for ``url``, for a connection that SQLAlchemy does not make.
+
+    Raises:
+        ConfigurationError: as :func:`sqlalchemy_url`.
+    """
+    _, arguments = dialect().create_connect_args(sqlalchemy_url(url))  # type: ignore[no-untyped-call]
+    return dict(arguments)
 
 
 def _dumps(value: object) -> str:

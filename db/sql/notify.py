@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import func, literal, select
+from sqlalchemy.exc import OperationalError
 
 from callboard.db.errors import Unavailable
 from callboard.db.sql.engine import Database
@@ -28,6 +29,9 @@ that all transactions with a NOTIFY share while they commit."""
 
 
 def notify_dispatcher(database: Database) -> None:
-    """Wake the dispatcher, after a transaction that made jobs due. Does nothing while the database is away."""
-    with suppress(Unavailable), database.autocommit() as connection:
+    """Wake the dispatcher, after a transaction that made jobs due.
+
+    Does nothing while the database is away, or its queue of notifications is full: anybody who may connect can fill it.
+    """
+    with suppress(Unavailable, OperationalError), database.autocommit() as connection:
         execute_together(connection, WAKE_DISPATCHER)

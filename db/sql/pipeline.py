@@ -73,14 +73,15 @@ def execute_together(
 
     Args:
         commit: also commit the transaction that the connection is in, in the same round trip.
-        afterwards: statements without rows that follow in a transaction of their own, still in the same round trip;
-            for an autocommit connection.
+        afterwards: statements that follow in a transaction of their own, still in the same round trip, for an
+            autocommit connection. Their rows are dropped, and whether they commit makes no difference.
 
     Raises:
         DBAPIError: as SQLAlchemy's own ``execute`` does.
     """
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)  # noqa: S101 (callboard.db.sql.engine makes no others)
+    following: list[RawCursor[Any]] = []
     try:
         with driver.pipeline() if len(calls) > 1 or commit or afterwards else nullcontext() as pipeline:
             cursors = [
@@ -91,10 +92,17 @@ def execute_together(
                 driver.commit()
             if pipeline is not None and afterwards:
                 pipeline.sync()
-                for statement, given in afterwards:
+                following = [
                     RawCursor(driver).execute(statement.sql, statement.parameters(given))
+                    for statement, given in afterwards
+                ]
         return [_rows_of(cursor) for cursor in cursors]
     except psycopg.Error as error:
+        if following and all(cursor.pgresult is not None for cursor in following) and not driver.closed:
+            # They ran, so all before them is durable; only their own COMMIT failed. Its error is one result more than
+            # psycopg counts, so its connection does not leave the pipeline.
+            connection.invalidate(error)
+            return [_rows_of(cursor) for cursor in cursors]
         # The connection to a server that has become a standby is as good as lost.
         lost = driver.closed or isinstance(error, ReadOnlySqlTransaction)
         if lost:

@@ -10,6 +10,7 @@ from sqlalchemy import ARRAY, Connection, Double, LargeBinary, Text, Uuid, and_,
 from sqlalchemy.dialects.postgresql import insert
 
 from callboard.db.models import idempotency_keys
+from callboard.db.sql.locks import idempotency_lock
 from callboard.db.sql.rowset import rowset, rowset_of
 from callboard.db.transitions.submission import IdempotencyKey, SubmissionKind, SubmissionRequest, SubmissionResult
 
@@ -37,11 +38,7 @@ _take_keys = (
             _unknown.c.request_hash,
             func.now() + func.make_interval(0, 0, 0, 0, 0, 0, _unknown.c.ttl),
             # An INSERT of a key that another transaction has inserted would wait for it, and the whole batch with it.
-        ).where(
-            func.pg_try_advisory_xact_lock(
-                func.hashtextextended(_unknown.c.owner, func.hashtextextended(_unknown.c.key, 0))
-            )
-        ),
+        ).where(func.pg_try_advisory_xact_lock(idempotency_lock(_unknown.c.owner, _unknown.c.key))),
     )
     .on_conflict_do_nothing()
 )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 
+import psycopg
 import pytest
 
 from callboard.db.settings import Settings
 from tests.e2e.stage import Stage
 from tests.e2e.system import System
+from tests.support.databases import Databases
+from tests.support.servers import ALL
 
 SECRET = "hunter2"
 DATABASE = f"postgresql://callboard:{SECRET}@127.0.0.1:1/callboard"
@@ -90,6 +93,23 @@ def test_check_says_it_of_all_at_once(nothing: System) -> None:
     problems = [line for line in ended.stdout.splitlines() if line.startswith("PROBLEM")]
     assert [line.split()[1] for line in problems] == ["job", "database", "broker"]
     assert SECRET not in ended.stdout + ended.stderr
+
+
+def test_a_database_that_does_not_fit(stage: Stage, databases: Databases) -> None:
+    url = stage.stack.enter_context(databases.fresh(ALL[-1]))
+    with psycopg.connect(url, autocommit=True) as connection:
+        name = f"{connection.info.dbname}_latin"
+        connection.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0".encode())
+    try:
+        system = stage.put_up(System, database_url=f"{url}_latin", amqp_url=AMQP)
+        for command in ("migrate", "api", "dispatcher", "worker", "up"):
+            ended = system.run(command, "--port", str(system.port)) if command in {"api", "up"} else system.run(command)
+            assert ended.returncode == 2, ended.stderr
+            assert "is encoded in LATIN1" in ended.stderr.splitlines()[-1]
+            assert len(ended.stderr.splitlines()) == 1
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {connection.info.dbname}_latin".encode())
 
 
 def test_a_port_that_is_taken(nothing: System) -> None:

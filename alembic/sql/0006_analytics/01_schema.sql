@@ -1,4 +1,3 @@
-CREATE SCHEMA analytics;
 COMMENT ON SCHEMA analytics IS 'Questions to the history of jobs. Names and columns of its views stay; new ones are added.';
 
 CREATE TABLE analytics.sla (

@@ -22,15 +22,24 @@ Name = Annotated[str, typer.Argument(help="Name of the database role.", show_def
 def add(
     name: Name,
     owner: Annotated[str | None, typer.Option(help="See this owner's jobs only. Default: all.")] = None,
+    connections: Annotated[int, typer.Option(min=1, max=1000, help="Most connections at a time.")] = 5,
+    statement_timeout: Annotated[
+        float, typer.Option(min=0.001, max=86_400, help="Seconds that a statement may take; a session may set others.")
+    ] = 300.0,
     as_json: AsJson = False,
 ) -> None:
     """Make a role that logs in and reads schema analytics, and print its password, this once."""
-    from callboard.db.schema.analysts import add_analyst
+    from callboard.db.schema.analysts import AnalystLimits, add_analyst
 
     if not _NAME.fullmatch(name):
         raise typer.BadParameter("must be a lower-case letter, then letters, digits and _, 63 at most")
-    with transaction(database_settings(), role="analysts") as connection:
-        password = add_analyst(connection, name, owner=None if owner is None else plain(owner, "--owner"))
+    with transaction(database_settings(administrator=True), role="analysts") as connection:
+        password = add_analyst(
+            connection,
+            name,
+            owner=None if owner is None else plain(owner, "--owner"),
+            limits=AnalystLimits(connections, statement_timeout),
+        )
         audit(connection, "analyst.add", name)
     if as_json:
         print_json({"name": name, "owner": owner, "password": password})
@@ -44,7 +53,7 @@ def list_all(as_json: AsJson = False) -> None:
     """Show who logs in as an analyst, and whose jobs each sees."""
     from callboard.db.schema.analysts import list_analysts
 
-    with transaction(database_settings(), role="analysts") as connection:
+    with transaction(database_settings(administrator=True), role="analysts") as connection:
         items = [{"name": name, "owner": owner} for name, owner in list_analysts(connection)]
     if as_json:
         print_json({"items": items})
@@ -61,7 +70,7 @@ def remove(name: Name) -> None:
     """Remove an analyst's role."""
     from callboard.db.schema.analysts import remove_analyst
 
-    with transaction(database_settings(), role="analysts") as connection:
+    with transaction(database_settings(administrator=True), role="analysts") as connection:
         remove_analyst(connection, name)
         audit(connection, "analyst.remove", name)
     narration().print(f"{name} is removed.")

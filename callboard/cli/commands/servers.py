@@ -87,8 +87,8 @@ def migrate() -> None:
     """Create or upgrade the database schema. Safe to run from many places at once, and again."""
     from callboard.db.schema.migrate import migrate as run_migrate
 
-    run_migrate(_settings())
-    typer.echo("The schema is up to date.")
+    upgraded = run_migrate(_settings())
+    typer.echo("The schema is up to date." if upgraded else "The schema is of a later version. Nothing was changed.")
 
 
 def api(host: Host = "127.0.0.1", port: Port = 8000) -> None:

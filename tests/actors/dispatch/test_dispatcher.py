@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Connection, func, select, text, update
 
 from callboard.actors.broker.local import LocalBroker, LocalTransport
 from callboard.actors.broker.transport import Dispatch
 from callboard.actors.dispatch.dispatcher import Dispatcher
 from callboard.db.models import jobs, queues
 from callboard.db.settings import Settings
-from callboard.db.sql.engine import Database
+from callboard.db.sql.engine import Database, PinnedConnection
 from callboard.db.sql.notify import notify_dispatcher
 from tests.support.factory import QUEUE, Factory
 from tests.support.locks import backend_of, terminate_blocked_by
@@ -138,6 +138,47 @@ def test_notifications_do_not_make_it_check_full_windows_all_the_time(
         factory.submit(queue="other")  # has capacity, and does not wait for queues without
         notify_dispatcher(database)
         until(lambda: transport.waiting("other") == 1)
+
+
+class Counting(Database):
+    """Counts the transactions of connections that threads keep."""
+
+    transactions = 0
+
+    def pinned(self, *, transactional: bool = False) -> PinnedConnection:
+        pinned = super().pinned(transactional=transactional)
+        use = pinned.use
+
+        @contextmanager
+        def counted() -> Iterator[Connection]:
+            self.transactions += 1
+            with use() as connection:
+                yield connection
+
+        pinned.use = counted  # type: ignore[method-assign]
+        return pinned
+
+
+def test_notifications_without_jobs_do_not_keep_it_busy(
+    settings: Settings, factory: Factory, transport: Watched
+) -> None:
+    """Anybody who may connect to the database may send them."""
+    database = Counting(settings, role="test")
+    try:
+        with dispatching(settings, database, transport):
+            factory.submit()
+            until(lambda: dispatched(database) == 1, what="the listener's first round")
+            before, began = database.transactions, time.monotonic()
+            while time.monotonic() < began + 0.5:
+                notify_dispatcher(database)
+            rounds = (database.transactions - before) / 2  # each reads when the next job is due, too
+            assert rounds <= 50 * (time.monotonic() - began) + 12
+
+            factory.submit()
+            notify_dispatcher(database)
+            until(lambda: dispatched(database) == 2)
+    finally:
+        database.close()
 
 
 def test_a_message_that_is_not_confirmed_is_sent_again_at_once(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
+from callboard.actors.maintenance.leader import leads
 from callboard.actors.maintenance.rollups import Rollups
 from callboard.db.history.rollups import count_anew
 from callboard.db.models import history_rollup_pending, job_history
@@ -31,9 +32,8 @@ def test_one_call_counts_what_has_ended(database: Database, settings: Settings, 
 
 def test_while_another_process_leads_nothing_is_done(database: Database, settings: Settings, factory: Factory) -> None:
     factory.in_state(Status.SUCCEEDED)
-    leads = text("SELECT pg_advisory_xact_lock(hashtext('callboard.maintenance'), hashtext('rollups'))")
     with database.begin() as leader:
-        leader.execute(leads)
+        assert leads(leader, "rollups")
         assert Rollups(settings, database).follow() == settings.maintenance_interval
         assert not is_right(database)
     Rollups(settings, database).follow()

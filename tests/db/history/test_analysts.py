@@ -10,18 +10,28 @@ from datetime import datetime, timedelta
 import psycopg
 import pytest
 from psycopg import errors, sql
-from sqlalchemy import select, text
+from sqlalchemy import literal, select, text
 from sqlalchemy.engine import make_url
 
+from callboard.actors.maintenance.leader import leads
+from callboard.db.dispatching.due import take_queues
 from callboard.db.errors import ConfigurationError, Conflict, InvalidInput, NotFound
 from callboard.db.history.analyst_query import ask
 from callboard.db.history.rollups import follow
 from callboard.db.models import history_rollup_state
 from callboard.db.rules.states import Status
-from callboard.db.schema.analysts import ANALYST, add_analyst, ensure_analyst_roles, list_analysts, remove_analyst
+from callboard.db.schema.analysts import (
+    ANALYST,
+    AnalystLimits,
+    add_analyst,
+    ensure_analyst_roles,
+    list_analysts,
+    remove_analyst,
+)
 from callboard.db.schema.migrate import migrate
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
+from callboard.db.sql.locks import ensure_lock, idempotency_lock, lock
 from tests.support.databases import Databases, settings_of
 from tests.support.factory import Factory
 
@@ -103,6 +113,7 @@ REFUSED = (
 @pytest.mark.parametrize("owner", [None, "ada"])
 def test_an_analyst_is_refused(log_in: LogIn, owner: str | None) -> None:
     analyst = log_in(owner)
+    analyst.execute("SET default_transaction_read_only = off")  # as everybody may
     for statement in REFUSED:
         with pytest.raises(errors.InsufficientPrivilege):
             analyst.execute(sql.SQL(statement))
@@ -175,6 +186,76 @@ def test_a_long_transaction_of_an_analyst_does_not_hold_up_the_rollups(log_in: L
             followed_at: datetime = connection.execute(select(history_rollup_state.c.followed_at)).scalar_one()
     assert isinstance(began, datetime)
     assert followed_at > began
+
+
+def test_an_analyst_holds_up_no_dispatch_and_no_duty(log_in: LogIn, database: Database, factory: Factory) -> None:
+    """Any session may take any advisory lock: nothing may depend on one whose number others can tell."""
+    analyst = log_in()
+    factory.submit(queue="default")
+    with analyst.transaction():
+        for known in ("callboard.dispatch", "callboard.maintenance"):
+            for name in ("default", "rescue", "expire", "rollups", "partitions"):
+                analyst.execute("SELECT pg_advisory_xact_lock(hashtext(%s), hashtext(%s))", [known, name])
+        for known in ("callboard.partitions", "callboard.analysts"):
+            analyst.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [known])
+        analyst.execute(f"SELECT pg_advisory_xact_lock({0x63616C6C626F6172})")
+        with database.begin() as connection:
+            assert take_queues(connection, default_window=1).limits.keys() == {"default"}
+            assert leads(connection, "rescue")
+            lock(connection, "partitions")
+            assert ensure_analyst_roles(connection, contents=False)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT callboard.try_lock('queue default')",
+        "SELECT seed FROM callboard.locks",
+        "SELECT FROM callboard.locks FOR UPDATE",
+        "SELECT FROM callboard.locks FOR KEY SHARE",
+        "LOCK TABLE callboard.locks IN ACCESS SHARE MODE",
+        "LOCK TABLE callboard.jobs IN SHARE MODE",
+        "SELECT id FROM callboard.jobs FOR SHARE",
+        "SELECT name FROM callboard.queues FOR SHARE",
+        "INSERT INTO callboard.locks (name) VALUES ('queue new')",
+    ],
+)
+def test_an_analyst_takes_no_lock_of_the_service(log_in: LogIn, statement: str) -> None:
+    analyst = log_in()
+    analyst.execute("SET default_transaction_read_only = off")
+    with pytest.raises(errors.InsufficientPrivilege), analyst.transaction():
+        analyst.execute(sql.SQL(statement))
+
+
+def test_the_lock_of_an_idempotency_key_is_secret(log_in: LogIn, database: Database) -> None:
+    analyst = log_in()
+    with database.begin() as connection:
+        ensure_lock(connection, "idempotency keys")
+    number = idempotency_lock(literal("ada"), literal("monday"))
+    with database.begin() as connection:
+        secret = connection.execute(select(number)).scalar_one()
+    guessed = counted(analyst, "SELECT hashtextextended('ada', hashtextextended('monday', 0))")
+    assert secret != guessed
+
+
+def test_an_analyst_has_limits(log_in: LogIn, database: Database, settings: Settings) -> None:
+    analyst = log_in()
+    assert counted(analyst, "SHOW statement_timeout") == "5min"
+    assert counted(analyst, "SHOW idle_in_transaction_session_timeout") == "5min"
+    assert counted(analyst, "SHOW default_transaction_read_only") == "on"
+
+    name = f"analyst_{secrets.token_hex(4)}"
+    with database.begin() as connection:
+        password = add_analyst(connection, name, owner=None, limits=AnalystLimits(1, 2.5))
+    url = make_url(settings.require_database_url()).set(username=name, password=password)
+    try:
+        with psycopg.connect(url.render_as_string(hide_password=False)) as only:
+            assert counted(only, "SHOW statement_timeout") == "2500ms"
+            with pytest.raises(psycopg.OperationalError, match="too many connections for role"):
+                psycopg.connect(url.render_as_string(hide_password=False))
+    finally:
+        with database.begin() as connection:
+            remove_analyst(connection, name)
 
 
 def test_names_are_taken_once_and_unknown_ones_are_named(log_in: LogIn, database: Database) -> None:

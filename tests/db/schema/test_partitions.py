@@ -146,8 +146,7 @@ def test_a_session_that_waited_for_another_sees_its_partitions(database: Databas
 def waits_for_partitions(database: Database) -> bool:
     with database.begin() as connection:
         statement = text(
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = "
-            "(SELECT oid FROM pg_database WHERE datname = current_database())"
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         )
         return bool(connection.execute(statement).scalar_one())
 
