@@ -21,6 +21,7 @@ from callboard.actors.execution.attempt_runner import AttemptRunner
 from callboard.actors.execution.interrupts import Interruption
 from callboard.actors.execution.progress_writer import ProgressWriter
 from callboard.actors.execution.running_attempts import RunningAttempts, Watch
+from callboard.actors.execution.unknown_types import UnknownTypes
 from callboard.actors.metrics import THREADS
 from callboard.actors.types.registry import Registry
 from callboard.actors.worker_process.health import Health, JobCount
@@ -83,6 +84,7 @@ class WorkerRuntime(Middleware):
             self._progress,
             self._identity,
         )
+        self._unknown_types = UnknownTypes(self._database, grace=settings.unknown_type_grace)
         self._broker: JobBroker | None = None
         self._worker: Worker | None = None
 
@@ -104,7 +106,7 @@ class WorkerRuntime(Middleware):
         """Declare one actor for each job type, and one for unknown types."""
         for job_type in self._registry:
             _declare_actor(broker, job_type.name, job_type.queue, self._run)
-        _declare_actor(broker, FALLBACK_ACTOR, next(iter(self._registry)).queue, self._run)
+        _declare_actor(broker, FALLBACK_ACTOR, next(iter(self._registry)).queue, self._unknown_types.set_aside)
 
     @property
     def replacement(self) -> str | None:
@@ -150,6 +152,7 @@ class WorkerRuntime(Middleware):
             self._running,
             name=self._name,
             queues=self.queues,
+            types=[job_type.name for job_type in self._registry],
             threads=worker.worker_threads,
             interval=self._settings.heartbeat_interval,
             lease_ttl=self._settings.lease_ttl,

@@ -73,6 +73,7 @@ _JOB_IN_LIST: Final[Example] = {
     "expires_at": None,
     "next_attempt_at": None,
     "cancel_requested_at": None,
+    "waiting_for": None,
     "parent_id": None,
     "worker": _WORKER_NAME,
     "links": {
@@ -105,6 +106,7 @@ _EVENT: Final[Example] = {
     "error": None,
     "next_attempt_at": None,
     "status": None,
+    "waiting_for": None,
 }
 _JOB_TYPE: Final[Example] = {
     "name": "spreadsheet.extract",
@@ -170,7 +172,7 @@ EVENT_STREAM: Final = (
     "retry: 2000\n\n"
     f'id: {EVENT_ID}\nevent: progress\ndata: {{"id":"{EVENT_ID}","type":"progress","at":"2026-12-01T09:00:04.250Z",'
     '"attempt":1,"worker":"host-1.4711","progress":{"percent":45.0},"error":null,"next_attempt_at":null,'
-    '"status":null}\n\n'
+    '"status":null,"waiting_for":null}\n\n'
     ":\n\n"
 )
 JOB_STREAM: Final = (

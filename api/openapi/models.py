@@ -49,6 +49,15 @@ class Links(BaseModel):
     cancel: str
 
 
+class WaitingFor(BaseModel):
+    """What a job waits for, other than its time or its turn."""
+
+    kind: Literal["worker"] = Field(description="worker: those that took it do not know its type; others may come.")
+    type: str = Field(description="That job type.")
+    since: AwareDatetime = Field(description="After a grace from then on it fails with unknown_type.")
+    tries: int = Field(description="Workers that took it and did not know the type.")
+
+
 class JobInList(BaseModel):
     """A job, as lists show it."""
 
@@ -72,6 +81,7 @@ class JobInList(BaseModel):
     expires_at: AwareDatetime | None
     next_attempt_at: AwareDatetime | None
     cancel_requested_at: AwareDatetime | None
+    waiting_for: WaitingFor | None = Field(description="What it waits for, other than its time or its turn.")
     parent_id: UUID | None
     worker: str | None
     links: Links
@@ -120,12 +130,13 @@ class Event(BaseModel):
     id: str = Field(description="Where a stream or page goes on after it.")
     type: EventKind
     at: AwareDatetime
-    attempt: int = Field(description="0 before the first.")
+    attempt: int = Field(description="0 before the first; of waiting, the one that waits.")
     worker: str | None
     progress: Progress | None
     error: JobError | None
     next_attempt_at: AwareDatetime | None = Field(description="Of a retry, while it is ahead.")
     status: Status | None = Field(description="How the job finished.")
+    waiting_for: WaitingFor | None = Field(description="Of waiting: what for.")
 
 
 class UploadedFile(BaseModel):
@@ -176,7 +187,7 @@ class Queue(BaseModel):
     name: str
     waiting: int
     running: int
-    oldest_waiting_age: float | None = Field(description="Seconds since the oldest queued job was made.")
+    oldest_waiting_age: float | None = Field(description="Seconds since the queued job that waits longest was due.")
     throughput: int = Field(description="Jobs that ended in the last minute.")
     paused: bool
     limits: QueueLimits

@@ -74,6 +74,7 @@ def job(row: JobView, *, result: bool = True) -> Json:
         "expires_at": rfc3339(row["expires_at"]),
         "next_attempt_at": rfc3339(row["due_at"]) if status in _LATER else None,
         "cancel_requested_at": rfc3339(row["cancel_requested_at"]),
+        "waiting_for": json_text(row["waiting_for"]),
         "parent_id": row["parent_id"],
         "worker": row["worker"],
         "links": links(row["id"]),
@@ -144,6 +145,7 @@ def event(happened: Event, position: EventPosition) -> Json:
         "error": json_text(happened.error),
         "next_attempt_at": rfc3339(happened.next_attempt_at),
         "status": happened.status,
+        "waiting_for": json_text(happened.waiting_for),
     }
 
 

@@ -28,7 +28,7 @@ _due = (
 _promote = (
     update(jobs)
     .where(among(jobs.c.id, _due))
-    .values(status=Status.QUEUED, due_at=None, revision=jobs.c.revision + 1)
+    .values(status=Status.QUEUED, due_at=None, queued_at=jobs.c.due_at, revision=jobs.c.revision + 1)
     .returning(jobs.c.id)
 )
 
@@ -36,7 +36,7 @@ _promote = (
 def promote(connection: Connection, *, limit: int = 1000) -> int:
     """Queue the jobs whose ``due_at`` has come; return how many.
 
-    From scheduled or retrying, by the dispatcher. Rows that another dispatcher is promoting are skipped.
+    From scheduled, retrying or blocked, by the dispatcher. Rows that another dispatcher is promoting are skipped.
     """
     return len(connection.execute(_promote, {"limit": limit}).all())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text, update
@@ -15,13 +16,16 @@ from callboard.db.dispatching.due import (
     seconds_until_due,
     take_queues,
 )
+from callboard.db.dispatching.queues import list_queues
 from callboard.db.dispatching.rate_limits import Rate
-from callboard.db.models import queues
+from callboard.db.fleet.gauges import read_gauges
+from callboard.db.models import jobs, queues
+from callboard.db.rules.outcome import Outcome
 from callboard.db.rules.states import Status
 from callboard.db.sql.engine import Database
-from callboard.db.transitions import Amendment, AttemptId, amend, claim, mark_dispatched, promote, undispatch
-from tests.support.clock import age_dispatch, make_due
-from tests.support.factory import QUEUE, Factory
+from callboard.db.transitions import Amendment, AttemptId, amend, claim, mark_dispatched, promote, reopen, undispatch
+from tests.support.clock import age_dispatch, make_due, seconds
+from tests.support.factory import OUTCOMES, QUEUE, Factory
 from tests.support.locks import backend_of, until_blocked_by
 
 
@@ -223,3 +227,59 @@ def test_whether_anything_is_due(database: Database, factory: Factory, status: S
     with database.begin() as connection:
         assert anything_due(connection, ["another", QUEUE]) == due
         assert not anything_due(connection, ["another"])
+
+
+def waits(database: Database) -> tuple[float | None, float | None]:
+    """Return the age of the oldest waiting job as the list of queues and as the gauges have it, in whole minutes."""
+    with database.begin() as connection:
+        [queue] = list_queues(connection)
+        ages = [row["oldest_waiting_age"] for row in read_gauges(connection).jobs if row["status"] == Status.QUEUED]
+    listed = queue["oldest_waiting_age"]
+    return (None if listed is None else float(listed) // 60, float(ages[0]) // 60 if ages else None)
+
+
+def age_times(database: Database, job_id: UUID, by: float, *columns: str) -> None:
+    """Let these times of a job be so much earlier."""
+    with database.begin() as connection:
+        values = {name: jobs.c[name] - seconds(by) for name in columns}
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+
+
+def test_a_wait_counts_from_when_a_job_was_due(database: Database, factory: Factory) -> None:
+    """Not from when it was made: a delayed, retried, released or reopened job is not late."""
+    delayed = factory.submit(delay=3600.0)
+    assert waits(database) == (None, None)
+    age_times(database, delayed, 3600.0 + 120.0, "scheduled_at", "due_at")
+    with database.begin() as connection:
+        assert promote(connection) == 1
+    assert waits(database) == (2.0, 2.0)
+
+    factory.end(factory.claim(delayed), OUTCOMES[Status.RETRYING])
+    assert waits(database) == (None, None)
+    age_times(database, delayed, 3600.0 + 300.0, "due_at")
+    with database.begin() as connection:
+        assert promote(connection) == 1
+    assert waits(database) == (5.0, 5.0)
+
+    factory.end(factory.claim(delayed, 2), Outcome.release())
+    assert waits(database) == (0.0, 0.0)
+    factory.end(factory.claim(delayed, 3), OUTCOMES[Status.FAILED])
+    with database.begin() as connection:
+        assert reopen(connection, delayed)
+    assert waits(database) == (0.0, 0.0)
+
+
+def test_a_job_that_is_moved_to_now_waits_from_now_on(database: Database, factory: Factory) -> None:
+    job_id = factory.submit(delay=3600.0)
+    age_times(database, job_id, 600.0, "created_at")
+    with database.begin() as connection:
+        assert amend(connection, job_id, Amendment({"scheduled_at": None}))
+    assert waits(database) == (0.0, 0.0)
+
+
+def test_a_job_of_an_older_release_waits_since_it_was_scheduled(database: Database, factory: Factory) -> None:
+    job_id = factory.submit()
+    age_times(database, job_id, 600.0, "created_at")
+    with database.begin() as connection:
+        connection.execute(update(jobs).values(queued_at=None))
+    assert waits(database) == (10.0, 10.0)
