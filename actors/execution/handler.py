@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 from pydantic import ValidationError
 
@@ -25,8 +27,12 @@ def run_handler(
     coroutines: CoroutineRunner,
     *,
     max_result_bytes: int,
+    on_exception: Callable[[BaseException], None] = lambda _error: None,
 ) -> Outcome:
-    """Run the handler in this thread and return its outcome. Every exception of the handler becomes an outcome."""
+    """Run the handler in this thread and return its outcome. Every exception of the handler becomes an outcome.
+
+    ``on_exception`` is called with an exception by which the handler has failed.
+    """
     try:
         payload = job_type.payload.validate_json(job.payload)
     except ValidationError as error:
@@ -39,17 +45,24 @@ def run_handler(
     try:
         value = interrupter.run(call)
     except BaseException as error:  # noqa: BLE001 - a handler may raise anything
-        return _after_error(job_type, job, interrupter, error)
+        return _after_error(job_type, job, interrupter, error, on_exception)
     return decide.after_return(job_type, job, value, max_result_bytes=max_result_bytes)
 
 
-def _after_error(job_type: JobType, job: ClaimedJob, interrupter: Interrupter, error: BaseException) -> Outcome:
+def _after_error(
+    job_type: JobType,
+    job: ClaimedJob,
+    interrupter: Interrupter,
+    error: BaseException,
+    on_exception: Callable[[BaseException], None],
+) -> Outcome:
     if interrupter.reason is not None:
         _log.info("attempt_interrupted", reason=str(interrupter.reason), **log_fields(job))
         return decide.after_interruption(job_type, job, interrupter.reason)
     if isinstance(error, JobInterrupted):
         # Raised by the handler itself. Nobody has interrupted it, so this is a failure.
         error = RuntimeError("The handler raised JobInterrupted, though nobody had asked it to stop.")
+    on_exception(error)
     outcome = decide.after_exception(job_type, job, error)
     _log.warning("attempt_failed", outcome=str(outcome.status), error=type(error).__name__, **log_fields(job))
     return outcome

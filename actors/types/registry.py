@@ -11,8 +11,8 @@ import importlib
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, Final, Literal, TypeVar
 
@@ -75,6 +75,8 @@ class JobType:
     is_async: bool = False
     spreads_payload: bool = False
     """Whether the payload is ``{"args": [...], "kwargs": {...}}``, as for an adopted Dramatiq actor."""
+    actor_options: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """Options of an adopted Dramatiq actor, for Dramatiq middleware to read."""
     isolation: Isolation = "thread"
     """Where the handler runs: in a thread of the worker, or in a process of its own that can be killed."""
     memory_limit: int | None = None

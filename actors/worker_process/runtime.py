@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty
+from typing import Any
 from uuid import UUID
 
 import dramatiq
@@ -103,9 +104,17 @@ class WorkerRuntime(Middleware):
         return sorted(declared & worker.consumer_whitelist if worker.consumer_whitelist else declared)
 
     def declare(self, broker: JobBroker) -> None:
-        """Declare one actor for each job type, and one for unknown types."""
+        """Declare one actor for each job type, and one for unknown types.
+
+        To be called once the job types are loaded: their modules may have set up Dramatiq middleware.
+        """
+        broker.add_late_middleware()
+        # Those of the job modules: ours replace the adopted ones, and no message is for the others, though a new job
+        # type may have the name of one.
+        broker.actors.clear()
         for job_type in self._registry:
-            _declare_actor(broker, job_type.name, job_type.queue, self._run)
+            options = {"throws": job_type.throws, **job_type.actor_options}
+            _declare_actor(broker, job_type.name, job_type.queue, self._run, **options)
         _declare_actor(broker, FALLBACK_ACTOR, next(iter(self._registry)).queue, self._unknown_types.set_aside)
 
     @property
@@ -209,13 +218,14 @@ class WorkerRuntime(Middleware):
         return self._heartbeat.identity
 
     def _run(self, job_id: str, attempt: int) -> None:
-        self._runner.run(AttemptId(UUID(job_id), attempt))
+        failure = self._runner.run(AttemptId(UUID(job_id), attempt))
         self._job_count.one_more()
         if self._running.replacement is not None:
             self.take_no_more()
+        if failure is not None:
+            raise failure  # which Dramatiq passes to after_process_message of all middleware
 
 
-def _declare_actor(broker: JobBroker, name: str, queue: str, run: Callable[[str, int], None]) -> None:
-    # An adopted Dramatiq actor was declared under this name when its module was imported; ours replaces it.
-    broker.actors.pop(name, None)
-    dramatiq.actor(actor_name=name, queue_name=queue, broker=broker)(run)
+def _declare_actor(broker: JobBroker, name: str, queue: str, run: Callable[[str, int], None], **options: Any) -> None:
+    known = {option: value for option, value in options.items() if option in broker.actor_options}
+    dramatiq.actor(actor_name=name, queue_name=queue, broker=broker, **known)(run)
