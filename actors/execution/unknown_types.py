@@ -6,6 +6,7 @@ from uuid import UUID
 
 import structlog
 
+from callboard.db.errors import Unavailable
 from callboard.db.rules.attempts import AttemptId
 from callboard.db.sql.engine import Database
 from callboard.db.sql.notify import notify_dispatcher
@@ -25,11 +26,14 @@ class UnknownTypes:
     def set_aside(self, job_id: str, attempt: int) -> None:
         """Have the job of a message wait for another worker, without an attempt; fail it once its time is over.
 
-        Raises:
-            Unavailable: the database is away. The message may be dropped: reconciling dispatches the job again.
+        While the database is away the message is dropped all the same: reconciling dispatches the job again.
         """
-        with self._database.autocommit() as connection:
-            met = await_worker(connection, [AttemptId(UUID(job_id), attempt)], grace=self._grace)
+        try:
+            with self._database.autocommit() as connection:
+                met = await_worker(connection, [AttemptId(UUID(job_id), attempt)], grace=self._grace)
+        except Unavailable as error:
+            _log.warning("message_dropped", job_id=job_id, attempt=attempt, reason=str(error))
+            return
         for job in met:
             fields = {"job_id": job_id, "job_type": job.type, "queue": job.queue, "tries": job.tries}
             if job.failed:

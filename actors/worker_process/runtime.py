@@ -218,7 +218,12 @@ class WorkerRuntime(Middleware):
         return self._heartbeat.identity
 
     def _run(self, job_id: str, attempt: int) -> None:
-        failure = self._runner.run(AttemptId(UUID(job_id), attempt))
+        try:
+            failure = self._runner.run(AttemptId(UUID(job_id), attempt))
+        except Exception as error:
+            # Dramatiq's own line is off: it would repeat that of each attempt that fails.
+            _log.error("attempt_not_run", job_id=job_id, attempt=attempt, error=repr(error), exc_info=True)
+            raise
         self._job_count.one_more()
         if self._running.replacement is not None:
             self.take_no_more()
