@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 
 from callboard.actors.broker.transport import Dispatch, Transport, TransportError
 from callboard.actors.dispatch.listener import Listener
+from callboard.actors.dispatch.metrics import BROKER_FAILURES, DISPATCH_ROUND, PUBLISHED
 from callboard.actors.dispatch.pacing import Pacing
 from callboard.actors.loop import Loop
-from callboard.actors.metrics import BROKER_FAILURES, DISPATCH_ROUND, PUBLISHED
 from callboard.db.dispatching.due import QueueLimits, next_jobs, queues_in_flight, seconds_until_due, take_queues
 from callboard.db.dispatching.rate_limits import take_tokens
 from callboard.db.rules.backoff import Backoff

@@ -24,11 +24,13 @@ from callboard.db.schema.partitions import ensure_partitions
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.db.sql.notify import notify_dispatcher
-from callboard.db.transitions import AttemptId, Ending, expire, record
+from callboard.db.transitions import AttemptId, Ending, expire, expire_results, record
 
 _log = structlog.get_logger(__name__)
 
 _PARTITIONS_EVERY = 3600.0
+#: An expired result is to be gone within a minute.
+_RESULTS_EVERY = 20.0
 _DELETE_EVERY = 600.0
 _RETENTION_EVERY = 600.0
 _BATCH = 1000
@@ -46,6 +48,7 @@ class Maintenance:
         self._loops = [
             Loop("rescue", self._rescue, interval=settings.maintenance_interval),
             Loop("expire", self._led("expire", _expire), interval=min(1.0, settings.maintenance_interval)),
+            Loop("expire results", self._expire_results, interval=min(_RESULTS_EVERY, settings.maintenance_interval)),
             Loop("partitions", self._led("partitions", self._partitions), interval=_PARTITIONS_EVERY),
             Loop("delete expired", self._led("delete expired", _delete_expired), interval=_DELETE_EVERY),
             Loop("delete checkpoints", self._delete_checkpoints, interval=_DELETE_EVERY),
@@ -100,6 +103,16 @@ class Maintenance:
                     if leads(connection, "delete checkpoints")
                     else None
                 )
+
+    def _expire_results(self) -> None:
+        more = True
+        while more:
+            with self._database.begin() as connection:
+                leading = leads(connection, "expire results")
+                erased = expire_results(connection, limit=_BATCH) if leading else set()
+            more = len(erased) == _BATCH
+            if erased:
+                _log.info("results_expired", jobs=len(erased))
 
     def _partitions(self, connection: Connection) -> None:
         for name in ensure_partitions(connection, self._settings.partitions_ahead):

@@ -23,6 +23,8 @@ _TYPES: Final = {
     "priority": pa.int16(),
     "attempt": pa.int32(),
     "retries": pa.int32(),
+    "wait_seconds": pa.float64(),
+    "run_seconds": pa.float64(),
     **dict.fromkeys(
         ("created_at", "started_at", "attempt_started_at", "finished_at", "cancel_requested_at"),
         _TIME,

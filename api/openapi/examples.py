@@ -73,6 +73,7 @@ _JOB_IN_LIST: Final[Example] = {
     "expires_at": None,
     "next_attempt_at": None,
     "cancel_requested_at": None,
+    "result_ttl": None,
     "waiting_for": None,
     "parent_id": None,
     "worker": _WORKER_NAME,

@@ -81,6 +81,7 @@ class JobInList(BaseModel):
     expires_at: AwareDatetime | None
     next_attempt_at: AwareDatetime | None
     cancel_requested_at: AwareDatetime | None
+    result_ttl: float | None
     waiting_for: WaitingFor | None = Field(description="What it waits for, other than its time or its turn.")
     parent_id: UUID | None
     worker: str | None

@@ -74,6 +74,7 @@ def job(row: JobView, *, result: bool = True) -> Json:
         "expires_at": rfc3339(row["expires_at"]),
         "next_attempt_at": rfc3339(row["due_at"]) if status in _LATER else None,
         "cancel_requested_at": rfc3339(row["cancel_requested_at"]),
+        "result_ttl": row["result_ttl"],
         "waiting_for": json_text(row["waiting_for"]),
         "parent_id": row["parent_id"],
         "worker": row["worker"],

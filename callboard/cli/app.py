@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from callboard.cli.arguments import Commands
 from callboard.cli.commands import (
     analysts,
     history,
@@ -25,8 +28,12 @@ from callboard.cli.display.terminal import exit_code, show_error
 from callboard.db.errors import CallboardError, ConfigurationError
 from callboard.db.version import VERSION
 
+#: What a write to stdout fails with where the device is full or broken. A closed pipe ends a command without a word.
+_OUTPUT_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
+
 app = typer.Typer(
     name="callboard",
+    cls=Commands,
     help="Durable jobs over HTTP. 'callboard up' starts everything on this machine. The commands for jobs talk to "
     "CALLBOARD_URL with CALLBOARD_API_KEY.",
     no_args_is_help=True,
@@ -63,8 +70,8 @@ def _root(
 def main() -> None:
     """Run the command line and exit.
 
-    Exit codes: 0 done; 1 a watched job did not succeed; 2 the usage, the settings or the request are not valid; 3 the
-    server cannot be reached, or failed; 130 Ctrl-C ended the command.
+    Exit codes: 0 done; 1 a watched job did not succeed; 2 the usage, the settings or the request are not valid, or
+    stdout cannot be written; 3 the server cannot be reached, or failed; 130 Ctrl-C ended the command.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -80,3 +87,10 @@ def main() -> None:
     except CallboardError as error:
         show_error(error)
         sys.exit(exit_code(error))
+    except OSError as error:
+        if error.errno not in _OUTPUT_ERRORS or error.filename is not None:
+            raise
+        show_error(ConfigurationError(f"stdout cannot be written: {error.strerror}."))
+        # Python would write what is left in its buffer once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(2)

@@ -70,14 +70,25 @@ def time_of(text: str | None, *, option: str) -> datetime | None:
         option: that the text was given to.
 
     Raises:
-        typer.BadParameter: the text is not a time.
+        typer.BadParameter: the text is not a time, or local clocks never show it.
     """
+    if text is None:
+        return None
+    hint = f"'{option}'"
     try:
-        return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+        given = datetime.fromisoformat(text)
+        moment = given.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter(
-            f"{text!r} is not a time such as 2030-01-31T09:00 or 2030-01-31T09:00:00Z.", param_hint=f"'{option}'"
+            f"{text!r} is not a time such as 2030-01-31T09:00 or 2030-01-31T09:00:00Z.", param_hint=hint
         ) from error
+    if given.tzinfo is None and moment.astimezone().replace(tzinfo=None) != given:
+        raise typer.BadParameter(
+            f"{text!r} does not exist in the local time zone, whose clocks go forward over it. "
+            f"Write it with an offset, such as {text}Z.",
+            param_hint=hint,
+        )
+    return moment
 
 
 def tags_of(texts: Sequence[str] | None) -> dict[str, str] | None:

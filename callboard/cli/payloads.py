@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -39,18 +39,14 @@ def read_payload(source: str | None) -> Any:
         raise typer.BadParameter(f"{where} is not JSON: {error}.", param_hint="'--payload'") from error
 
 
-def upload_files(client: Client, payload: Any, files: Sequence[tuple[str, str]]) -> Any:
-    """Upload each file of ``(field, path)`` and return the payload with the ids in those fields.
-
-    All files are opened before the first is sent, so a wrong path uploads nothing.
+@contextmanager
+def opened_files(payload: Any, files: Sequence[tuple[str, str]]) -> Iterator[dict[str, BinaryIO]]:
+    """Open the file of each ``(field, path)``; yield them by field. A wrong path is found before anything is sent.
 
     Raises:
         typer.BadParameter: a file cannot be read, or the payload has no room for it.
-        ClientError: an upload failed.
     """
-    if not files:
-        return payload
-    if not isinstance(payload, dict):
+    if files and not isinstance(payload, dict):
         raise typer.BadParameter("needs a payload that is a JSON object.", param_hint="'--file'")
     with ExitStack() as stack:
         opened: dict[str, BinaryIO] = {}
@@ -58,7 +54,16 @@ def upload_files(client: Client, payload: Any, files: Sequence[tuple[str, str]])
             if field in payload or field in opened:
                 raise typer.BadParameter(f"the payload has two values for {field!r}.", param_hint="'--file'")
             opened[field] = stack.enter_context(_open(Path(path)))
-        return {**payload, **{field: str(_upload(client, content).id) for field, content in opened.items()}}
+        yield opened
+
+
+def upload_files(client: Client, opened: Mapping[str, BinaryIO]) -> dict[str, str]:
+    """Upload the files and return their ids by field.
+
+    Raises:
+        ClientError: an upload failed.
+    """
+    return {field: str(_upload(client, content).id) for field, content in opened.items()}
 
 
 def _read(source: str) -> tuple[str, str]:

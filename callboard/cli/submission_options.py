@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 from uuid import UUID
 
 import typer
 
+from callboard.cli.display.flags import flag_of
 from callboard.cli.options import tags_of, time_of
 from callboard.db.rules.new_job import OPTIONS, Kind, Option
 
@@ -38,24 +40,27 @@ def read_flags(flags: Mapping[str, Any]) -> SubmitOptions:
         value = flags[name]
         match option.kind:
             case Kind.TIME:
-                value = time_of(value, option=f"--{name.replace('_', '-')}")
+                value = time_of(value, option=flag_of(name))
             case Kind.TAGS:
                 value = tags_of(value)
         if value is not None:
+            if option.above is not None and value <= option.above:
+                raise typer.BadParameter(
+                    f"'{value:g}' should be above {option.above:g}.", param_hint=f"'{flag_of(name)}'"
+                )
             options[name] = value
     return cast("SubmitOptions", options)
 
 
 def _flag(name: str, option: Option) -> inspect.Parameter:
-    lowest = option.above if option.least is None else option.least
     kind: Any = str
     settings: dict[str, Any] = {}
-    note = ""
+    note = "" if option.above is None else f" Above {option.above:g}."
     match option.kind:
         case Kind.INTEGER:
-            kind, settings = int, {"min": lowest, "max": option.most}
+            kind, settings = int, {"min": option.least, "max": option.most}
         case Kind.SECONDS:
-            kind, settings = float, {"min": lowest, "max": option.most}
+            kind, settings = float, {"min": option.least, "max": option.most}
         case Kind.TIME:
             settings = {"metavar": "TIME"}
             note = " Such as 2030-01-31T09:00, which is local time, or with an offset."
@@ -63,8 +68,8 @@ def _flag(name: str, option: Option) -> inspect.Parameter:
             kind, settings = UUID, {"metavar": "ID"}
         case Kind.TAGS:
             kind, settings, note = list[str], {"metavar": "KEY=VALUE", "show_default": False}, " Repeat for several."
-    names = ("--tag",) if option.kind is Kind.TAGS else ()
-    flag = typer.Option(*names, help=option.doc + note, rich_help_panel=_PANEL, **settings)
+    text = re.sub("`([a-z_]+)`", lambda match: flag_of(match[1]), option.doc)
+    flag = typer.Option(flag_of(name), help=text + note, rich_help_panel=_PANEL, **settings)
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, flag]
     )

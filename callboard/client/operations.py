@@ -95,8 +95,7 @@ class Operations:
         if response.status != _ACCEPTED:
             return _parse_result(result, response)
         job = parse(Job, response)
-        left = None if timeout is None else max(0.0, began + timeout - time.monotonic())
-        yield from self.wait(job.id, timeout=left)
+        yield from self.wait(job.id, timeout=timeout, began=began)
         return (yield from self.result(job.id, result, consume=False))
 
     def get(self, job_id: JobId, *, include_payload: bool = False) -> Operation[Job]:
@@ -104,9 +103,15 @@ class Operations:
         params = {"include": "payload"} if include_payload else {}
         return (yield from self._get(Job, _path(job_id), params))
 
-    def wait(self, job_id: JobId, *, timeout: float | None) -> Operation[Job]:
-        """Return the job once it is done."""
-        last = None if timeout is None else time.monotonic() + timeout
+    def wait(self, job_id: JobId, *, timeout: float | None, began: float | None = None) -> Operation[Job]:
+        """Return the job once it is done.
+
+        Args:
+            job_id: the job.
+            timeout: seconds to wait, 0 or more; None waits as long as it takes.
+            began: when the waiting began, on the monotonic clock. Default: now.
+        """
+        last = None if timeout is None else (time.monotonic() if began is None else began) + timeout
         pause = 0.0
         while True:
             now = time.monotonic()
@@ -116,7 +121,7 @@ class Operations:
             if job.done:
                 return job
             if last is not None and time.monotonic() >= last:
-                raise WaitTimeout(f"Job {job_id} is still {job.status} after {timeout:g} seconds. It goes on.")
+                raise WaitTimeout(f"Job {job_id} is still {job.status} after {timeout:g} s. It goes on.")
             pause = max(0.0, now + _LEAST_INTERVAL - time.monotonic())
 
     def next_change(self, job: Job) -> Operation[Job]:
@@ -173,7 +178,16 @@ class Operations:
         """Write a stored file into ``file``."""
         yield from self.retries.send(Request("GET", f"/v1/files/{quote(str(file_id), safe='')}", sink=FileSink(file)))
 
+    def delete_file(self, file_id: UUID | str) -> Operation[None]:
+        """Remove a stored file."""
+        path = f"/v1/files/{quote(str(file_id), safe='')}"
+        yield from self.retries.send(Request("DELETE", path, repeatable=False))
+
     # --- the system ---------------------------------------------------------------------------------------------
+
+    def job_types(self) -> Operation[list[JobType]]:
+        """Return all job types."""
+        return (yield from self._get(Page[JobType], "/v1/job-types")).items
 
     def job_type(self, name: str) -> Operation[JobType]:
         """Describe a job type."""

@@ -31,6 +31,8 @@ class SubmitOptions(TypedDict, total=False):
     """Names and values by which lists find the job."""
     unique_key: str
     """While a live job of the same owner and type has this key, a submission returns that job."""
+    result_ttl: float | timedelta
+    """Seconds after a success for which payload and result are kept."""
     parent_id: UUID | str
     """The job that this one belongs to."""
 

@@ -241,7 +241,19 @@ class Client:
         with files.writing(target) as file:
             self._run(self._operations.download(file_id, file))
 
+    def delete_file(self, file_id: UUID | str) -> None:
+        """Remove a stored file. A job whose payload names it fails from then on.
+
+        Raises:
+            NotFound: there is no such file, or it is somebody else's.
+        """
+        self._run(self._operations.delete_file(file_id))
+
     # --- the system ---------------------------------------------------------------------------------------------
+
+    def job_types(self) -> list[JobType]:
+        """Return all job types with their defaults and schemas."""
+        return self._run(self._operations.job_types())
 
     def job_type(self, name: str) -> JobType:
         """Return a job type with its defaults and the JSON Schemas of its payload and result."""

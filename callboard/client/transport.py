@@ -22,10 +22,10 @@ def base_of(url: str) -> httpx.URL:
     """Return the URL of a server.
 
     Raises:
-        ConfigurationError: ``url`` is not an http or https URL.
+        ConfigurationError: ``url`` is not an http or https URL, or is that of something on the server.
     """
     try:
-        parsed = httpx.URL(url)
+        parsed = httpx.URL(url.strip())
         # A name with an empty or too long label would fail as late as the first request.
         parsed.host.encode("idna")
     except (httpx.InvalidURL, UnicodeError):
@@ -33,6 +33,12 @@ def base_of(url: str) -> httpx.URL:
     if parsed.scheme not in ("http", "https") or not parsed.host:
         # The value may hold a password, so the message does not repeat it.
         raise ConfigurationError("The URL is not that of a server. It looks like http://127.0.0.1:8000.")
+    if parsed.query or parsed.fragment:
+        raise ConfigurationError(
+            "The URL of the server has a part after '?' or '#'. It ends before that, as in http://127.0.0.1:8000."
+        )
+    if parsed.path.rstrip("/").endswith("/v1"):
+        raise ConfigurationError("The URL of the server ends with /v1, which the client adds itself. Leave it out.")
     return parsed
 
 
@@ -106,13 +112,16 @@ def unreachable(address: str) -> Iterator[None]:
             if sent
             else f"No server answers at {address} ({_cause(error)})."
         )
-        raise ServerUnreachable(detail, sent=sent) from error
+        # The detail says all that the errors of two libraries, one in the other, would say.
+        raise ServerUnreachable(detail, sent=sent) from None
 
 
 def _cause(error: httpx.RequestError) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "timed out"
     text = str(error) or type(error).__name__
+    if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text:
+        return "it does not speak TLS; should the URL begin with http:// instead of https://?"
     # "[Errno 111] Connection refused" reads better without the number.
     return text.partition("] ")[2] or text
 

@@ -61,6 +61,7 @@ export interface Job<Result = unknown> {
   expires_at: string | null;
   next_attempt_at: string | null;
   cancel_requested_at: string | null;
+  result_ttl: number | null;
   /** What it waits for, other than its time or its turn. */
   waiting_for: WaitingFor | null;
   parent_id: string | null;
@@ -90,6 +91,8 @@ export interface SubmitOptions extends CallOptions {
   tags?: Record<string, string>;
   /** While a live job of the same owner and type has it, a submission gives that job. */
   unique_key?: string;
+  /** Seconds after a success for which payload and result are kept. */
+  result_ttl?: number;
   parent_id?: string;
   /** The same key with the same job gives the same job. Without one, each call makes its own. */
   idempotencyKey?: string;

@@ -6,8 +6,8 @@ import structlog
 
 from callboard.actors.broker.opening import open_transport
 from callboard.actors.dispatch.dispatcher import Dispatcher
+from callboard.actors.dispatch.metrics import REGISTRY
 from callboard.actors.maintenance.duties import Maintenance
-from callboard.actors.metrics import REGISTRY
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
 from callboard.processes.metrics import MetricsAddress, serving_metrics

@@ -18,6 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from callboard.db.errors import ConfigurationError
 from callboard.processes.probes import Probe, worker_probes
+from callboard.processes.process_tree import ProcessTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def serving_metrics(
 
     Args:
         address: to listen on.
-        registry: the metrics of ``/metrics``.
+        registry: the metrics of ``/metrics``; those of the processes are added.
         probes: by path. The response is 200, or 503 with the reason.
 
     Raises:
@@ -61,6 +62,7 @@ def serving_metrics(
         raise ConfigurationError(
             f"Cannot serve metrics on {address.host}:{address.port}: {error.strerror}. Choose another --metrics-port."
         ) from error
+    registry.register(ProcessTree())
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()
     try:

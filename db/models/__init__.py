@@ -9,7 +9,7 @@ from callboard.db.models.analytics import (
     retention_rules,
 )
 from callboard.db.models.base import SCHEMA, TIME, metadata
-from callboard.db.models.jobs import PARTITIONED, job_attempts, job_history, job_progress, jobs
+from callboard.db.models.jobs import PARTITIONED, RESULT_EXPIRY, job_attempts, job_history, job_progress, jobs
 from callboard.db.models.service import (
     api_keys,
     audit_log,
@@ -26,6 +26,7 @@ from callboard.db.models.service import (
 __all__ = [
     "PARTITIONED",
     "QUANTILES",
+    "RESULT_EXPIRY",
     "SCHEMA",
     "TIME",
     "analysts",

@@ -42,6 +42,10 @@ SQL_TYPES: Final[Mapping[Kind, TypeEngine[Any]]] = {
 }
 
 
+#: When a result expires, in UTC without a zone: only so may an index hold it.
+RESULT_EXPIRY: Final = "(finished_at AT TIME ZONE 'UTC'::text) + result_ttl * '00:00:01'::interval"
+
+
 def _option(name: str) -> Column[object]:
     option = OPTIONS[name]
     tags = option.kind is Kind.TAGS
@@ -184,6 +188,11 @@ job_history = Table(
     Index("job_history_type_idx", "type", "id"),
     Index("job_history_queue_idx", "queue", "id"),
     Index("job_history_parent_idx", "parent_id", "id", postgresql_where=text("parent_id IS NOT NULL")),
+    Index(
+        "job_history_result_ttl_idx",
+        text(f"({RESULT_EXPIRY})"),
+        postgresql_where=text("result_ttl IS NOT NULL AND result IS NOT NULL"),
+    ),
     Index("job_history_unsuccessful_idx", "status", "id", postgresql_where=text("status <> 'succeeded'")),
     # Failures are few, so these two cost little.
     Index("job_history_failed_idx", "finished_at", postgresql_where=text("status = 'failed'")),

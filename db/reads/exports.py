@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Text, and_, cast, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    RowMapping,
+    Text,
+    and_,
+    case,
+    cast,
+    extract,
+    func,
+    or_,
+    select,
+    true,
+)
 
 from callboard.db.models import job_history
 from callboard.db.reads.indexed import by_index, indexed_parts, read_in_order
@@ -20,9 +34,28 @@ _COLUMNS: Final = (
     "created_at", "scheduled_at", "started_at", "attempt_started_at", "finished_at", "expires_at",
     "cancel_requested_at", "parent_id", "worker", "error",
 )  # fmt: skip
+_history: Final = job_history.c
+
+
+def _seconds(interval: ColumnElement[Any]) -> ColumnElement[float]:
+    return cast(extract("epoch", interval), Double)
+
+
+#: What follows from the other columns, as in ``analytics.jobs``.
+DERIVED: Final[Mapping[str, ColumnElement[Any]]] = {
+    "wait_seconds": case(
+        (
+            _history.started_at.is_not(None),
+            func.greatest(0, _seconds(_history.started_at - func.greatest(_history.created_at, _history.scheduled_at))),
+        )
+    ),
+    "run_seconds": _seconds(_history.finished_at - _history.attempt_started_at),
+    "error_type": _history.error["type"].astext,
+}
 #: What every exported row has, in this order; an option that is new comes last.
 COLUMNS: Final = (
     *_COLUMNS,
+    *DERIVED,
     *(name for name, option in OPTIONS.items() if option.shown and name not in _COLUMNS),
 )
 #: What it has if asked for.
@@ -52,7 +85,7 @@ def export_piece(
     indexed = indexed_parts(job_history, job_filter)[0]
     columns = (*COLUMNS, *extra)
     jobs = select(
-        *(_shown(job_history.c[name]) for name in columns),
+        *(_shown(name) for name in columns),
         and_(true(), job_history.c.deleted.is_(False), *conditions_of(job_history.c, job_filter)).label("fits"),
     ).where(*_after(after))
     found = by_index(jobs, job_history, indexed).limit(scan_limit).cte("found")
@@ -68,5 +101,7 @@ def _after(last: UUID | None) -> list[ColumnElement[bool]]:
     return [] if last is None else [job_history.c.id > last, job_history.c.created_at >= created_at_of(last)]
 
 
-def _shown(column: Column[Any]) -> ColumnElement[Any]:
-    return cast(column, Text).label(column.name) if column.name in JSON_COLUMNS else column
+def _shown(name: str) -> ColumnElement[Any]:
+    if name in JSON_COLUMNS:
+        return cast(_history[name], Text).label(name)
+    return DERIVED[name].label(name) if name in DERIVED else _history[name]

@@ -57,7 +57,7 @@ class Option:
 
 
 #: Ten years, in seconds.
-_LONGEST_DELAY: Final = 315_360_000.0
+_TEN_YEARS: Final = 315_360_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +96,10 @@ class NewJob:
         metadata={
             "option": Option(
                 Kind.SECONDS,
-                "Seconds until it is due. Not together with scheduled_at.",
+                "Seconds until it is due. Not together with `scheduled_at`.",
                 shown=False,
                 least=0,
-                most=_LONGEST_DELAY,
+                most=_TEN_YEARS,
             )
         },
     )
@@ -108,7 +108,7 @@ class NewJob:
         metadata={
             "option": Option(
                 Kind.TIME,
-                "When it is due. Not together with delay.",
+                "When it is due. Not together with `delay`.",
                 "When it is to start at the earliest; NULL: at once.",
             )
         },
@@ -166,6 +166,19 @@ class NewJob:
                 secret=True,
                 min_length=1,
                 max_length=200,
+            )
+        },
+    )
+    result_ttl: float | None = field(
+        default=None,
+        metadata={
+            "option": Option(
+                Kind.SECONDS,
+                "Seconds after a success for which payload and result are kept. Default: until a retention rule or a "
+                "client ends them.",
+                "Seconds after a success for which payload and result are kept; NULL: no limit of its own.",
+                least=0,
+                most=_TEN_YEARS,
             )
         },
     )

@@ -22,6 +22,7 @@ expire              never started, and past ``expires_at``            expired
 amend               blocked, scheduled, queued or retrying            the same, or by its new time
 reopen              failed, cancelled or expired, not erased          queued
 erase, consume      terminal                                          the same, without its contents
+expire_results      succeeded, its ``result_ttl`` past                the same, without its contents
 load, load_missing  no job                                            terminal
 ==================  ================================================  ===================================
 
@@ -33,7 +34,7 @@ from callboard.db.rules.attempts import AttemptId, ClaimedJob
 from callboard.db.rules.new_job import NewJob
 from callboard.db.transitions.amending import Amendment, amend
 from callboard.db.transitions.awaiting import UnknownType, await_worker, recall
-from callboard.db.transitions.erasing import consume, erase, erase_all
+from callboard.db.transitions.erasing import consume, erase, erase_all, expire_results
 from callboard.db.transitions.finishing import Ending, finish, release, retry_later
 from callboard.db.transitions.idempotency import find_submission
 from callboard.db.transitions.loading import load, load_missing
@@ -70,6 +71,7 @@ __all__ = [
     "erase",
     "erase_all",
     "expire",
+    "expire_results",
     "find_submission",
     "finish",
     "is_one_statement",

@@ -1,14 +1,14 @@
-"""Erasure of the contents of finished jobs: erase, consume. The row itself stays, for analytics."""
+"""Erasure of the contents of finished jobs: erase, consume, expire results. The row itself stays, for analytics."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import Connection, Uuid, bindparam, delete, null, select, update
+from sqlalchemy import Connection, Integer, Uuid, bindparam, delete, null, select, text, update
 from sqlalchemy import func as sql
 
-from callboard.db.models import TIME, job_attempts, job_checkpoints, job_history, job_progress
+from callboard.db.models import RESULT_EXPIRY, TIME, job_attempts, job_checkpoints, job_history, job_progress
 from callboard.db.rules.ids import created_at_of
 from callboard.db.transitions.history import held, is_held, parameters_of
 
@@ -54,12 +54,31 @@ _checkpoints = (
 )
 _erase = select(_erased.c.id).add_cte(_attempts).add_cte(_reports).add_cte(_checkpoints)
 
+_without_contents = {
+    "payload": null(),
+    "result": null(),
+    "erased_at": sql.now(),
+    "revision": job_history.c.revision + 1,
+}
 _consume = (
     update(job_history)
     .where(*_THIS_JOB, job_history.c.erased_at.is_(None))
-    .values(payload=null(), result=null(), erased_at=sql.now(), revision=job_history.c.revision + 1)
+    .values(_without_contents)
     .returning(job_history.c.id)
 )
+
+_with_expired_results = (
+    select(job_history.c.id)
+    .where(
+        job_history.c.result_ttl.is_not(None),
+        job_history.c.result.is_not(None),
+        text(f"{RESULT_EXPIRY} <= now() AT TIME ZONE 'UTC'"),
+    )
+    .order_by(text(RESULT_EXPIRY))
+    .limit(bindparam("limit", type_=Integer))
+)
+_unconsumed = held(job_history.c.erased_at.is_(None))
+_consume_all = update(job_history).where(is_held(_unconsumed)).values(_without_contents).returning(job_history.c.id)
 
 
 def erase(connection: Connection, job_id: UUID) -> bool:
@@ -81,6 +100,12 @@ def consume(connection: Connection, job_id: UUID) -> bool:
     Returns False when the job is live, unknown, or has been erased already.
     """
     return connection.execute(_consume, _parameters(job_id)).first() is not None
+
+
+def expire_results(connection: Connection, *, limit: int) -> set[UUID]:
+    """:func:`consume` up to ``limit`` jobs whose ``result_ttl`` has passed since they succeeded; return which."""
+    due = connection.execute(_with_expired_results, {"limit": limit}).scalars().all()
+    return set(connection.execute(_consume_all, parameters_of(due)).scalars()) if due else set()
 
 
 def _parameters(job_id: UUID) -> dict[str, object]:

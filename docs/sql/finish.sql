@@ -33,15 +33,15 @@ finished AS (
         found.owner AS owner, found.payload AS payload, found.queue AS queue, found.priority AS priority,
         found.scheduled_at AS scheduled_at, found.expires_at AS expires_at, found.time_limit AS time_limit,
         found.max_retries AS max_retries, found.tags AS tags, found.unique_key AS unique_key,
-        found.parent_id AS parent_id, found.attempt AS attempt, found.retries AS retries, found.revision AS revision,
-        found.started_at AS started_at, found.attempt_started_at AS attempt_started_at,
-        found.cancel_requested_at AS cancel_requested_at, found.worker_id AS worker_id, found.worker AS worker,
-        found.progress AS progress, found.error AS error, found.batch_id AS batch_id,
-        found.fairness_key AS fairness_key, found.concurrency_key AS concurrency_key, found.webhook_url AS webhook_url,
-        found.traceparent AS traceparent, found.due_at AS due_at, found.dispatched_at AS dispatched_at,
-        rowset.status AS new_status, rowset.result AS new_result, rowset.error AS new_error, rowset.outcome AS outcome,
-        rowset.reason AS reason, rowset.error_type AS error_type, rowset.error_message AS error_message,
-        rowset.traceback AS traceback
+        found.result_ttl AS result_ttl, found.parent_id AS parent_id, found.attempt AS attempt,
+        found.retries AS retries, found.revision AS revision, found.started_at AS started_at,
+        found.attempt_started_at AS attempt_started_at, found.cancel_requested_at AS cancel_requested_at,
+        found.worker_id AS worker_id, found.worker AS worker, found.progress AS progress, found.error AS error,
+        found.batch_id AS batch_id, found.fairness_key AS fairness_key, found.concurrency_key AS concurrency_key,
+        found.webhook_url AS webhook_url, found.traceparent AS traceparent, found.due_at AS due_at,
+        found.dispatched_at AS dispatched_at, rowset.status AS new_status, rowset.result AS new_result,
+        rowset.error AS new_error, rowset.outcome AS outcome, rowset.reason AS reason, rowset.error_type AS error_type,
+        rowset.error_message AS error_message, rowset.traceback AS traceback
     FROM rowset
     JOIN LATERAL (
         SELECT
@@ -50,7 +50,8 @@ finished AS (
             callboard.jobs.queue AS queue, callboard.jobs.priority AS priority,
             callboard.jobs.scheduled_at AS scheduled_at, callboard.jobs.expires_at AS expires_at,
             callboard.jobs.time_limit AS time_limit, callboard.jobs.max_retries AS max_retries,
-            callboard.jobs.tags AS tags, callboard.jobs.unique_key AS unique_key, callboard.jobs.parent_id AS parent_id,
+            callboard.jobs.tags AS tags, callboard.jobs.unique_key AS unique_key,
+            callboard.jobs.result_ttl AS result_ttl, callboard.jobs.parent_id AS parent_id,
             callboard.jobs.attempt AS attempt, callboard.jobs.retries AS retries, callboard.jobs.revision AS revision,
             callboard.jobs.started_at AS started_at, callboard.jobs.attempt_started_at AS attempt_started_at,
             callboard.jobs.cancel_requested_at AS cancel_requested_at, callboard.jobs.worker_id AS worker_id,
@@ -75,17 +76,17 @@ deleted AS (
 kept AS (
     INSERT INTO callboard.job_history (
         id, created_at, type, owner, payload, queue, priority, scheduled_at, expires_at, time_limit, max_retries, tags,
-        unique_key, parent_id, attempt, retries, revision, started_at, attempt_started_at, cancel_requested_at,
-        worker_id, worker, progress, error, batch_id, fairness_key, concurrency_key, webhook_url, traceparent,
-        finished_at, result, erased_at, deleted, status
+        unique_key, result_ttl, parent_id, attempt, retries, revision, started_at, attempt_started_at,
+        cancel_requested_at, worker_id, worker, progress, error, batch_id, fairness_key, concurrency_key, webhook_url,
+        traceparent, finished_at, result, erased_at, deleted, status
     )
     SELECT
         finished.id AS id, finished.created_at AS created_at, finished.type AS type, finished.owner AS owner,
         finished.payload AS payload, finished.queue AS queue, finished.priority AS priority,
         finished.scheduled_at AS scheduled_at, finished.expires_at AS expires_at, finished.time_limit AS time_limit,
         finished.max_retries AS max_retries, finished.tags AS tags, finished.unique_key AS unique_key,
-        finished.parent_id AS parent_id, finished.attempt AS attempt, finished.retries AS retries,
-        finished.revision + $3::INTEGER AS revision, finished.started_at AS started_at,
+        finished.result_ttl AS result_ttl, finished.parent_id AS parent_id, finished.attempt AS attempt,
+        finished.retries AS retries, finished.revision + $3::INTEGER AS revision, finished.started_at AS started_at,
         finished.attempt_started_at AS attempt_started_at, finished.cancel_requested_at AS cancel_requested_at,
         finished.worker_id AS worker_id, finished.worker AS worker, finished.progress AS progress,
         CAST(finished.new_error AS JSONB) AS error, finished.batch_id AS batch_id,

@@ -17,8 +17,8 @@ WITH rowset AS MATERIALIZED (
 SELECT
     found.id, found.type, found.status, found.owner, found.attempt, found.revision, found.created_at, found.started_at,
     found.cancel_requested_at, found.batch_id, found.worker, found.queue, found.priority, found.scheduled_at,
-    found.expires_at, found.time_limit, found.max_retries, found.tags, found.parent_id, found.progress, found.error,
-    found.due_at, found.finished_at, found.result
+    found.expires_at, found.time_limit, found.max_retries, found.tags, found.result_ttl, found.parent_id,
+    found.progress, found.error, found.due_at, found.finished_at, found.result
 FROM rowset
 JOIN LATERAL (
     SELECT
@@ -29,8 +29,8 @@ JOIN LATERAL (
         callboard.jobs.worker AS worker, callboard.jobs.queue AS queue, callboard.jobs.priority AS priority,
         callboard.jobs.scheduled_at AS scheduled_at, callboard.jobs.expires_at AS expires_at,
         callboard.jobs.time_limit AS time_limit, callboard.jobs.max_retries AS max_retries, callboard.jobs.tags AS tags,
-        callboard.jobs.parent_id AS parent_id, CAST(callboard.jobs.progress AS TEXT) AS progress,
-        CAST(callboard.jobs.error AS TEXT) AS error,
+        callboard.jobs.result_ttl AS result_ttl, callboard.jobs.parent_id AS parent_id,
+        CAST(callboard.jobs.progress AS TEXT) AS progress, CAST(callboard.jobs.error AS TEXT) AS error,
         nullif(callboard.jobs.due_at, $2::TIMESTAMP WITH TIME ZONE) AS due_at,
         CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result
     FROM callboard.jobs
@@ -41,8 +41,8 @@ UNION ALL
 SELECT
     found.id, found.type, found.status, found.owner, found.attempt, found.revision, found.created_at, found.started_at,
     found.cancel_requested_at, found.batch_id, found.worker, found.queue, found.priority, found.scheduled_at,
-    found.expires_at, found.time_limit, found.max_retries, found.tags, found.parent_id, found.progress, found.error,
-    found.due_at, found.finished_at, found.result
+    found.expires_at, found.time_limit, found.max_retries, found.tags, found.result_ttl, found.parent_id,
+    found.progress, found.error, found.due_at, found.finished_at, found.result
 FROM rowset
 JOIN LATERAL (
     SELECT
@@ -55,9 +55,10 @@ JOIN LATERAL (
         callboard.job_history.priority AS priority, callboard.job_history.scheduled_at AS scheduled_at,
         callboard.job_history.expires_at AS expires_at, callboard.job_history.time_limit AS time_limit,
         callboard.job_history.max_retries AS max_retries, callboard.job_history.tags AS tags,
-        callboard.job_history.parent_id AS parent_id, CAST(callboard.job_history.progress AS TEXT) AS progress,
-        CAST(callboard.job_history.error AS TEXT) AS error, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS due_at,
-        callboard.job_history.finished_at AS finished_at, CAST(callboard.job_history.result AS TEXT) AS result
+        callboard.job_history.result_ttl AS result_ttl, callboard.job_history.parent_id AS parent_id,
+        CAST(callboard.job_history.progress AS TEXT) AS progress, CAST(callboard.job_history.error AS TEXT) AS error,
+        CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS due_at, callboard.job_history.finished_at AS finished_at,
+        CAST(callboard.job_history.result AS TEXT) AS result
     FROM callboard.job_history
     WHERE callboard.job_history.id = rowset.id
         AND callboard.job_history.created_at = rowset.created_at

@@ -21,8 +21,8 @@
 --   $4  param_4  integer                   21
 SELECT
     id, type, status, owner, attempt, revision, created_at, started_at, cancel_requested_at, batch_id, worker, queue,
-    priority, scheduled_at, expires_at, time_limit, max_retries, tags, parent_id, progress, error, due_at, finished_at,
-    result
+    priority, scheduled_at, expires_at, time_limit, max_retries, tags, result_ttl, parent_id, progress, error, due_at,
+    finished_at, result
 FROM (
     (
         SELECT
@@ -33,7 +33,7 @@ FROM (
             callboard.jobs.worker AS worker, callboard.jobs.queue AS queue, callboard.jobs.priority AS priority,
             callboard.jobs.scheduled_at AS scheduled_at, callboard.jobs.expires_at AS expires_at,
             callboard.jobs.time_limit AS time_limit, callboard.jobs.max_retries AS max_retries,
-            callboard.jobs.tags AS tags, callboard.jobs.parent_id AS parent_id,
+            callboard.jobs.tags AS tags, callboard.jobs.result_ttl AS result_ttl, callboard.jobs.parent_id AS parent_id,
             CAST(callboard.jobs.progress AS TEXT) AS progress, CAST(callboard.jobs.error AS TEXT) AS error,
             nullif(callboard.jobs.due_at, $1::TIMESTAMP WITH TIME ZONE) AS due_at,
             CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result
@@ -52,8 +52,8 @@ FROM (
             callboard.job_history.queue AS queue, callboard.job_history.priority AS priority,
             callboard.job_history.scheduled_at AS scheduled_at, callboard.job_history.expires_at AS expires_at,
             callboard.job_history.time_limit AS time_limit, callboard.job_history.max_retries AS max_retries,
-            callboard.job_history.tags AS tags, callboard.job_history.parent_id AS parent_id,
-            CAST(callboard.job_history.progress AS TEXT) AS progress,
+            callboard.job_history.tags AS tags, callboard.job_history.result_ttl AS result_ttl,
+            callboard.job_history.parent_id AS parent_id, CAST(callboard.job_history.progress AS TEXT) AS progress,
             CAST(callboard.job_history.error AS TEXT) AS error, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS due_at,
             callboard.job_history.finished_at AS finished_at, CAST(NULL AS TEXT) AS result
         FROM callboard.job_history
@@ -82,8 +82,8 @@ LIMIT $4::INTEGER;
 --   $10  param_6       integer                   21
 SELECT
     id, type, status, owner, attempt, revision, created_at, started_at, cancel_requested_at, batch_id, worker, queue,
-    priority, scheduled_at, expires_at, time_limit, max_retries, tags, parent_id, progress, error, due_at, finished_at,
-    result
+    priority, scheduled_at, expires_at, time_limit, max_retries, tags, result_ttl, parent_id, progress, error, due_at,
+    finished_at, result
 FROM (
     (
         SELECT
@@ -94,7 +94,7 @@ FROM (
             callboard.jobs.worker AS worker, callboard.jobs.queue AS queue, callboard.jobs.priority AS priority,
             callboard.jobs.scheduled_at AS scheduled_at, callboard.jobs.expires_at AS expires_at,
             callboard.jobs.time_limit AS time_limit, callboard.jobs.max_retries AS max_retries,
-            callboard.jobs.tags AS tags, callboard.jobs.parent_id AS parent_id,
+            callboard.jobs.tags AS tags, callboard.jobs.result_ttl AS result_ttl, callboard.jobs.parent_id AS parent_id,
             CAST(callboard.jobs.progress AS TEXT) AS progress, CAST(callboard.jobs.error AS TEXT) AS error,
             nullif(callboard.jobs.due_at, $1::TIMESTAMP WITH TIME ZONE) AS due_at,
             CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result
@@ -116,8 +116,8 @@ FROM (
             callboard.job_history.queue AS queue, callboard.job_history.priority AS priority,
             callboard.job_history.scheduled_at AS scheduled_at, callboard.job_history.expires_at AS expires_at,
             callboard.job_history.time_limit AS time_limit, callboard.job_history.max_retries AS max_retries,
-            callboard.job_history.tags AS tags, callboard.job_history.parent_id AS parent_id,
-            CAST(callboard.job_history.progress AS TEXT) AS progress,
+            callboard.job_history.tags AS tags, callboard.job_history.result_ttl AS result_ttl,
+            callboard.job_history.parent_id AS parent_id, CAST(callboard.job_history.progress AS TEXT) AS progress,
             CAST(callboard.job_history.error AS TEXT) AS error, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS due_at,
             callboard.job_history.finished_at AS finished_at, CAST(NULL AS TEXT) AS result
         FROM callboard.job_history
@@ -199,14 +199,14 @@ SELECT
 --   $14  param_10  integer                   21
 SELECT
     id, type, status, owner, attempt, revision, created_at, started_at, cancel_requested_at, batch_id, worker, queue,
-    priority, scheduled_at, expires_at, time_limit, max_retries, tags, parent_id, progress, error, due_at, finished_at,
-    result
+    priority, scheduled_at, expires_at, time_limit, max_retries, tags, result_ttl, parent_id, progress, error, due_at,
+    finished_at, result
 FROM (
     (
         SELECT
             id, type, status, owner, attempt, revision, created_at, started_at, cancel_requested_at, batch_id, worker,
-            queue, priority, scheduled_at, expires_at, time_limit, max_retries, tags, parent_id, progress, error,
-            due_at, finished_at, result
+            queue, priority, scheduled_at, expires_at, time_limit, max_retries, tags, result_ttl, parent_id, progress,
+            error, due_at, finished_at, result
         FROM (
             SELECT
                 callboard.jobs.id AS id, callboard.jobs.type AS type, callboard.jobs.status AS status,
@@ -216,8 +216,9 @@ FROM (
                 callboard.jobs.worker AS worker, callboard.jobs.queue AS queue, callboard.jobs.priority AS priority,
                 callboard.jobs.scheduled_at AS scheduled_at, callboard.jobs.expires_at AS expires_at,
                 callboard.jobs.time_limit AS time_limit, callboard.jobs.max_retries AS max_retries,
-                callboard.jobs.tags AS tags, callboard.jobs.parent_id AS parent_id,
-                CAST(callboard.jobs.progress AS TEXT) AS progress, CAST(callboard.jobs.error AS TEXT) AS error,
+                callboard.jobs.tags AS tags, callboard.jobs.result_ttl AS result_ttl,
+                callboard.jobs.parent_id AS parent_id, CAST(callboard.jobs.progress AS TEXT) AS progress,
+                CAST(callboard.jobs.error AS TEXT) AS error,
                 nullif(callboard.jobs.due_at, $1::TIMESTAMP WITH TIME ZONE) AS due_at,
                 CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result
             FROM callboard.jobs
@@ -233,8 +234,8 @@ FROM (
     UNION ALL (
         SELECT
             id, type, status, owner, attempt, revision, created_at, started_at, cancel_requested_at, batch_id, worker,
-            queue, priority, scheduled_at, expires_at, time_limit, max_retries, tags, parent_id, progress, error,
-            due_at, finished_at, result
+            queue, priority, scheduled_at, expires_at, time_limit, max_retries, tags, result_ttl, parent_id, progress,
+            error, due_at, finished_at, result
         FROM (
             SELECT
                 callboard.job_history.id AS id, callboard.job_history.type AS type,
@@ -246,8 +247,8 @@ FROM (
                 callboard.job_history.queue AS queue, callboard.job_history.priority AS priority,
                 callboard.job_history.scheduled_at AS scheduled_at, callboard.job_history.expires_at AS expires_at,
                 callboard.job_history.time_limit AS time_limit, callboard.job_history.max_retries AS max_retries,
-                callboard.job_history.tags AS tags, callboard.job_history.parent_id AS parent_id,
-                CAST(callboard.job_history.progress AS TEXT) AS progress,
+                callboard.job_history.tags AS tags, callboard.job_history.result_ttl AS result_ttl,
+                callboard.job_history.parent_id AS parent_id, CAST(callboard.job_history.progress AS TEXT) AS progress,
                 CAST(callboard.job_history.error AS TEXT) AS error, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS due_at,
                 callboard.job_history.finished_at AS finished_at, CAST(NULL AS TEXT) AS result
             FROM callboard.job_history

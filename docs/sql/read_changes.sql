@@ -94,8 +94,8 @@ SELECT
     here.snapshot, here.at, changed.id, changed.type, changed.status, changed.owner, changed.attempt, changed.revision,
     changed.created_at, changed.started_at, changed.cancel_requested_at, changed.batch_id, changed.worker,
     changed.queue, changed.priority, changed.scheduled_at, changed.expires_at, changed.time_limit, changed.max_retries,
-    changed.tags, changed.parent_id, changed.progress, changed.error, changed.due_at, changed.finished_at,
-    changed.result, changed.transaction
+    changed.tags, changed.result_ttl, changed.parent_id, changed.progress, changed.error, changed.due_at,
+    changed.finished_at, changed.result, changed.transaction
 FROM (SELECT CAST(pg_current_snapshot() AS TEXT) AS snapshot, now() AS at) AS here
 LEFT OUTER JOIN (
     SELECT
@@ -106,8 +106,8 @@ LEFT OUTER JOIN (
         callboard.jobs.worker AS worker, callboard.jobs.queue AS queue, callboard.jobs.priority AS priority,
         callboard.jobs.scheduled_at AS scheduled_at, callboard.jobs.expires_at AS expires_at,
         callboard.jobs.time_limit AS time_limit, callboard.jobs.max_retries AS max_retries, callboard.jobs.tags AS tags,
-        callboard.jobs.parent_id AS parent_id, CAST(callboard.jobs.progress AS TEXT) AS progress,
-        CAST(callboard.jobs.error AS TEXT) AS error,
+        callboard.jobs.result_ttl AS result_ttl, callboard.jobs.parent_id AS parent_id,
+        CAST(callboard.jobs.progress AS TEXT) AS progress, CAST(callboard.jobs.error AS TEXT) AS error,
         nullif(callboard.jobs.due_at, $15::TIMESTAMP WITH TIME ZONE) AS due_at,
         CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result,
         CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT) - (
@@ -130,9 +130,10 @@ LEFT OUTER JOIN (
         callboard.job_history.priority AS priority, callboard.job_history.scheduled_at AS scheduled_at,
         callboard.job_history.expires_at AS expires_at, callboard.job_history.time_limit AS time_limit,
         callboard.job_history.max_retries AS max_retries, callboard.job_history.tags AS tags,
-        callboard.job_history.parent_id AS parent_id, CAST(callboard.job_history.progress AS TEXT) AS progress,
-        CAST(callboard.job_history.error AS TEXT) AS error, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS due_at,
-        callboard.job_history.finished_at AS finished_at, CAST(NULL AS TEXT) AS result,
+        callboard.job_history.result_ttl AS result_ttl, callboard.job_history.parent_id AS parent_id,
+        CAST(callboard.job_history.progress AS TEXT) AS progress, CAST(callboard.job_history.error AS TEXT) AS error,
+        CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS due_at, callboard.job_history.finished_at AS finished_at,
+        CAST(NULL AS TEXT) AS result,
         CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT) - (
             (
                 CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT) - CAST(

@@ -55,9 +55,9 @@ reopened AS (
         callboard.job_history.status, callboard.job_history.owner, callboard.job_history.payload,
         callboard.job_history.queue, callboard.job_history.priority, callboard.job_history.scheduled_at,
         callboard.job_history.expires_at, callboard.job_history.time_limit, callboard.job_history.max_retries,
-        callboard.job_history.tags, callboard.job_history.unique_key, callboard.job_history.parent_id,
-        callboard.job_history.attempt, callboard.job_history.retries, callboard.job_history.revision,
-        callboard.job_history.started_at, callboard.job_history.attempt_started_at,
+        callboard.job_history.tags, callboard.job_history.unique_key, callboard.job_history.result_ttl,
+        callboard.job_history.parent_id, callboard.job_history.attempt, callboard.job_history.retries,
+        callboard.job_history.revision, callboard.job_history.started_at, callboard.job_history.attempt_started_at,
         callboard.job_history.cancel_requested_at, callboard.job_history.worker_id, callboard.job_history.worker,
         callboard.job_history.progress, callboard.job_history.error, callboard.job_history.batch_id,
         callboard.job_history.fairness_key, callboard.job_history.concurrency_key, callboard.job_history.webhook_url,
@@ -73,19 +73,19 @@ uncounted AS (
 
 INSERT INTO callboard.jobs (
     id, created_at, type, status, owner, payload, queue, priority, scheduled_at, expires_at, time_limit, max_retries,
-    tags, unique_key, parent_id, attempt, retries, revision, started_at, attempt_started_at, cancel_requested_at,
-    worker_id, worker, progress, error, batch_id, fairness_key, concurrency_key, webhook_url, traceparent, due_at,
-    dispatched_at
+    tags, unique_key, result_ttl, parent_id, attempt, retries, revision, started_at, attempt_started_at,
+    cancel_requested_at, worker_id, worker, progress, error, batch_id, fairness_key, concurrency_key, webhook_url,
+    traceparent, due_at, dispatched_at
 )
 SELECT
     reopened.id AS id, reopened.created_at AS created_at, reopened.type AS type, $5::VARCHAR AS status,
     reopened.owner AS owner, reopened.payload AS payload, reopened.queue AS queue, reopened.priority AS priority,
     NULL AS scheduled_at, NULL AS expires_at, reopened.time_limit AS time_limit, reopened.max_retries AS max_retries,
-    reopened.tags AS tags, NULL AS unique_key, reopened.parent_id AS parent_id, reopened.attempt AS attempt,
-    $6::INTEGER AS retries, reopened.revision + $7::INTEGER AS revision, reopened.started_at AS started_at,
-    NULL AS attempt_started_at, NULL AS cancel_requested_at, NULL AS worker_id, NULL AS worker, NULL AS progress,
-    reopened.error AS error, reopened.batch_id AS batch_id, reopened.fairness_key AS fairness_key,
-    reopened.concurrency_key AS concurrency_key, reopened.webhook_url AS webhook_url,
-    reopened.traceparent AS traceparent, NULL AS due_at, NULL AS dispatched_at
+    reopened.tags AS tags, NULL AS unique_key, reopened.result_ttl AS result_ttl, reopened.parent_id AS parent_id,
+    reopened.attempt AS attempt, $6::INTEGER AS retries, reopened.revision + $7::INTEGER AS revision,
+    reopened.started_at AS started_at, NULL AS attempt_started_at, NULL AS cancel_requested_at, NULL AS worker_id,
+    NULL AS worker, NULL AS progress, reopened.error AS error, reopened.batch_id AS batch_id,
+    reopened.fairness_key AS fairness_key, reopened.concurrency_key AS concurrency_key,
+    reopened.webhook_url AS webhook_url, reopened.traceparent AS traceparent, NULL AS due_at, NULL AS dispatched_at
 FROM reopened
 RETURNING callboard.jobs.id;

@@ -31,25 +31,26 @@ WITH rowset AS MATERIALIZED (
         anon_1.payload AS payload, anon_1.queue AS queue, anon_1.priority AS priority, anon_1.delay AS delay,
         anon_1.scheduled_at AS scheduled_at, anon_1.expires_at AS expires_at, anon_1.time_limit AS time_limit,
         anon_1.max_retries AS max_retries, anon_1.tags AS tags, anon_1.unique_key AS unique_key,
-        anon_1.parent_id AS parent_id, anon_1.batch_id AS batch_id, anon_1.traceparent AS traceparent
+        anon_1.result_ttl AS result_ttl, anon_1.parent_id AS parent_id, anon_1.batch_id AS batch_id,
+        anon_1.traceparent AS traceparent
     FROM json_to_recordset(CAST($11::VARCHAR AS JSON)) AS anon_1(
         id UUID, created_at TIMESTAMP WITH TIME ZONE, type TEXT, owner TEXT, payload TEXT, queue TEXT, priority INTEGER,
         delay DOUBLE PRECISION, scheduled_at TIMESTAMP WITH TIME ZONE, expires_at TIMESTAMP WITH TIME ZONE,
-        time_limit DOUBLE PRECISION, max_retries INTEGER, tags TEXT, unique_key TEXT, parent_id UUID, batch_id UUID,
-        traceparent TEXT
+        time_limit DOUBLE PRECISION, max_retries INTEGER, tags TEXT, unique_key TEXT, result_ttl DOUBLE PRECISION,
+        parent_id UUID, batch_id UUID, traceparent TEXT
     )
 )
 
 INSERT INTO callboard.jobs (
-    id, created_at, type, owner, queue, priority, expires_at, time_limit, max_retries, unique_key, parent_id, batch_id,
-    traceparent, payload, tags, scheduled_at, status, due_at
+    id, created_at, type, owner, queue, priority, expires_at, time_limit, max_retries, unique_key, result_ttl,
+    parent_id, batch_id, traceparent, payload, tags, scheduled_at, status, due_at
 )
 SELECT
     rowset.id AS id, rowset.created_at AS created_at, rowset.type AS type, rowset.owner AS owner, rowset.queue AS queue,
     rowset.priority AS priority, rowset.expires_at AS expires_at, rowset.time_limit AS time_limit,
-    rowset.max_retries AS max_retries, rowset.unique_key AS unique_key, rowset.parent_id AS parent_id,
-    rowset.batch_id AS batch_id, rowset.traceparent AS traceparent, CAST(rowset.payload AS JSONB) AS payload,
-    CAST(rowset.tags AS JSONB) AS tags,
+    rowset.max_retries AS max_retries, rowset.unique_key AS unique_key, rowset.result_ttl AS result_ttl,
+    rowset.parent_id AS parent_id, rowset.batch_id AS batch_id, rowset.traceparent AS traceparent,
+    CAST(rowset.payload AS JSONB) AS payload, CAST(rowset.tags AS JSONB) AS tags,
     coalesce(
         rowset.scheduled_at,
         now() + make_interval(
@@ -92,8 +93,9 @@ RETURNING
     callboard.jobs.revision, callboard.jobs.created_at, callboard.jobs.started_at, callboard.jobs.cancel_requested_at,
     callboard.jobs.batch_id, callboard.jobs.worker, callboard.jobs.queue, callboard.jobs.priority,
     callboard.jobs.scheduled_at, callboard.jobs.expires_at, callboard.jobs.time_limit, callboard.jobs.max_retries,
-    callboard.jobs.tags, callboard.jobs.parent_id, CAST(callboard.jobs.progress AS TEXT) AS progress,
-    CAST(callboard.jobs.error AS TEXT) AS error, nullif(callboard.jobs.due_at, $1::TIMESTAMP WITH TIME ZONE) AS due_at,
+    callboard.jobs.tags, callboard.jobs.result_ttl, callboard.jobs.parent_id,
+    CAST(callboard.jobs.progress AS TEXT) AS progress, CAST(callboard.jobs.error AS TEXT) AS error,
+    nullif(callboard.jobs.due_at, $1::TIMESTAMP WITH TIME ZONE) AS due_at,
     CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result;
 
 -- Statement 2.
@@ -123,25 +125,26 @@ WITH rowset AS MATERIALIZED (
         anon_1.payload AS payload, anon_1.queue AS queue, anon_1.priority AS priority, anon_1.delay AS delay,
         anon_1.scheduled_at AS scheduled_at, anon_1.expires_at AS expires_at, anon_1.time_limit AS time_limit,
         anon_1.max_retries AS max_retries, anon_1.tags AS tags, anon_1.unique_key AS unique_key,
-        anon_1.parent_id AS parent_id, anon_1.batch_id AS batch_id, anon_1.traceparent AS traceparent
+        anon_1.result_ttl AS result_ttl, anon_1.parent_id AS parent_id, anon_1.batch_id AS batch_id,
+        anon_1.traceparent AS traceparent
     FROM json_to_recordset(CAST($10::VARCHAR AS JSON)) AS anon_1(
         id UUID, created_at TIMESTAMP WITH TIME ZONE, type TEXT, owner TEXT, payload TEXT, queue TEXT, priority INTEGER,
         delay DOUBLE PRECISION, scheduled_at TIMESTAMP WITH TIME ZONE, expires_at TIMESTAMP WITH TIME ZONE,
-        time_limit DOUBLE PRECISION, max_retries INTEGER, tags TEXT, unique_key TEXT, parent_id UUID, batch_id UUID,
-        traceparent TEXT
+        time_limit DOUBLE PRECISION, max_retries INTEGER, tags TEXT, unique_key TEXT, result_ttl DOUBLE PRECISION,
+        parent_id UUID, batch_id UUID, traceparent TEXT
     )
 )
 
 INSERT INTO callboard.jobs (
-    id, created_at, type, owner, queue, priority, expires_at, time_limit, max_retries, unique_key, parent_id, batch_id,
-    traceparent, payload, tags, scheduled_at, status, due_at
+    id, created_at, type, owner, queue, priority, expires_at, time_limit, max_retries, unique_key, result_ttl,
+    parent_id, batch_id, traceparent, payload, tags, scheduled_at, status, due_at
 )
 SELECT
     rowset.id AS id, rowset.created_at AS created_at, rowset.type AS type, rowset.owner AS owner, rowset.queue AS queue,
     rowset.priority AS priority, rowset.expires_at AS expires_at, rowset.time_limit AS time_limit,
-    rowset.max_retries AS max_retries, rowset.unique_key AS unique_key, rowset.parent_id AS parent_id,
-    rowset.batch_id AS batch_id, rowset.traceparent AS traceparent, CAST(rowset.payload AS JSONB) AS payload,
-    CAST(rowset.tags AS JSONB) AS tags,
+    rowset.max_retries AS max_retries, rowset.unique_key AS unique_key, rowset.result_ttl AS result_ttl,
+    rowset.parent_id AS parent_id, rowset.batch_id AS batch_id, rowset.traceparent AS traceparent,
+    CAST(rowset.payload AS JSONB) AS payload, CAST(rowset.tags AS JSONB) AS tags,
     coalesce(
         rowset.scheduled_at,
         now() + make_interval(
@@ -259,8 +262,9 @@ SELECT
     callboard.jobs.revision, callboard.jobs.created_at, callboard.jobs.started_at, callboard.jobs.cancel_requested_at,
     callboard.jobs.batch_id, callboard.jobs.worker, callboard.jobs.queue, callboard.jobs.priority,
     callboard.jobs.scheduled_at, callboard.jobs.expires_at, callboard.jobs.time_limit, callboard.jobs.max_retries,
-    callboard.jobs.tags, callboard.jobs.parent_id, CAST(callboard.jobs.progress AS TEXT) AS progress,
-    CAST(callboard.jobs.error AS TEXT) AS error, nullif(callboard.jobs.due_at, $2::TIMESTAMP WITH TIME ZONE) AS due_at,
+    callboard.jobs.tags, callboard.jobs.result_ttl, callboard.jobs.parent_id,
+    CAST(callboard.jobs.progress AS TEXT) AS progress, CAST(callboard.jobs.error AS TEXT) AS error,
+    nullif(callboard.jobs.due_at, $2::TIMESTAMP WITH TIME ZONE) AS due_at,
     CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result, rowset.id AS asked_id
 FROM rowset
 JOIN callboard.jobs ON callboard.jobs.id = rowset.id
@@ -273,10 +277,11 @@ SELECT
     callboard.job_history.started_at, callboard.job_history.cancel_requested_at, callboard.job_history.batch_id,
     callboard.job_history.worker, callboard.job_history.queue, callboard.job_history.priority,
     callboard.job_history.scheduled_at, callboard.job_history.expires_at, callboard.job_history.time_limit,
-    callboard.job_history.max_retries, callboard.job_history.tags, callboard.job_history.parent_id,
-    CAST(callboard.job_history.progress AS TEXT) AS progress, CAST(callboard.job_history.error AS TEXT) AS error,
-    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS due_at, callboard.job_history.finished_at AS finished_at,
-    CAST(callboard.job_history.result AS TEXT) AS result, rowset.id AS asked_id
+    callboard.job_history.max_retries, callboard.job_history.tags, callboard.job_history.result_ttl,
+    callboard.job_history.parent_id, CAST(callboard.job_history.progress AS TEXT) AS progress,
+    CAST(callboard.job_history.error AS TEXT) AS error, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS due_at,
+    callboard.job_history.finished_at AS finished_at, CAST(callboard.job_history.result AS TEXT) AS result,
+    rowset.id AS asked_id
 FROM rowset
 JOIN callboard.job_history ON callboard.job_history.id = rowset.id
     AND callboard.job_history.created_at = rowset.created_at;

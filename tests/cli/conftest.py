@@ -85,6 +85,7 @@ class Script:
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
+        self.job_type = _NO_SUCH_TYPE
         self.holding = threading.Event()
         """Set once a request is being held."""
         self._released = threading.Event()
@@ -98,8 +99,8 @@ class Script:
                 length = int(self.headers.get("Content-Length", 0))
                 body = self.rfile.read(length)
                 if self.path.startswith("/v1/job-types/"):
-                    # Asked only for the order of a result's fields; the script is about all else.
-                    response = _NO_SUCH_TYPE
+                    # Asked for the order of a result's fields, and before an upload; the script is about all else.
+                    response = script.job_type
                 else:
                     script.asked.append(Asked(self.command, self.path, dict(self.headers.items()), body))
                     response = script._responses.pop(0)
@@ -119,6 +120,7 @@ class Script:
                 self.end_headers()
                 self.wfile.write(content)
 
+            do_DELETE = do_GET  # noqa: N815 - as the next
             do_POST = do_GET  # noqa: N815 - the name is the base class's
 
             def log_request(self, *_: object) -> None:
@@ -204,6 +206,29 @@ def job() -> Callable[..., dict[str, Any]]:
         }
 
     return job
+
+
+@pytest.fixture
+def job_type() -> Callable[[str], dict[str, Any]]:
+    """Make a job type as the API shows it."""
+
+    def job_type(name: str) -> dict[str, Any]:
+        return {
+            "name": name,
+            "queue": "default",
+            "description": f"What {name} does.",
+            "defaults": {"priority": 5, "max_retries": 3, "time_limit": 60, "min_backoff": 1, "max_backoff": 60},
+            "bounds": {
+                "priority": {"minimum": 0, "maximum": 9},
+                "max_retries": {"minimum": 0, "maximum": 3},
+                "time_limit": {"exclusive_minimum": 0, "maximum": 60},
+            },
+            "payload_schema": {},
+            "result_schema": {},
+            "example": None,
+        }
+
+    return job_type
 
 
 @pytest.fixture

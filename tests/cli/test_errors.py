@@ -50,9 +50,11 @@ def test_a_missing_key_is_named(run: Any, script: Any, response: Any) -> None:
     ran = run("queues")
     assert ran.code == 2
     assert ran.err == (
-        "Error: Unauthenticated: Send a key. Set CALLBOARD_API_KEY to a valid API key; "
+        "Error: The server asks for an API key. Set CALLBOARD_API_KEY to a valid API key; "
         "'callboard keys create' makes one.\n"
     )
+    script.will(response(problem, 401, media_type=PROBLEM))
+    assert "Unauthenticated: Send a key." in run("queues", CALLBOARD_API_KEY="cb_test_1_secret").err
 
 
 @pytest.mark.parametrize(
@@ -114,8 +116,9 @@ def test_an_outage_is_told_and_outlasted(run: Any, script: Any, response: Any) -
 
 
 def test_a_submission_without_a_response_may_have_been_accepted(
-    run: Any, script: Any, response: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run: Any, script: Any, response: Any, job_type: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    script.job_type = response(job_type("x"))
     monkeypatch.setattr("callboard.cli.options.RETRY_FOR", 0.0)
     file = {"id": ID, "name": "a", "size": 0, "sha256": "", "media_type": "text/plain"}
     script.will(response(drop=True), response(drop=True), response(file, 201), response(drop=True))
@@ -141,6 +144,27 @@ def test_a_submission_whose_response_is_lost_is_sent_again(run: Any, script: Any
     assert "was there already" not in ran.err
     first, second = (asked.headers["Idempotency-Key"] for asked in script.asked)
     assert first == second
+
+
+@pytest.mark.parametrize(
+    ("end", "said"), [("/v1", "ends with /v1"), ("/v1/", "ends with /v1"), ("?a=1", "after '?'"), ("/#x", "after '?'")]
+)
+def test_a_url_of_something_on_the_server(run: Any, script: Any, end: str, said: str) -> None:
+    ran = run("queues", CALLBOARD_URL=script.url + end)
+    assert (ran.code, script.asked) == (2, [])
+    assert said in ran.err
+    assert "CALLBOARD_URL" in ran.err
+
+
+def test_blanks_around_the_url_do_no_harm(run: Any, script: Any, response: Any) -> None:
+    script.will(response({"items": [], "next_page_token": None}))
+    assert run("queues", CALLBOARD_URL=f" {script.url}\n").code == 0
+
+
+def test_a_server_without_tls_is_told(run: Any, script: Any) -> None:
+    ran = run("queues", CALLBOARD_URL=script.url.replace("http://", "https://"))
+    assert ran.code == 3
+    assert "should the URL begin with http://" in ran.err
 
 
 @pytest.mark.parametrize("key", ["s3cret\nkey", "s3crét"])

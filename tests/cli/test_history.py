@@ -153,10 +153,10 @@ def test_a_query_that_takes_too_long_is_ended(on_database: Run) -> None:
 def test_rules_are_set_listed_unset_and_audited(on_database: Run, database: Database) -> None:
     assert "No rules" in on_database("retention", "list").err
     assert on_database("retention", "set", "--days", "90").code == 0
-    assert on_database("retention", "set", "--for-ever", "--type", "payment.capture", "--outcome", "failed").code == 0
+    assert on_database("retention", "set", "--for-ever", "--type", "table.analyze", "--outcome", "failed").code == 0
     assert json.loads(on_database("retention", "list", "--json").out)["items"] == [
         {"type": "*", "outcome": "*", "days": 90},
-        {"type": "payment.capture", "outcome": "failed", "days": None},
+        {"type": "table.analyze", "outcome": "failed", "days": None},
     ]
     assert "for ever" in on_database("retention", "list").out
     assert on_database("retention", "unset").code == 0
@@ -165,7 +165,7 @@ def test_rules_are_set_listed_unset_and_audited(on_database: Run, database: Data
         log = connection.execute(text("SELECT action, subject FROM callboard.audit_log ORDER BY at, id")).all()
     assert [tuple(entry) for entry in log] == [
         ("retention.set", "* * 90 days"),
-        ("retention.set", "payment.capture failed for ever"),
+        ("retention.set", "table.analyze failed for ever"),
         ("retention.unset", "* *"),
     ]
 
@@ -175,6 +175,13 @@ def test_rules_are_set_listed_unset_and_audited(on_database: Run, database: Data
 )
 def test_a_rule_that_makes_no_sense_is_refused(on_database: Run, options: list[str]) -> None:
     assert on_database("retention", "set", *options).code == 2
+    assert json.loads(on_database("retention", "list", "--json").out)["items"] == []
+
+
+def test_a_rule_for_a_type_that_nobody_knows_is_refused(on_database: Run) -> None:
+    ran = on_database("retention", "set", "--days", "3", "--type", "table.analyse", COLUMNS="300")
+    assert ran.code == 2
+    assert "there is no job type 'table.analyse'. Did you mean 'table.analyze'?" in ran.err
     assert json.loads(on_database("retention", "list", "--json").out)["items"] == []
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from callboard.demo.up_process import UpProcess
+from tests.support.until import until
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("cli system")]
 
@@ -44,6 +45,18 @@ def submit(call: Callable[..., Any], *arguments: str) -> str:
     job_id = ran.out.removesuffix("\n")
     assert isinstance(job_id, str)
     return job_id
+
+
+def test_a_result_is_gone_once_its_time_has_passed(call: Callable[..., Any]) -> None:
+    job_id = submit(call, "diagnostics.echo", "--payload", '{"value": 1}', "--result-ttl", "0")
+    assert call("watch", job_id).code == 0
+
+    def shown() -> dict[str, Any]:
+        job: dict[str, Any] = json.loads(call("jobs", "show", job_id, "--json").out)
+        return job
+
+    until(lambda: shown().get("payload") is None, within=60, every=0.5)
+    assert (shown()["status"], shown()["result"], shown()["result_ttl"]) == ("succeeded", None, 0.0)
 
 
 def test_a_job_is_submitted_watched_and_shown(call: Callable[..., Any]) -> None:

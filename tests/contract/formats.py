@@ -11,7 +11,7 @@ import httpx
 JOB_FIELDS: Final = [
     "id", "type", "queue", "status", "done", "priority", "owner", "tags", "progress", "result", "error", "attempt",
     "max_retries", "time_limit", "created_at", "scheduled_at", "started_at", "finished_at", "expires_at",
-    "next_attempt_at", "cancel_requested_at", "waiting_for", "parent_id", "worker", "links",
+    "next_attempt_at", "cancel_requested_at", "result_ttl", "waiting_for", "parent_id", "worker", "links",
 ]  # fmt: skip
 PROGRESS_FIELDS: Final = {"percent", "current", "total", "step", "message", "updated_at"}
 TIMES: Final = (

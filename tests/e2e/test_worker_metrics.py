@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import urllib.request
 from collections.abc import Callable
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from callboard.db.version import VERSION
 from tests.e2e.system import Distributed
 from tests.support.ports import free_port
 from tests.support.until import until
@@ -68,12 +70,19 @@ def test_the_numbers_of_all_processes_are_one(workerless: Distributed) -> None:
     assert ended(samples, "diagnostics.sleep", "cancelled") == 3
     assert ended(samples, "diagnostics.fail", "failed") == 1
 
+    used = samples["process_cpu_seconds_total", frozenset()]
+    assert used > 0
+    assert samples["process_resident_memory_bytes", frozenset()] > 50_000_000
+    assert value(samples, "build_info", version=VERSION, python=platform.python_version()) == 1
+    assert not [name for name, _ in samples if name.endswith("_created") or name.startswith("callboard_dispatch")]
+
     crashed = api.submit("diagnostics.crash", {"on_attempt": 1})
     api.wait(crashed)
     samples = until_samples(
         port, lambda got: value(got, "worker_threads") == 4 and value(got, "worker_busy_threads") == 0
     )
     assert ended(samples, "diagnostics.noop", "succeeded") == 20, "what a process did counts on after its death"
+    assert samples["process_cpu_seconds_total", frozenset()] >= used
     assert not [labels for name, labels in samples if any(job_id in dict(labels).values() for job_id in done)]
     assert worker.stop() == 0
     with pytest.raises(OSError):  # noqa: PT011 - nothing listens any more
@@ -89,5 +98,6 @@ def test_a_dispatcher_counts_what_it_publishes(workerless: Distributed) -> None:
     for _ in range(5):
         workerless.api.submit("diagnostics.noop")
     until_samples(port, lambda got: value(got, "dispatched_total", queue="diagnostics") == 5)
+    assert not [name for name, _ in scrape(port) if name.endswith("_created") or name.startswith("callboard_worker")]
     workerless.start_dispatcher()
     assert second.stop() == 0

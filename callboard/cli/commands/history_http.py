@@ -14,9 +14,9 @@ from uuid import UUID
 import typer
 
 from callboard.cli.display.charts import Bars
-from callboard.cli.display.formats import age, duration, moment
+from callboard.cli.display.formats import age, duration, moment, size
 from callboard.cli.display.tables import Rows
-from callboard.cli.display.terminal import narration, output, print_json
+from callboard.cli.display.terminal import narration, output, print_json, safe
 from callboard.cli.options import AsJson, connect
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def export(
                 client.export_history(file, **options)
                 # An export without jobs makes a file, too.
                 file.write(b"")
+            narration().print(safe(f"{size(file.written)} written to {to}."), soft_wrap=True)
 
 
 class _Output:
@@ -128,6 +129,8 @@ class _Output:
         self._path = path
         self._mode = mode
         self._file: IO[bytes] | None = None
+        self.written = 0
+        """Bytes."""
 
     def __enter__(self) -> Self:
         return self
@@ -142,6 +145,7 @@ class _Output:
             if self._file is None:
                 self._file = self._path.open(self._mode)
             self._file.write(chunk)
+            self.written += len(chunk)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +12,11 @@ from callboard.cli.database import audit, database_settings, plain, transaction
 from callboard.cli.display.terminal import narration, output, print_json
 from callboard.cli.options import AsJson
 from callboard.db.errors import NotFound
+
+if TYPE_CHECKING:  # other commands start quickly, so functions import what uses a database
+    from sqlalchemy import Connection
+
+    from callboard.db.settings import Settings
 
 app = typer.Typer(help="Say how long finished jobs are kept. Without a rule, history stays.", no_args_is_help=True)
 
@@ -50,7 +56,9 @@ def set_rule(
     if (days is None) != for_ever:
         raise typer.BadParameter("give one of --days and --for-ever", param_hint="'--days'")
     rule = Rule(plain(job_type, "--type"), outcome.value, days)
-    with transaction(database_settings(), role="retention") as connection:
+    settings = database_settings()
+    with transaction(settings, role="retention") as connection:
+        _check_type(connection, settings, rule.type)
         store(connection, rule)
         audit(connection, "retention.set", f"{rule.type} {rule.outcome} {_kept(days)}")
     narration().print(f"Kept {_kept(days)}: {_about(rule.type, rule.outcome)}.")
@@ -85,6 +93,29 @@ def unset(job_type: JobType = "*", outcome: OutcomeOption = Outcome.ANY) -> None
             )
         audit(connection, "retention.unset", f"{job_type} {outcome.value}")
     narration().print(f"No rule any more: {_about(job_type, outcome.value)}.")
+
+
+def _check_type(connection: Connection, settings: Settings, name: str) -> None:
+    """Refuse a job type that nobody has heard of: its rule would keep nothing.
+
+    Raises:
+        typer.BadParameter: the history has no such jobs, and no job module defines the type.
+    """
+    from callboard.actors.types.registry import load_job_types
+    from callboard.db.history.retention import ANY, types_in
+
+    known = {ANY, *types_in(connection, "callboard.job_history")}
+    if name in known:
+        return
+    known |= {job_type.name for job_type in load_job_types(settings.job_modules, diagnostics=True)}
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3)
+        hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else "The history has no such jobs."
+        raise typer.BadParameter(
+            f"there is no job type {name!r}. {hint} Types of which no job has ended are known from "
+            "CALLBOARD_JOB_MODULES.",
+            param_hint="'--type'",
+        )
 
 
 def _kept(days: int | None) -> str:

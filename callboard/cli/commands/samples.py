@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Final
 
 import typer
 
 from callboard.cli.database import current_database, database_settings
 from callboard.cli.display.formats import number
 from callboard.cli.display.terminal import narration
+
+#: Seconds between two lines of progress.
+_INTERVAL: Final = 5.0
 
 
 def register(app: typer.Typer) -> None:
@@ -31,17 +35,22 @@ def generate(
     from callboard.history_generator import generate_history
 
     start = time.monotonic()
-    shown = start
-
-    def show(stored: int) -> None:
-        nonlocal shown
-        if time.monotonic() - shown >= 5.0:
-            shown = time.monotonic()
-            narration().print(f"{number(stored)} jobs")
-
     with current_database(database_settings(), role="samples", pool_size=2) as database:
-        stored = generate_history(database, job_count=job_count, days=days, seed=seed, add=add, progress=show)
+        stored = generate_history(database, job_count=job_count, days=days, seed=seed, add=add, progress=_shown("jobs"))
         took = time.monotonic() - start
         narration().print(f"{number(stored)} jobs stored in {took:.0f} s. They have the tag generated=yes.")
-        narration().print("Counting them; Ctrl-C leaves that to the dispatcher.")
-        count_pending(database)
+        narration().print(f"Counting them in up to {number(days * 24)} hours; Ctrl-C leaves that to the dispatcher.")
+        count_pending(database, _shown("hours"))
+
+
+def _shown(unit: str) -> Callable[[int], None]:
+    """Return what shows progress, a line every few seconds."""
+    shown = time.monotonic()
+
+    def show(done: int) -> None:
+        nonlocal shown
+        if time.monotonic() - shown >= _INTERVAL:
+            shown = time.monotonic()
+            narration().print(f"{number(done)} {unit}")
+
+    return show

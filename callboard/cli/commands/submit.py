@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ from callboard.cli.display.progress import show_until_done
 from callboard.cli.display.terminal import EXIT_JOB_FAILED, narration, output, print_json, safe
 from callboard.cli.display.views import outcome
 from callboard.cli.options import AsJson, JobId, connect, key_and_value
-from callboard.cli.payloads import read_payload, upload_files
+from callboard.cli.payloads import opened_files, read_payload, upload_files
 from callboard.cli.submission_options import read_flags, with_submission_options
 
 if TYPE_CHECKING:
@@ -48,19 +48,29 @@ def submit(
     key = _checked(idempotency_key)
     data = read_payload(payload)
     files = [key_and_value(item, option="--file", form="FIELD=PATH") for item in file or ()]
-    with connect() as client:
-        data = upload_files(client, data, files)
-        with _advice(key, own=idempotency_key is not None, repeatable=not files):
+    with opened_files(data, files) as opened, connect() as client:
+        if opened:
+            # A wrong name is to be found before large files are sent.
+            client.job_type(job_type)
+        uploaded = upload_files(client, opened)
+        data = {**data, **uploaded} if uploaded else data
+        with _advice(key, own=idempotency_key is not None, repeatable=not files), _removed_if_refused(client, uploaded):
             job = client.submit(job_type, data, idempotency_key=key, **options)
         if job.existing and (idempotency_key is not None or "unique_key" in options):
             narration().print("This job was there already; no other was submitted.")
         if watch:
             narration().print(safe(f"Job {job.id}"))
             _watch(client, job, as_json)
-        elif as_json:
-            print_json(job)
-        else:
-            output().print(safe(job.id), soft_wrap=True)
+            return
+        try:
+            if as_json:
+                print_json(job)
+            else:
+                output().print(safe(job.id), soft_wrap=True)
+        except OSError:
+            # The job is there, and nothing else says which it is.
+            narration().print(safe(f"Job {job.id} is submitted."), soft_wrap=True)
+            raise
 
 
 def watch(job_id: JobId, as_json: AsJson = False) -> None:
@@ -101,6 +111,20 @@ def _advice(key: str, *, own: bool, repeatable: bool) -> Iterator[None]:
                 error.add_note("Submit again with the same idempotency key: that gives one job.")
             else:
                 error.add_note(f"Submit again with --idempotency-key {key}: that gives one job.")
+        raise
+
+
+@contextmanager
+def _removed_if_refused(client: Client, uploaded: Mapping[str, str]) -> Iterator[None]:
+    """Remove what was uploaded for a submission that the server refuses for good."""
+    from callboard.client import ClientError, InvalidRequest
+
+    try:
+        yield
+    except InvalidRequest:
+        for file_id in uploaded.values():
+            with suppress(ClientError):
+                client.delete_file(file_id)
         raise
 
 

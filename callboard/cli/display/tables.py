@@ -58,7 +58,7 @@ class Rows:
         if self._fits(self._columns, width):
             return [self._table(self._columns, self._rows)]
         plain = [name for name in self._columns if all(is_scalar(row.get(name)) for row in self._rows)]
-        nested = [name for name in self._columns if name not in plain]
+        nested = [name for name in self._columns if name not in plain and any(row.get(name) for row in self._rows)]
         key = plain[:1]
         if not key or not all(self._fits([*key, name], width) for name in (*plain[1:], *nested)):
             return [fields((name, inline(row.get(name))) for name in self._columns) for row in self._rows]

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,7 +14,10 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.text import Text
 
+from callboard.cli.display.flags import flag_of
 from callboard.db.errors import CallboardError
+from callboard.db.rules.new_job import OPTIONS
+from callboard.db.settings import load_settings
 
 #: Exit codes beside 0.
 EXIT_JOB_FAILED: Final = 1
@@ -60,6 +64,7 @@ def safe(text: object, style: str = "") -> Text:
 def print_json(value: Any) -> None:
     """Write ``value`` to stdout for machines: what came out of JSON, and models of responses as the API sent them."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=_as_json) + "\n")
+    sys.stdout.flush()
 
 
 def as_object(model: BaseModel) -> dict[str, Any]:
@@ -81,7 +86,13 @@ def _as_json(value: object) -> Any:
 
 def error_text(error: CallboardError) -> str:
     """Return what is wrong, and what a user of the command line can do about it."""
-    return " ".join([str(error), *_advice(error), *getattr(error, "__notes__", ())])
+    from callboard.client import Problem
+
+    says = str(error)
+    if isinstance(error, Problem) and error.status == HTTPStatus.UNAUTHORIZED and load_settings().api_key is None:
+        # The server says how a key is sent, which is the command's own business.
+        says = "The server asks for an API key."
+    return " ".join([says, *_advice(error), *getattr(error, "__notes__", ())])
 
 
 def _advice(error: CallboardError) -> list[str]:
@@ -94,6 +105,8 @@ def _advice(error: CallboardError) -> list[str]:
             return ["The command line takes the URL from CALLBOARD_URL."]
         case Problem(status=401):
             return ["Set CALLBOARD_API_KEY to a valid API key; 'callboard keys create' makes one."]
+        case Problem(code="unknown-job-type"):
+            return ["'callboard job-types' lists them all."]
     return []
 
 
@@ -104,7 +117,13 @@ def show_error(error: CallboardError) -> None:
     console = narration()
     console.print(Text("Error: ", style="bold red") + safe(error_text(error), "red"), soft_wrap=True)
     for item in error.errors if isinstance(error, Problem) else ():
-        console.print(Text("  ") + safe(item.pointer or "/", "bold") + Text("  ") + safe(item.detail), soft_wrap=True)
+        console.print(Text("  ") + safe(_place(item.pointer), "bold") + Text("  ") + safe(item.detail), soft_wrap=True)
+
+
+def _place(pointer: str) -> str:
+    """Return what the user of a command calls the part of a submission at ``pointer``."""
+    name, _, rest = pointer.removeprefix("/").partition("/")
+    return flag_of(name) + (f" {rest}" if rest else "") if name in OPTIONS else pointer or "/"
 
 
 def exit_code(error: CallboardError) -> int:

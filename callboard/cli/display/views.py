@@ -160,8 +160,17 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
 
 def system_table(items: Sequence[Queue | Worker]) -> ConsoleRenderable:
     """Return queues or workers as a table. Times become ages, as that is what an operator compares."""
-    return render([{name.removesuffix("_at"): _cell(value) for name, value in item} for item in items])
+    return render([{name.removesuffix("_at"): _cell(name, value) for name, value in item} for item in items])
 
 
-def _cell(value: Any) -> Any:
-    return f"{age(value)} ago" if isinstance(value, datetime) else to_jsonable_python(value)
+def _cell(name: str, value: Any) -> Any:
+    if isinstance(value, datetime):
+        return f"{age(value)} ago"
+    plain = to_jsonable_python(value)
+    match name:
+        case "pid":
+            # Names a process, counts nothing.
+            return str(plain)
+        case "limits":
+            return {limit: setting for limit, setting in plain.items() if setting is not None}
+    return plain

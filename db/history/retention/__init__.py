@@ -3,6 +3,7 @@
 from callboard.db.history.retention.months import drop_month
 from callboard.db.history.retention.rules import ANY, Rule, Rules, list_rules, read_rules, set_rule, unset_rule
 from callboard.db.history.retention.sweep import START, Sweep, sweep
+from callboard.db.history.retention.types import types_in
 
 __all__ = [
     "ANY",
@@ -15,5 +16,6 @@ __all__ = [
     "read_rules",
     "set_rule",
     "sweep",
+    "types_in",
     "unset_rule",
 ]

@@ -225,6 +225,25 @@ def test_finished_jobs_are_exported_oldest_first(api: Served, database: Database
     assert parquet[0]["finished_at"].tzinfo is not None
 
 
+def test_an_export_says_how_long_jobs_waited_and_ran_and_what_they_failed_with(api: Served, factory: Factory) -> None:
+    failed = fail(factory, "no such sheet", "KeyError")
+    cancelled = factory.in_state(Status.CANCELLED)
+    rows = {row["id"]: row for row in lines(api.client.get(EXPORT))}
+    of_failed, of_cancelled = rows[str(failed)], rows[str(cancelled)]
+
+    def between(start: str, end: str) -> float:
+        return (datetime.fromisoformat(of_failed[end]) - datetime.fromisoformat(of_failed[start])).total_seconds()
+
+    # The times are written to the millisecond, the durations are exact.
+    assert of_failed["wait_seconds"] == pytest.approx(between("created_at", "started_at"), abs=0.0021)
+    assert of_failed["run_seconds"] == pytest.approx(between("attempt_started_at", "finished_at"), abs=0.0021)
+    assert (of_failed["error_type"], of_cancelled["error_type"]) == ("KeyError", "Cancelled")
+    parquet = pq.read_table(io.BytesIO(api.client.get(EXPORT, params={"format": "parquet"}).content))
+    assert {row["id"]: row["run_seconds"] for row in parquet.to_pylist()} == {
+        job_id: row["run_seconds"] for job_id, row in rows.items()
+    }
+
+
 def test_an_export_goes_on_where_it_was_cut_off(api: Served, factory: Factory) -> None:
     made = [factory.in_state(Status.SUCCEEDED) for _ in range(5)]
     rows = lines(api.client.get(EXPORT, params={"cursor": str(made[1])}))

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-HOURLY = ("hourly", "throughput", "success_rate", "latency")
+HOURLY = ("hourly", "throughput", "success_rate", "latency", "durations")
 BY_HOUR = ("concurrency", "worker_utilisation")
 BY_DAY = ("slowest_jobs", "failures", "retries", "owner_usage", "sla_breaches")
 NOW = ("live_jobs", "oldest_waiting", "week_over_week", "hours", "days")
@@ -55,6 +55,40 @@ def test_throughput_counts_what_finished_in_the_hour(sample_connection: psycopg.
 
     assert len(shown) > 5
     assert shown == counted
+
+
+def test_buckets_hold_every_job_where_its_duration_belongs(sample_connection: psycopg.Connection) -> None:
+    shown = asked(
+        sample_connection,
+        "SELECT type, measure, up_to_seconds, sum(jobs)::int AS jobs FROM analytics.durations "
+        "WHERE hour >= now() - interval '25 hours' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+    )
+    exact = asked(
+        sample_connection,
+        "SELECT type, measure, 0.001 * (1.025::float8 / 0.975) ^ greatest(0, ceil(ln(greatest(seconds, 0.001) / 0.001) "
+        "/ ln(1.025::float8 / 0.975))) AS up_to_seconds, count(*)::int AS jobs FROM analytics.jobs "
+        "CROSS JOIN LATERAL (VALUES ('wait', wait_seconds), ('run', run_seconds)) AS measured (measure, seconds) "
+        "WHERE date_trunc('hour', finished_at) >= now() - interval '25 hours' AND seconds IS NOT NULL "
+        "GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+    )
+
+    assert {row["measure"] for row in shown} == {"wait", "run"}
+    assert [(row["type"], row["measure"], row["jobs"]) for row in shown] == [
+        (row["type"], row["measure"], row["jobs"]) for row in exact
+    ]
+    assert [row["up_to_seconds"] for row in shown] == pytest.approx([row["up_to_seconds"] for row in exact])
+
+
+def test_a_job_that_never_started_has_waited_for_nothing(sample_connection: psycopg.Connection) -> None:
+    shown = asked(
+        sample_connection,
+        "SELECT started_at IS NULL AS never, count(*) AS jobs, count(wait_seconds) AS waits FROM analytics.jobs "
+        "GROUP BY 1 ORDER BY 1",
+    )
+
+    started, never = shown
+    assert (started["never"], started["waits"]) == (False, started["jobs"])
+    assert (never["never"], never["waits"]) == (True, 0)
 
 
 def test_percentiles_are_close_to_the_exact_ones(sample_connection: psycopg.Connection) -> None:

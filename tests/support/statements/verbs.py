@@ -26,6 +26,7 @@ from callboard.db.transitions import (
     erase,
     erase_all,
     expire,
+    expire_results,
     find_submission,
     finish,
     load,
@@ -126,6 +127,7 @@ VERBS: Final = (
     Example((reopen, reopen_all), lambda c, _: reopen(c, new_id())),
     Example((erase, erase_all), lambda c, _: erase(c, new_id())),
     Example((consume,), lambda c, _: consume(c, new_id())),
+    Example((expire_results,), lambda c, _: expire_results(c, limit=100)),
     Example((load,), lambda c, _: load(c, b"", b"")),
     Example((load_missing,), lambda c, _: load_missing(c, [])),
 )
