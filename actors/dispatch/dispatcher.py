@@ -190,7 +190,11 @@ class Dispatcher:
         if marked:
             mark_dispatched(connection, [each.attempt_id for each in marked], durable=bool(bounded), commit=True)
         if bounded:
-            self._count(self._transport.publish(bounded))
+            certain = self._transport.publish(bounded)
+            self._count(certain)
+            if len(certain) < len(bounded):
+                # They may have arrived, so they count.
+                _log.warning("not_confirmed", jobs=len(bounded) - len(certain), again_in=self._settings.reconcile_after)
         return marked
 
     def _count(self, confirmed: Sequence[Dispatch]) -> None:

@@ -45,10 +45,6 @@ _LONGEST_WHERE_KNOWN: Final = 5.0
 _MOST_DOUBLINGS: Final = 10
 
 
-def _seconds(number: ColumnElement[Any]) -> ColumnElement[Any]:
-    return func.make_interval(0, 0, 0, 0, 0, 0, number)
-
-
 def _text(value: str) -> ColumnElement[str]:
     return cast(literal(value), Text)
 
