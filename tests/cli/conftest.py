@@ -199,6 +199,8 @@ def job() -> Callable[..., dict[str, Any]]:
             "expires_at": None,
             "next_attempt_at": None,
             "cancel_requested_at": None,
+            "result_ttl": None,
+            "waiting_for": None,
             "parent_id": None,
             "worker": "host-1.4711",
             "links": dict.fromkeys(("self", "result", "events", "attempts", "cancel"), f"/v1/jobs/{JOB_ID}"),
