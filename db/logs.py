@@ -53,6 +53,8 @@ def configure_logs(settings: Settings) -> None:
     if level > logging.DEBUG:
         for name in _CHATTY:
             logging.getLogger(name).setLevel(max(level, logging.WARNING))
+        # An error for each failed attempt; our own log has one line for it.
+        logging.getLogger("dramatiq.worker.WorkerThread").setLevel(logging.CRITICAL)
         # Half a dozen errors with tracebacks for each failed attempt to connect; our own log has one line for them.
         logging.getLogger("pika").setLevel(logging.CRITICAL)
 

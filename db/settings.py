@@ -232,6 +232,13 @@ class Settings(BaseSettings):
     audit_keep_days: int | None = Field(
         None, ge=30, le=36_500, description="Days after which entries of the audit log are deleted. Default: never."
     )
+    unknown_type_grace: float = Field(
+        86_400.0,
+        ge=0,
+        le=2_592_000,
+        description="How long a job waits for a worker that knows its type, as during a deployment, before it fails "
+        "with `unknown_type`. It counts from the first worker that did not know it.",
+    )
     partitions_ahead: int = Field(3, ge=1, le=24, description="Months of partitions made ahead.")
     analysts_see_contents: bool = Field(
         default=False,

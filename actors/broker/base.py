@@ -11,7 +11,17 @@ from typing import Any, Final
 
 import structlog
 from dramatiq import Actor, Broker, Consumer, Message, MessageProxy, Middleware
-from dramatiq.middleware import default_middleware
+from dramatiq.middleware import (
+    AgeLimit,
+    Callbacks,
+    GroupCallbacks,
+    Pipelines,
+    Retries,
+    ShutdownNotifications,
+    TimeLimit,
+    default_middleware,
+)
+from dramatiq.results import Results
 
 from callboard.db.errors import ConfigurationError
 
@@ -19,6 +29,25 @@ _log = structlog.get_logger(__name__)
 
 FALLBACK_ACTOR: Final = "callboard.unknown"
 """Name of the actor that gets the jobs of types without an actor of their own, if it is declared."""
+
+
+_IN_JOBS: Final = "Options of job types and submissions do that, and actors adopted with callboard.adopt keep theirs."
+_NOT_HERE: Final = "Have the client submit the next job when this one is done."
+#: Middleware of Dramatiq that would act on messages, which say nothing here, and what does its work.
+_USELESS: Final[Mapping[type[Middleware], str]] = {
+    Retries: _IN_JOBS,
+    TimeLimit: _IN_JOBS,
+    ShutdownNotifications: "Every handler is interrupted when CALLBOARD_SHUTDOWN_GRACE is over.",
+    AgeLimit: "Set expires_at in a submission.",
+    Results: "The result of every job is stored: GET /v1/jobs/{id}/result.",
+    Callbacks: _NOT_HERE,
+    Pipelines: _NOT_HERE,
+    GroupCallbacks: _NOT_HERE,
+}
+#: Options of actors that can be imported beside job types, though none of this middleware is used.
+_OPTIONS: Final = frozenset({"store_results", "result_ttl", "periodic"}).union(
+    *(kind().actor_options for kind in default_middleware)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +99,39 @@ class JobBroker(Broker):
         self.queues: set[str] = set()
         self.draining = False
         """Whether the consumers have stopped taking messages; see :meth:`drain`."""
-        # Options of Dramatiq's default middleware, which Callboard does not use: actors with them can be imported.
-        self.actor_options.update(*(kind().actor_options for kind in default_middleware))
+        self.actor_options.update(_OPTIONS)
         self._states: dict[str, ConsumerState] = {}
         self._polled_at: dict[str, float] = {}
         self._states_lock = threading.Lock()
+
+    def add_middleware(
+        self,
+        middleware: Middleware,
+        *,
+        before: type[Middleware] | None = None,
+        after: type[Middleware] | None = None,
+    ) -> None:
+        """Add middleware, whose hooks are called around every attempt; see ``dramatiq.Broker.add_middleware``.
+
+        Raises:
+            ConfigurationError: it acts on messages, which mean nothing here.
+        """
+        for kind, instead in _USELESS.items():
+            if isinstance(middleware, kind):
+                raise ConfigurationError(
+                    f"Dramatiq's middleware {kind.__name__} has no effect on jobs. Do not add it. {instead}"
+                )
+        super().add_middleware(middleware, before=before, after=after)
+
+    def add_late_middleware(self) -> None:
+        """Add the middleware that integrations have made part of every broker since this one was made.
+
+        Such as Sentry's, which changes the constructor of brokers when a job module calls ``sentry_sdk.init``.
+        """
+        present = {type(middleware) for middleware in self.middleware}
+        for middleware in Broker(middleware=[]).middleware:
+            if type(middleware) not in present:
+                self.add_middleware(middleware)
 
     def declare_queue(self, queue_name: str) -> None:
         """Have running workers consume a queue. No effect if they do."""
@@ -95,7 +152,8 @@ class JobBroker(Broker):
         """
         raise ConfigurationError(
             f"{message.actor_name}.send() reached Callboard's broker, which only carries jobs. Submit a job instead "
-            "(POST /v1/jobs), or give the actor a Dramatiq broker of its own."
+            "(POST /v1/jobs; for each part of a group or pipeline one, the next when the one before is done), or give "
+            "the actor a Dramatiq broker of its own."
         )
 
     def get_actor(self, actor_name: str) -> Actor[..., Any]:

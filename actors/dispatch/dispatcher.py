@@ -142,7 +142,7 @@ class Dispatcher:
                 return None
             if not self._congested and self._all_fit(limits, Counter(row["queue"] for row in taken.first_jobs)):
                 waiting = _dispatches(taken.first_jobs)
-                if len(self._publish(connection, waiting)) == len(waiting):
+                if len(self._publish(connection, waiting, limits)) == len(waiting):
                     DISPATCH_ROUND.observe(time.monotonic() - begun)
                     return None
                 self._most_waiting.clear()
@@ -156,11 +156,11 @@ class Dispatcher:
             if not capacities:
                 return self._pacing.pause(begun, limits, depths, {}) if depths else None
             waiting = _dispatches(next_jobs(connection, capacities))
-            confirmed = self._publish(connection, _within_rates(connection, limits, waiting))
+            published = self._publish(connection, _within_rates(connection, limits, waiting), limits)
         DISPATCH_ROUND.observe(time.monotonic() - begun)
-        if len(confirmed) == len(waiting) and len(capacities) == len(depths) and not _any_filled(waiting, capacities):
+        if len(published) == len(waiting) and len(capacities) == len(depths) and not _any_filled(waiting, capacities):
             return None
-        return self._pacing.pause(begun, limits, depths, Counter(each.queue for each in confirmed))
+        return self._pacing.pause(begun, limits, depths, Counter(each.queue for each in published))
 
     def _all_fit(self, limits: Mapping[str, QueueLimits], first_jobs: Mapping[str, int]) -> bool:
         """Return whether the first jobs of these queues are all that wait, and fit into their windows in any case.
@@ -180,16 +180,34 @@ class Dispatcher:
             for queue, limit in limits.items()
         )
 
-    def _publish(self, connection: Connection, due: Sequence[Dispatch]) -> Sequence[Dispatch]:
-        """Publish jobs; mark those that the broker has confirmed, commit, and return them."""
-        confirmed = self._transport.publish(due)
-        published = Counter(each.queue for each in confirmed)
-        for queue, count in published.items():
+    def _publish(
+        self, connection: Connection, due: Sequence[Dispatch], limits: Mapping[str, QueueLimits]
+    ) -> Sequence[Dispatch]:
+        """Publish jobs, mark them and commit; return those that are marked.
+
+        Where only the window bounds a queue, jobs are marked once the broker has confirmed them: after a crash in
+        between, their messages are repeated at once. Where starts are bounded, they are marked and counted before they
+        are sent: whatever crashes, a message that may exist has its mark, and what had its mark and was never sent is
+        dispatched again by reconciling.
+        """
+        bounded = [each for each in due if limits[each.queue].bounds_starts]
+        confirmed = self._transport.publish([each for each in due if not limits[each.queue].bounds_starts])
+        marked = [*confirmed, *bounded]
+        self._count(confirmed)
+        if marked:
+            mark_dispatched(connection, [each.attempt_id for each in marked], durable=bool(bounded), commit=True)
+        if bounded:
+            certain = self._transport.publish(bounded)
+            self._count(certain)
+            if len(certain) < len(bounded):
+                # They may have arrived, so they count.
+                _log.warning("not_confirmed", jobs=len(bounded) - len(certain), again_in=self._settings.reconcile_after)
+        return marked
+
+    def _count(self, confirmed: Sequence[Dispatch]) -> None:
+        for queue, count in Counter(each.queue for each in confirmed).items():
             PUBLISHED.labels(queue).inc(count)
             self._most_waiting[queue] += count
-        if confirmed:
-            mark_dispatched(connection, [each.attempt_id for each in confirmed], commit=True)
-        return confirmed
 
     def _reconcile(self) -> None:
         """Have jobs dispatched again that were dispatched, and are neither claimed nor in the broker."""

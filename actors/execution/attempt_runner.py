@@ -14,6 +14,7 @@ import structlog
 from callboard.actors.execution import decide
 from callboard.actors.execution.attempt_writer import AttemptWriter, Recorded
 from callboard.actors.execution.coroutines import CoroutineRunner
+from callboard.actors.execution.failures import failure_of
 from callboard.actors.execution.forked_copy import fenced
 from callboard.actors.execution.handler import run_handler
 from callboard.actors.execution.handler_run import HandlerRun, log_fields
@@ -63,8 +64,10 @@ class AttemptRunner:
         self._processes = ProcessPool(settings, self._process_state)
         self._attempt_writer = AttemptWriter(database, identity)
 
-    def run(self, attempt_id: AttemptId) -> None:
+    def run(self, attempt_id: AttemptId) -> BaseException | None:
         """Run one attempt, if the job still waits for it. On return its outcome is being written.
+
+        Returns the exception of an attempt that has failed, for Dramatiq's middleware.
 
         The caller may acknowledge the message: after the claim the row decides, and a second message would be stale.
 
@@ -74,14 +77,15 @@ class AttemptRunner:
         job = self._attempt_writer.start(attempt_id)
         if job is None:
             _log.debug("stale_message", job_id=str(attempt_id.job_id), attempt=attempt_id.number)
-            return
+            return None
+        raised: list[BaseException] = []
         self._running.hold(job.attempt_id)
         with BUSY_THREADS.track_inprogress():
             begun = time.monotonic()
             progress = Progress(job.attempt_id)
             self._progress_writer.add(progress)
             try:
-                outcome = self._outcome(job, progress)
+                outcome = self._outcome(job, progress, raised.append)
             except BaseException as error:  # noqa: BLE001 - an attempt without an outcome would run again for ever
                 outcome = decide.without_decision(job, error)
                 _log.error("attempt_not_decided", error=str(describe(error)), **log_fields(job))
@@ -89,6 +93,7 @@ class AttemptRunner:
                 self._record(job, progress, outcome, begun)
             else:
                 _log.warning("given_up_handler_ended", **log_fields(job))
+        return failure_of(outcome, raised[0] if raised else None)
 
     @property
     def alive(self) -> bool:
@@ -101,7 +106,7 @@ class AttemptRunner:
         self._coroutines.stop()
         self._processes.close()
 
-    def _outcome(self, job: ClaimedJob, progress: Progress) -> Outcome:
+    def _outcome(self, job: ClaimedJob, progress: Progress, on_exception: Callable[[BaseException], None]) -> Outcome:
         """Run the handler and return its outcome."""
         if job.type not in self._registry:
             return decide.unknown_type(job)
@@ -116,7 +121,7 @@ class AttemptRunner:
         try:
             return fenced(partial(
                 run_handler, job_type, job, run, interrupter, self._coroutines,
-                max_result_bytes=self._settings.max_result_bytes,
+                max_result_bytes=self._settings.max_result_bytes, on_exception=on_exception,
             ))  # fmt: skip
         finally:
             services.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from callboard.actors.execution import decide
@@ -27,10 +29,12 @@ def run_handler(
     coroutines: CoroutineRunner,
     *,
     max_result_bytes: int,
+    on_exception: Callable[[BaseException], None] = lambda _error: None,
 ) -> Outcome:
     """Run the handler in this thread and return its outcome. Whatever the user's code raises becomes an outcome.
 
     All of that code can be interrupted: the validators of the payload, the handler, and the serializers of the result.
+    ``on_exception`` is called with an exception by which the handler has failed.
     """
 
     def attempt() -> Outcome:
@@ -50,10 +54,16 @@ def run_handler(
     try:
         return interrupter.run(attempt)
     except BaseException as error:  # noqa: BLE001 - a handler may raise anything
-        return _after_error(job_type, job, interrupter, error)
+        return _after_error(job_type, job, interrupter, error, on_exception)
 
 
-def _after_error(job_type: JobType, job: ClaimedJob, interrupter: Interrupter, error: BaseException) -> Outcome:
+def _after_error(
+    job_type: JobType,
+    job: ClaimedJob,
+    interrupter: Interrupter,
+    error: BaseException,
+    on_exception: Callable[[BaseException], None],
+) -> Outcome:
     if interrupter.reason is not None:
         _log.info("attempt_interrupted", reason=str(interrupter.reason), **log_fields(job))
         return decide.after_interruption(job_type, job, interrupter.reason)
@@ -64,6 +74,7 @@ def _after_error(job_type: JobType, job: ClaimedJob, interrupter: Interrupter, e
     if issubclass(type(error), JobInterrupted):
         # Raised by the handler itself. Nobody has interrupted it, so this is a failure.
         error = RuntimeError("The handler raised JobInterrupted, though nobody had asked it to stop.")
+    on_exception(error)
     outcome = decide.after_exception(job_type, job, error)
     _log.warning("attempt_failed", outcome=str(outcome.status), error=name_of(type(error)), **log_fields(job))
     return outcome

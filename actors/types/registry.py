@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Never, TypeVar
 
 import structlog
@@ -77,6 +77,8 @@ class JobType:
     is_async: bool = False
     spreads_payload: bool = False
     """Whether the payload is ``{"args": [...], "kwargs": {...}}``, as for an adopted Dramatiq actor."""
+    actor_options: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """Options of an adopted Dramatiq actor, for Dramatiq middleware to read."""
     isolation: Isolation = "thread"
     """Where the handler runs: in a thread of the worker, or in a process of its own that can be killed."""
     memory_limit: int | None = None

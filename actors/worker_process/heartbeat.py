@@ -21,7 +21,8 @@ from callboard.db.fleet.workers import WorkerBoot, WorkerState, heartbeat, regis
 from callboard.db.rules.ids import new_id
 from callboard.db.rules.outcome import Outcome
 from callboard.db.sql.engine import Database
-from callboard.db.transitions import Ending, record
+from callboard.db.sql.notify import notify_dispatcher
+from callboard.db.transitions import Ending, recall, record
 from callboard.db.version import VERSION
 
 _log = structlog.get_logger(__name__)
@@ -30,6 +31,7 @@ _log = structlog.get_logger(__name__)
 _REGISTRATION_TIMEOUT = 1.0
 # The rest is the time for handlers to stop, before other workers run their jobs.
 _SHARE_OF_LEASE = 0.9
+_RECALL_BATCH = 1000
 
 
 class Heartbeat:
@@ -42,6 +44,7 @@ class Heartbeat:
         *,
         name: str | None,
         queues: Sequence[str],
+        types: Sequence[str],
         threads: int,
         interval: float,
         lease_ttl: float,
@@ -52,6 +55,7 @@ class Heartbeat:
             running: the attempts of this process.
             name: the worker's name for operators; host and pid if None.
             queues: those that it consumes.
+            types: job types that it knows.
             threads: attempts that may run at a time.
             interval: seconds between two heartbeats.
             lease_ttl: seconds without a heartbeat after which the worker is lost.
@@ -60,6 +64,7 @@ class Heartbeat:
         self._database = database
         self._running = running
         self._queues = queues
+        self._types = types
         self._threads = threads
         self._name = name or f"{platform.node()}.{os.getpid()}"
         self._state = WorkerState.RUNNING
@@ -132,6 +137,17 @@ class Heartbeat:
         self._register()
         self._seen_at = sent_at
         self._registered.set()
+        self._recall()
+
+    def _recall(self) -> None:
+        """Have jobs tried at once that have waited for a worker like this one."""
+        recalled = _RECALL_BATCH
+        while recalled == _RECALL_BATCH:
+            with self._database.begin() as connection:
+                recalled = recall(connection, self._types, limit=_RECALL_BATCH)
+            if recalled:
+                _log.info("recalled_for_known_types", jobs=recalled)
+                notify_dispatcher(self._database)
 
     def _release_unheld(self, connection: Connection) -> None:
         """Release attempts that were claimed for this worker by statements whose results were lost."""
@@ -140,7 +156,9 @@ class Heartbeat:
             _log.warning("unheld_attempt_released", job_id=str(job_id), attempt=attempt)
 
     def _register(self) -> None:
-        boot = WorkerBoot(self._boot_id, self._name, platform.node(), os.getpid(), VERSION, self._queues, self._threads)
+        boot = WorkerBoot(
+            self._boot_id, self._name, platform.node(), os.getpid(), VERSION, self._queues, self._threads, self._types
+        )
         with self._database.begin() as connection:
             # Jobs can then be submitted to these queues, even if the api does not know their job types.
             ensure_queues(connection, self._queues)

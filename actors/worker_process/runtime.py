@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty
+from typing import Any
 from uuid import UUID
 
 import dramatiq
@@ -21,6 +22,7 @@ from callboard.actors.execution.attempt_runner import AttemptRunner
 from callboard.actors.execution.interrupts import Interruption
 from callboard.actors.execution.progress_writer import ProgressWriter
 from callboard.actors.execution.running_attempts import RunningAttempts, Watch
+from callboard.actors.execution.unknown_types import UnknownTypes
 from callboard.actors.metrics import THREADS
 from callboard.actors.types.registry import Registry
 from callboard.actors.worker_process.health import Health, JobCount
@@ -83,6 +85,7 @@ class WorkerRuntime(Middleware):
             self._progress,
             self._identity,
         )
+        self._unknown_types = UnknownTypes(self._database, grace=settings.unknown_type_grace)
         self._broker: JobBroker | None = None
         self._worker: Worker | None = None
 
@@ -101,10 +104,18 @@ class WorkerRuntime(Middleware):
         return sorted(declared & worker.consumer_whitelist if worker.consumer_whitelist else declared)
 
     def declare(self, broker: JobBroker) -> None:
-        """Declare one actor for each job type, and one for unknown types."""
+        """Declare one actor for each job type, and one for unknown types.
+
+        To be called once the job types are loaded: their modules may have set up Dramatiq middleware.
+        """
+        broker.add_late_middleware()
+        # Those of the job modules: ours replace the adopted ones, and no message is for the others, though a new job
+        # type may have the name of one.
+        broker.actors.clear()
         for job_type in self._registry:
-            _declare_actor(broker, job_type.name, job_type.queue, self._run)
-        _declare_actor(broker, FALLBACK_ACTOR, next(iter(self._registry)).queue, self._run)
+            options = {"throws": job_type.throws, **job_type.actor_options}
+            _declare_actor(broker, job_type.name, job_type.queue, self._run, **options)
+        _declare_actor(broker, FALLBACK_ACTOR, next(iter(self._registry)).queue, self._unknown_types.set_aside)
 
     @property
     def replacement(self) -> str | None:
@@ -150,6 +161,7 @@ class WorkerRuntime(Middleware):
             self._running,
             name=self._name,
             queues=self.queues,
+            types=[job_type.name for job_type in self._registry],
             threads=worker.worker_threads,
             interval=self._settings.heartbeat_interval,
             lease_ttl=self._settings.lease_ttl,
@@ -206,13 +218,19 @@ class WorkerRuntime(Middleware):
         return self._heartbeat.identity
 
     def _run(self, job_id: str, attempt: int) -> None:
-        self._runner.run(AttemptId(UUID(job_id), attempt))
+        try:
+            failure = self._runner.run(AttemptId(UUID(job_id), attempt))
+        except Exception as error:
+            # Dramatiq's own line is off: it would repeat that of each attempt that fails.
+            _log.error("attempt_not_run", job_id=job_id, attempt=attempt, error=repr(error), exc_info=True)
+            raise
         self._job_count.one_more()
         if self._running.replacement is not None:
             self.take_no_more()
+        if failure is not None:
+            raise failure  # which Dramatiq passes to after_process_message of all middleware
 
 
-def _declare_actor(broker: JobBroker, name: str, queue: str, run: Callable[[str, int], None]) -> None:
-    # An adopted Dramatiq actor was declared under this name when its module was imported; ours replaces it.
-    broker.actors.pop(name, None)
-    dramatiq.actor(actor_name=name, queue_name=queue, broker=broker)(run)
+def _declare_actor(broker: JobBroker, name: str, queue: str, run: Callable[[str, int], None], **options: Any) -> None:
+    known = {option: value for option, value in options.items() if option in broker.actor_options}
+    dramatiq.actor(actor_name=name, queue_name=queue, broker=broker, **known)(run)

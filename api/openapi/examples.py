@@ -88,6 +88,7 @@ _JOB_IN_LIST: Final[Example] = {
         "cancel": f"{_ITSELF}/cancel",
     },
     "result_ttl": None,
+    "waiting_for": None,
 }
 _JOB: Final[Example] = {
     **_JOB_IN_LIST,
@@ -115,6 +116,7 @@ _EVENT: Final[Example] = {
     "error": None,
     "next_attempt_at": None,
     "status": None,
+    "waiting_for": None,
 }
 _JOB_TYPE: Final[Example] = {
     "name": "spreadsheet.extract",
@@ -196,7 +198,7 @@ EVENT_STREAM: Final = (
     f"retry: 2000\nid: {EVENT_ID}\nevent: progress\n"
     f'data: {{"id":"{EVENT_ID}","type":"progress","at":"2026-12-01T09:00:04.250Z","attempt":1,'
     '"worker":"host-1.4711","progress":{"percent":45.0},"error":null,"next_attempt_at":null,'
-    '"status":null}\n\n'
+    '"status":null,"waiting_for":null}\n\n'
     ":\n\n"
 )
 JOB_STREAM: Final = (

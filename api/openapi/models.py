@@ -49,6 +49,15 @@ class Links(BaseModel):
     cancel: str
 
 
+class WaitingFor(BaseModel):
+    """What a job waits for, other than its time or its turn."""
+
+    kind: Literal["worker"] = Field(description="worker: those that took it do not know its type; others may come.")
+    type: str = Field(description="That job type.")
+    since: AwareDatetime = Field(description="After a grace from then on it fails with unknown_type.")
+    tries: int = Field(description="Workers that took it and did not know the type.")
+
+
 class JobInList(BaseModel):
     """A job, as lists show it."""
 
@@ -76,6 +85,7 @@ class JobInList(BaseModel):
     worker: str | None
     links: Links
     result_ttl: float | None = Field(description="Seconds after a success for which payload and result are kept.")
+    waiting_for: WaitingFor | None = Field(description="What it waits for, other than its time or its turn.")
 
 
 class Estimate(BaseModel):
@@ -142,12 +152,13 @@ class Event(BaseModel):
     id: str = Field(description="Where a stream or page goes on after it.")
     type: EventKind
     at: AwareDatetime
-    attempt: int = Field(description="0 before the first.")
+    attempt: int = Field(description="0 before the first; of waiting, the one that waits.")
     worker: str | None
     progress: Progress | None
     error: JobError | None
     next_attempt_at: AwareDatetime | None = Field(description="Of a retry, while it is ahead.")
     status: Status | None = Field(description="How the job finished.")
+    waiting_for: WaitingFor | None = Field(description="Of waiting: what for.")
 
 
 class StreamTicket(BaseModel):
@@ -205,7 +216,7 @@ class Queue(BaseModel):
     name: str
     waiting: int
     running: int
-    oldest_waiting_age: float | None = Field(description="Seconds since the oldest queued job was made.")
+    oldest_waiting_age: float | None = Field(description="Seconds since the queued job that waits longest was due.")
     throughput: int = Field(description="Jobs that ended in the last minute.")
     paused: bool
     limits: QueueLimits

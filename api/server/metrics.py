@@ -115,11 +115,15 @@ def _of_database(gauges: Gauges) -> list[Metric]:
     oldest: dict[str, float] = {row["queue"]: 0.0 for row in gauges.queues}
     for row in gauges.jobs:
         if row["status"] == Status.QUEUED:
-            oldest[row["queue"]] = max(oldest.get(row["queue"], 0.0), float(row["oldest_age"]))
+            oldest[row["queue"]] = max(oldest.get(row["queue"], 0.0), float(row["oldest_waiting_age"]))
     workers = dict.fromkeys(WorkerState, 0) | {WorkerState(row["state"]): row["workers"] for row in gauges.workers}
     statuses = Tally(dict.fromkeys(LIVE, 0))
     for row in gauges.jobs:
         statuses[Status(row["status"])] += row["jobs"]
+    unknown: Tally[tuple[str, str]] = Tally()
+    for row in gauges.jobs:
+        if row["waiting_for_worker"]:
+            unknown[row["type"], row["queue"]] += row["waiting_for_worker"]
     return [
         _gauge(
             "jobs",
@@ -134,8 +138,14 @@ def _of_database(gauges: Gauges) -> list[Metric]:
             [((status,), statuses[status]) for status in sorted(statuses)],
         ),
         _gauge(
+            "jobs_waiting_for_worker",
+            "Live jobs that wait for a worker that knows their type.",
+            ["type", "queue"],
+            [((type_, queue), jobs) for (type_, queue), jobs in sorted(unknown.items())],
+        ),
+        _gauge(
             "queue_oldest_waiting_seconds",
-            "Since the oldest queued job was made; 0 where none waits.",
+            "Since the queued job that waits longest was due; 0 where none waits.",
             ["queue"],
             [((queue,), max(0.0, seconds)) for queue, seconds in sorted(oldest.items())],
         ),

@@ -89,6 +89,7 @@ def _job(row: JobView) -> Json:
         "worker": row["worker"],
         "links": links(row["id"]),
         "result_ttl": row["result_ttl"],
+        "waiting_for": json_text(row["waiting_for"]),
     }
 
 
@@ -151,6 +152,7 @@ def event(happened: Event, position: EventPosition) -> Json:
         "error": json_text(happened.error),
         "next_attempt_at": rfc3339(happened.next_attempt_at),
         "status": happened.status,
+        "waiting_for": json_text(happened.waiting_for),
     }
 
 

@@ -25,6 +25,15 @@ export interface JobError {
   attempt: number;
 }
 
+/** Those workers that took the job did not know its type; it waits for others. */
+export interface WaitingFor {
+  kind: "worker";
+  type: string;
+  since: string;
+  /** Workers that took it and did not know the type. */
+  tries: number;
+}
+
 /** A job. Times are RFC 3339, in UTC. */
 export interface Job<Result = unknown> {
   id: string;
@@ -53,6 +62,8 @@ export interface Job<Result = unknown> {
   next_attempt_at: string | null;
   cancel_requested_at: string | null;
   result_ttl: number | null;
+  /** What it waits for, other than its time or its turn. */
+  waiting_for: WaitingFor | null;
   parent_id: string | null;
   worker: string | null;
   links: { self: string; result: string; events: string; attempts: string; cancel: string };

@@ -16,7 +16,7 @@ from callboard.db.rules.states import Status
 from callboard.db.rules.text import storable
 from callboard.db.sql.rowset import among, each, rowset, rowset_of
 
-__all__ = ["ProgressReport", "percent", "report_progress"]
+__all__ = ["ProgressReport", "now_text", "percent", "report_progress"]
 
 _COLUMNS: dict[str, TypeEngine[Any]] = {
     "id": Uuid(),
@@ -30,7 +30,7 @@ _COLUMNS: dict[str, TypeEngine[Any]] = {
 }
 _reports = rowset(**_COLUMNS)
 # RFC 3339 with milliseconds, as the API writes every time.
-_now_text = func.to_char(func.timezone("UTC", func.now()), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+now_text = func.to_char(func.timezone("UTC", func.now()), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 _of_running, _running = each(
     _reports,
     select(jobs.c.id)
@@ -43,7 +43,7 @@ _updated = (
     update(jobs)
     .where(among(jobs.c.id, _accepted))
     .values(
-        progress=_report.op("||")(func.jsonb_build_object("updated_at", _now_text)),
+        progress=_report.op("||")(func.jsonb_build_object("updated_at", now_text)),
         revision=jobs.c.revision + 1,
     )
     .returning(jobs.c.id, jobs.c.created_at, jobs.c.attempt)

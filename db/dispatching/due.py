@@ -12,7 +12,6 @@ from sqlalchemy import (
     Integer,
     Text,
     bindparam,
-    case,
     func,
     literal,
     or_,
@@ -34,7 +33,6 @@ _with_jobs = (
     select(
         queues.c.name,
         queues.c.dispatch_window,
-        queues.c.concurrency_limit,
         (queues.c.rate_limit / queues.c.rate_period).label("per_second"),
     )
     .select_from(queues.join(_first, true()))
@@ -42,19 +40,26 @@ _with_jobs = (
     .cte("with_jobs")
     .prefix_with("MATERIALIZED")
 )
-_in_flight_count = (
-    select(func.count()).where(jobs.c.queue == _with_jobs.c.name, jobs.c.dispatched_at.is_not(None)).scalar_subquery()
-)
+# Locks, and counts nothing: a statement's snapshot is older than the locks that it takes. Another dispatcher may have
+# marked jobs and released the lock in between. The statements after this one see all that was committed before it.
 _take_queues = PreparedStatement(
     select(
         _with_jobs.c.name,
         func.coalesce(_with_jobs.c.dispatch_window, bindparam("window", type_=Integer)).label("window"),
-        # Counted only where there is a limit. What is in the broker counts as if it ran.
-        case((_with_jobs.c.concurrency_limit.is_not(None), _with_jobs.c.concurrency_limit - _in_flight_count)).label(
-            "startable"
-        ),
         _with_jobs.c.per_second,
     ).where(try_lock(queue_lock(_with_jobs.c.name)))
+)
+_running = jobs.c.status == Status.RUNNING
+_of_queue = (
+    select(func.count().filter(_running).label("running"), func.count().filter(~_running).label("sent"))
+    .where(jobs.c.queue == queues.c.name, jobs.c.dispatched_at.is_not(None))
+    .lateral("of_queue")
+)
+# Counted only where there is a limit.
+_count_in_flight = PreparedStatement(
+    select(queues.c.name, (queues.c.concurrency_limit - _of_queue.c.running).label("startable"), _of_queue.c.sent)
+    .select_from(queues.join(_of_queue, true()))
+    .where(queues.c.concurrency_limit.is_not(None))
 )
 
 
@@ -85,15 +90,24 @@ class QueueLimits:
     window: int
     """Most messages that wait in the broker."""
     startable: int | None
-    """Jobs that may start now; None: any number."""
+    """Jobs that may run beside those that run now; None: any number."""
     rate: Rate | None = None
     """Jobs that may start per time; None: any number."""
+    sent: int = 0
+    """Jobs marked as sent that do not run yet; counted where ``startable`` is."""
+
+    @property
+    def bounds_starts(self) -> bool:
+        """Whether more than the window bounds what is dispatched: then nothing may be sent that does not count."""
+        return self.startable is not None or self.rate is not None
 
     def capacity(self, depth: int) -> int:
         """Return how many messages may be published while ``depth`` messages wait in the broker."""
         bounds = [self.window - depth]
         if self.startable is not None:
-            bounds.append(self.startable)
+            # A message may have no mark: of a job that was amended, or of a queue that was paused in between. A marked
+            # job's message may be with a worker already. So the greater of the two counts.
+            bounds.append(self.startable - max(self.sent, depth))
         if self.rate is not None:
             # All messages in the broker may start at once, as soon as there are workers.
             bounds.append(self.rate.capacity - depth)
@@ -112,26 +126,31 @@ class TakenQueues:
 def take_queues(connection: Connection, *, default_window: int, first_jobs: int = 0) -> TakenQueues:
     """Lock the queues that have jobs to dispatch. Paused queues, and those locked by another dispatcher, are left out.
 
-    The transaction's commit does not wait for the disk, as for :func:`mark_dispatched`.
+    One round trip. What other dispatchers have marked before they released a queue is counted. The transaction's commit
+    does not wait for the disk, as for :func:`mark_dispatched`.
 
     Args:
-        connection: in a transaction.
+        connection: in a transaction, READ COMMITTED.
         default_window: the window of queues that set none.
         first_jobs: return at most so many jobs of each queue in the same round trip.
     """
-    _, limit_rows, *job_rows = execute_together(
+    _, taken, counted, *job_rows = execute_together(
         connection,
         NOT_DURABLE,  # a lock is a write to its row
         (_take_queues, {"window": default_window}),
+        (_count_in_flight, {}),
         *([(_first_jobs_of_all, {"at_most": first_jobs})] if first_jobs else ()),
     )
-    limits = {
-        row["name"]: QueueLimits(
-            row["window"], row["startable"], Rate(row["per_second"]) if row["per_second"] else None
-        )
-        for row in limit_rows
-    }
+    in_flight = {row["name"]: row for row in counted}
+    limits = {row["name"]: _limits(row, in_flight.get(row["name"])) for row in taken}
     return TakenQueues(limits, [row for rows in job_rows for row in rows if row["queue"] in limits])
+
+
+def _limits(taken: RowDict, in_flight: RowDict | None) -> QueueLimits:
+    rate = Rate(taken["per_second"]) if taken["per_second"] else None
+    if in_flight is None:
+        return QueueLimits(taken["window"], startable=None, rate=rate)
+    return QueueLimits(taken["window"], in_flight["startable"], rate, in_flight["sent"])
 
 
 _capacities = rowset(queue=Text(), capacity=Integer())

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from callboard.db.models import job_history, jobs, queues
+from callboard.db.models.job_view import due_since
 from callboard.db.rules.states import WAITING, Status
 
 
@@ -50,7 +51,7 @@ _live = (
         jobs.c.queue,
         func.count().filter(_waiting).label("waiting"),
         func.count().filter(jobs.c.status == Status.RUNNING).label("running"),
-        func.extract("epoch", func.now() - func.min(jobs.c.created_at).filter(jobs.c.status == Status.QUEUED)).label(
+        func.extract("epoch", func.now() - func.min(due_since).filter(jobs.c.status == Status.QUEUED)).label(
             "oldest_waiting_age"
         ),
     )
@@ -85,7 +86,7 @@ _overview = (
 
 
 def list_queues(connection: Connection) -> Sequence[RowMapping]:
-    """Return all queues: their columns, and ``waiting``, ``running`` (jobs), ``oldest_waiting_age`` (seconds of the
-    oldest queued job, or None), ``throughput`` (jobs that ended in the last minute).
+    """Return all queues: their columns, and ``waiting``, ``running`` (jobs), ``oldest_waiting_age`` (seconds
+    since the queued job that waits longest was due, or None), ``throughput`` (jobs that ended in the last minute).
     """
     return connection.execute(_overview).mappings().all()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, RowMapping, case, func, select
 
 from callboard.db.models import jobs, queues, workers
+from callboard.db.models.job_view import due_since, waits_for_worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,8 @@ class Gauges:
     """The gauges at one time."""
 
     jobs: Sequence[RowMapping]
-    """Live jobs by ``status``, ``type`` and ``queue``: how many ``jobs``, and the ``oldest_age`` in seconds."""
+    """Live jobs by ``status``, ``type`` and ``queue``: how many ``jobs``, how many of them are ``waiting_for_worker``,
+    and, of queued ones, the ``oldest_waiting_age``: seconds since the first of them was due."""
     queues: Sequence[RowMapping]
     """Every queue by ``queue``, and whether it is ``paused``: 1 or 0."""
     workers: Sequence[RowMapping]
@@ -27,7 +29,8 @@ _jobs = select(
     jobs.c.type,
     jobs.c.queue,
     func.count().label("jobs"),
-    func.extract("epoch", func.now() - func.min(jobs.c.created_at)).label("oldest_age"),
+    func.count().filter(waits_for_worker).label("waiting_for_worker"),
+    func.extract("epoch", func.now() - func.min(due_since)).label("oldest_waiting_age"),
 ).group_by(jobs.c.status, jobs.c.type, jobs.c.queue)
 _queues = select(queues.c.name.label("queue"), case((queues.c.paused, 1), else_=0).label("paused"))
 _workers = (

@@ -59,6 +59,8 @@ class WorkerBoot:
     version: str
     queues: Sequence[str]
     threads: int
+    types: Sequence[str] = ()
+    """Job types that it knows."""
 
 
 def register_worker(connection: Connection, boot: WorkerBoot) -> None:
@@ -71,6 +73,7 @@ def register_worker(connection: Connection, boot: WorkerBoot) -> None:
             pid=boot.pid,
             version=boot.version,
             queues=list(boot.queues),
+            types=list(boot.types),
             threads=boot.threads,
             state=WorkerState.RUNNING,
             started_at=func.now(),

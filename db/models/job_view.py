@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Column, ColumnElement, Label, Select, Table, Text, cast, func, literal, null, select
+from sqlalchemy import Column, ColumnElement, Label, Select, Table, Text, and_, case, cast, func, literal, null, select
 
 from callboard.db.models import TIME, job_history, jobs
 from callboard.db.rules.new_job import OPTIONS
+from callboard.db.rules.states import Status
 
 
 class JobView(Protocol):
@@ -31,6 +32,16 @@ _SHARED: Final = (
     *(name for name, option in OPTIONS.items() if option.shown),
 )
 
+#: Since when a queued job has been due. An older release has left no ``queued_at``.
+due_since: Final = func.coalesce(jobs.c.queued_at, func.greatest(jobs.c.created_at, jobs.c.scheduled_at))
+
+#: Of a live job: what it waited for last, it waits for still.
+waits_for_worker: Final = and_(
+    jobs.c.waiting_for.is_not(None),
+    jobs.c.status != Status.RUNNING,
+    jobs.c.waiting_for["attempt"].as_integer() == jobs.c.attempt + 1,
+)
+
 #: JSON that is passed on as it is: nobody here looks into it, so nobody decodes and encodes it.
 _OPAQUE: Final = ("progress", "error")
 
@@ -44,6 +55,9 @@ def live_columns() -> list[Label[Any] | Column[Any]]:
         func.nullif(jobs.c.due_at, literal("infinity", TIME)).label("due_at"),
         cast(null(), TIME).label("finished_at"),
         cast(null(), Text).label("result"),
+        case((waits_for_worker, cast(jobs.c.waiting_for.op("-")(cast(literal("attempt"), Text)), Text))).label(
+            "waiting_for"
+        ),
     ]
 
 
@@ -55,6 +69,7 @@ def finished_columns(*, result: bool = True) -> list[Label[Any] | Column[Any]]:
         cast(null(), TIME).label("due_at"),
         job_history.c.finished_at.label("finished_at"),
         cast(job_history.c.result if result else null(), Text).label("result"),
+        cast(null(), Text).label("waiting_for"),
     ]
 
 

@@ -98,6 +98,11 @@ def _described(statuses: str) -> list[Column[object]]:
             JSONB,
             comment="What ended the last attempt that failed: reason, type, message, attempt; NULL once erased.",
         ),
+        Column(
+            "waiting_for",
+            JSONB,
+            comment="What it waited for last, other than its time or its turn: kind, and which attempt; NULL: nothing.",
+        ),
         Column("batch_id", Uuid, comment="The batch it was submitted in, if it was."),
         Column("fairness_key", Text, comment="Reserved."),
         Column("concurrency_key", Text, comment="Reserved."),
@@ -114,7 +119,12 @@ jobs = Table(
     Column("id", Uuid, primary_key=True, comment="UUIDv7; ascends with created_at."),
     Column("created_at", TIME, nullable=False, comment="When it was submitted, as its id says."),
     *_described("blocked, scheduled, queued, running or retrying."),
-    Column("due_at", TIME, comment="When a scheduled or retrying job becomes queued; 'infinity': it is blocked."),
+    Column(
+        "due_at",
+        TIME,
+        comment="When a scheduled, retrying or blocked job becomes queued; 'infinity': something else decides.",
+    ),
+    Column("queued_at", TIME, comment="When it was due: since when it is queued, or was before it ran."),
     Column("dispatched_at", TIME, comment="When the broker last confirmed its message. NULL with due_at: to be sent."),
     CheckConstraint(_one_of("status", LIVE), name="status"),
     CheckConstraint("priority BETWEEN 0 AND 9", name="priority"),
@@ -139,6 +149,8 @@ jobs = Table(
     ),
     Index("jobs_owner_idx", "owner", "id"),
     Index("jobs_parent_idx", "parent_id", "id", postgresql_where=text("parent_id IS NOT NULL")),
+    # Of nearly all jobs nothing is in it.
+    Index("jobs_waiting_for_idx", "type", "id", postgresql_where=text("waiting_for IS NOT NULL")),
     comment="Live jobs: those not finished yet.",
 )  # fmt: skip
 

@@ -34,6 +34,8 @@ workers = Table(
     Column("pid", Integer, nullable=False),
     Column("version", Text, nullable=False),
     Column("queues", ARRAY(Text), nullable=False),
+    # Job types that it knows.
+    Column("types", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),
     Column("threads", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("started_at", TIME, nullable=False),

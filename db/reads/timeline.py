@@ -63,6 +63,8 @@ class Event:
     total: float | None = None
     step: str | None = None
     message: str | None = None
+    waiting_for: str | None = None
+    """JSON, as the job shows it; the number of tries is that of now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,9 @@ _watched = rowset(
     id=Uuid(), created_at=TIME, known=Integer(), seen_attempt=Integer(), seen_report=BigInteger()
 )  # fmt: skip
 _seen = (_watched.c.id, _watched.c.known, _watched.c.seen_attempt, _watched.c.seen_report)
-_shared: Final = ("created_at", "revision", "status", "attempt", "attempt_started_at", "worker", "cancel_requested_at")
+_shared: Final = (
+    "created_at", "revision", "status", "attempt", "attempt_started_at", "worker", "cancel_requested_at", "waiting_for",
+)  # fmt: skip
 _job = union_all(
     select(
         *_seen,
@@ -124,7 +128,7 @@ _changed = select(_job).where(_job.c.revision != _job.c.known).cte("changed")
 _DETAILS: Final[dict[str, TypeEngine[Any]]] = {
     "worker": Text(), "status": Text(), "error": Text(), "next_attempt_at": TIME, "reason": Text(),
     "error_type": Text(), "error_message": Text(), "current": Double(), "total": Double(), "step": Text(),
-    "message": Text(),
+    "message": Text(), "waiting_for": Text(),
 }  # fmt: skip
 
 
@@ -155,7 +159,14 @@ _reports = (
     .limit(bindparam("limit", type_=Integer))
     .lateral("report")
 )
+_waits_since = cast(_changed.c.waiting_for["since"].as_string(), TIME)
 _happened = union_all(
+    _events(
+        _changed, EventKind.WAITING, Stage.WAITING, _waits_since,
+        attempt=_changed.c.waiting_for["attempt"].as_integer(),
+        count=func.floor(func.extract("epoch", _waits_since) * literal(1000)),
+        waiting_for=cast(_changed.c.waiting_for.op("-")(cast(literal("attempt"), Text)), Text),
+    ).where(_changed.c.waiting_for.is_not(None)),
     _events(_changed, EventKind.SUBMITTED, Stage.SUBMITTED, _changed.c.created_at, attempt=literal(0)),
     _events(
         _ended, EventKind.STARTED, Stage.STARTED, job_attempts.c.started_at,
@@ -306,6 +317,7 @@ def _event(row: RowMapping, position: EventPosition) -> Event:
         total=row["total"],
         step=row["step"],
         message=row["message"],
+        waiting_for=row["waiting_for"],
     )
 
 

@@ -11,6 +11,8 @@ from typing import Final, Self
 class Stage(IntEnum):
     """The order of an attempt's events. Events are ordered by (attempt, stage, count)."""
 
+    WAITING = 0
+    """The attempt waits, and not for its time or its turn. Its count is the time: it may wait more than once."""
     SUBMITTED = 1
     STARTED = 2
     PROGRESS = 3

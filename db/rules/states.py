@@ -10,15 +10,16 @@ class Status(StrEnum):
     """Where a job is: five live states (a row of ``jobs``), four terminal ones (a row of ``job_history``)."""
 
     BLOCKED = "blocked"
-    """Waits for other jobs. Reserved: no verb enters it yet; left by ``cancel``, ``expire``."""
+    """Waits for something else than its time or its turn; ``waiting_for`` says what. Entered by ``await_worker``; left
+    by ``promote`` (to try again), ``recall``, ``amend``, ``cancel``, ``expire``."""
 
     SCHEDULED = "scheduled"
     """Waits for its ``scheduled_at``. Entered by ``submit``, ``amend``; left by ``promote``, ``amend``, ``cancel``,
     ``expire``."""
 
     QUEUED = "queued"
-    """Due. Entered by ``submit``, ``promote``, ``amend``, ``release``, ``reopen``; left by ``claim``, ``amend``,
-    ``cancel``, ``expire``."""
+    """Due. Entered by ``submit``, ``promote``, ``amend``, ``release``, ``recall``, ``reopen``; left by ``claim``,
+    ``await_worker``, ``amend``, ``cancel``, ``expire``."""
 
     RUNNING = "running"
     """An attempt runs. Entered by ``claim``; left by ``finish``, ``retry_later``, ``release``."""
@@ -30,7 +31,8 @@ class Status(StrEnum):
     """The handler returned. Entered by ``finish``."""
 
     FAILED = "failed"
-    """An attempt failed and no other follows. Entered by ``finish``; left by ``reopen``."""
+    """An attempt failed and no other follows, or no worker knew the type. Entered by ``finish``, ``await_worker``; left
+    by ``reopen``."""
 
     CANCELLED = "cancelled"
     """Somebody cancelled it. Entered by ``cancel`` (waiting jobs) or ``finish`` (running ones); left by ``reopen``."""
@@ -48,6 +50,8 @@ class EventKind(StrEnum):
     """What happened to a job, as its events tell."""
 
     SUBMITTED = "submitted"
+    WAITING = "waiting"
+    """The next attempt waits for something else than its time or its turn."""
     STARTED = "started"
     PROGRESS = "progress"
     RETRY = "retry"

@@ -7,10 +7,12 @@ it may act, and leave other rows alone. What it returns is durable once the tran
 verb                from                                              to
 ==================  ================================================  ===================================
 submit              no job                                            scheduled or queued, by its time
-promote             scheduled or retrying, and due                    queued
+promote             scheduled, retrying or blocked, and due           queued
 mark_dispatched     queued                                            queued, with its message in the broker
 undispatch          queued, with its message in the broker            queued
 claim               queued                                            running
+await_worker        queued, its type unknown to the worker            blocked; failed once the grace is over
+recall              blocked, for a worker that knows its type         queued
 finish              running, this attempt                             succeeded, failed or cancelled
 retry_later         running, this attempt, no cancel requested        retrying
 release             running, this attempt, no cancel requested        queued
@@ -31,6 +33,7 @@ modules are named by gerunds (``submitting``, ``finishing``), as a module ``subm
 from callboard.db.rules.attempts import AttemptId, ClaimedJob
 from callboard.db.rules.new_job import NewJob
 from callboard.db.transitions.amending import Amendment, amend
+from callboard.db.transitions.awaiting import UnknownType, await_worker, recall
 from callboard.db.transitions.erasing import consume, erase, erase_all, expire_results
 from callboard.db.transitions.finishing import Ending, finish, release, retry_later
 from callboard.db.transitions.idempotency import find_submission
@@ -57,8 +60,10 @@ __all__ = [
     "SubmissionKind",
     "SubmissionRequest",
     "SubmissionResult",
+    "UnknownType",
     "Written",
     "amend",
+    "await_worker",
     "cancel",
     "cancel_all",
     "claim",
@@ -74,6 +79,7 @@ __all__ = [
     "load_missing",
     "mark_dispatched",
     "promote",
+    "recall",
     "record",
     "record_and_claim",
     "release",

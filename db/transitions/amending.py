@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from callboard.db.models import TIME, jobs
 from callboard.db.rules.states import Status
 
-_TIMED: Final = (Status.SCHEDULED, Status.QUEUED)
+_TIMED: Final = (Status.SCHEDULED, Status.QUEUED, Status.BLOCKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class Amendment:
 def amend(connection: Connection, job_id: UUID, amendment: Amendment, *, revision: int | None = None) -> bool:
     """Change a waiting job.
 
-    From blocked, scheduled, queued or retrying. By a new ``scheduled_at`` a scheduled or queued job becomes scheduled
-    or queued, and the next attempt of a retrying job is moved. A job whose message is in the broker is dispatched
-    again, in its new place; its old message is then stale.
+    From blocked, scheduled, queued or retrying. By a new ``scheduled_at`` a scheduled or queued job, or one that waits
+    for a worker, becomes scheduled or queued, and the next attempt of a retrying job is moved. A job whose message is
+    in the broker is dispatched again, in its new place.
 
     Args:
         connection: in a transaction.
@@ -62,15 +62,21 @@ def amend(connection: Connection, job_id: UUID, amendment: Amendment, *, revisio
 
 def _moved_to(scheduled_at: datetime | None) -> dict[str, Any]:
     at = cast(literal(scheduled_at, TIME), TIME)
-    timed = jobs.c.status.in_(_TIMED)
+    held = and_(jobs.c.status == Status.BLOCKED, jobs.c.due_at == literal("infinity", TIME))
+    timed = and_(jobs.c.status.in_(_TIMED), ~held)
     later = func.coalesce(at > func.now(), False)
     return {
         "scheduled_at": at,
         "status": case((and_(timed, later), Status.SCHEDULED.value), (timed, Status.QUEUED.value), else_=jobs.c.status),
         "due_at": case(
-            (jobs.c.status == Status.BLOCKED, jobs.c.due_at),
+            (held, jobs.c.due_at),
             (or_(later, jobs.c.status == Status.RETRYING), func.coalesce(at, func.now())),
             else_=null(),
+        ),
+        "queued_at": case(
+            (and_(timed, later), null()),
+            (and_(timed, jobs.c.status != Status.QUEUED), func.now()),
+            else_=jobs.c.queued_at,
         ),
         "dispatched_at": null(),
     }

@@ -204,7 +204,9 @@ _retry_later = (
     .add_cte(_attempt_ended(_waiting))
 )
 _release = (
-    select(_waiting.c.id, _waiting.c.attempt).add_cte(_wait_again({"due_at": null()})).add_cte(_attempt_ended(_waiting))
+    select(_waiting.c.id, _waiting.c.attempt)
+    .add_cte(_wait_again({"due_at": null(), "queued_at": func.now()}))
+    .add_cte(_attempt_ended(_waiting))
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, literal, null, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal, null, select
 
 from callboard.db.models import history_rollup_pending, job_history, jobs
 from callboard.db.rules.states import Status
@@ -27,6 +27,7 @@ _taken_over = {column.name: _reopened.c[column.name] for column in jobs.c if col
 _values: dict[str, ColumnElement[Any]] = _taken_over | {
     "status": literal(Status.QUEUED.value),
     "retries": literal(0),
+    "queued_at": func.now(),
     "revision": _reopened.c.revision + 1,
     **dict.fromkeys(
         (
@@ -40,6 +41,7 @@ _values: dict[str, ColumnElement[Any]] = _taken_over | {
             "unique_key",
             "due_at",
             "dispatched_at",
+            "waiting_for",
         ),
         null(),
     ),

@@ -28,7 +28,7 @@ _due = (
 _promote = (
     update(jobs)
     .where(among(jobs.c.id, _due))
-    .values(status=Status.QUEUED, due_at=None, revision=jobs.c.revision + 1)
+    .values(status=Status.QUEUED, due_at=None, queued_at=jobs.c.due_at, revision=jobs.c.revision + 1)
     .returning(jobs.c.id)
 )
 
@@ -36,7 +36,7 @@ _promote = (
 def promote(connection: Connection, *, limit: int = 1000) -> int:
     """Queue the jobs whose ``due_at`` has come; return how many.
 
-    From scheduled or retrying, by the dispatcher. Rows that another dispatcher is promoting are skipped.
+    From scheduled, retrying or blocked, by the dispatcher. Rows that another dispatcher is promoting are skipped.
     """
     return len(connection.execute(_promote, {"limit": limit}).all())
 
@@ -57,20 +57,25 @@ _mark_dispatched = PreparedStatement(
 )
 
 
-def mark_dispatched(connection: Connection, attempts: Sequence[AttemptId], *, commit: bool = False) -> None:
-    """Record that the broker has confirmed the messages of these attempts.
+def mark_dispatched(
+    connection: Connection, attempts: Sequence[AttemptId], *, durable: bool = False, commit: bool = False
+) -> None:
+    """Record that these attempts' messages are in the broker, or may be from now on.
 
     From queued; stays queued. A job that was claimed, cancelled or expired since its message was published is left
-    alone. The transaction's commit does not wait for the disk: if a crash of PostgreSQL undoes a mark, only a message
-    is repeated, and waiting with the marked rows locked would hold up the claims of these very messages.
+    alone. Unless ``durable``, the transaction's commit does not wait for the disk: if a crash of PostgreSQL undoes a
+    mark, only a message is repeated, and waiting with the marked rows locked would hold up the claims of these very
+    messages.
 
     Args:
         connection: in a transaction.
-        attempts: the attempts whose messages were confirmed.
+        attempts: those whose messages were confirmed, or are sent next.
+        durable: the commit waits for the disk. For marks that a limit counts, made before the messages are sent.
         commit: also commit the transaction, in the same round trip. The claims of these messages wait for the locked
             rows until then.
     """
-    execute_together(connection, NOT_DURABLE, (_mark_dispatched, _parameters(attempts)), commit=commit)
+    marking = (_mark_dispatched, _parameters(attempts))
+    execute_together(connection, *([] if durable else [NOT_DURABLE]), marking, commit=commit)
 
 
 _undispatch = (
@@ -103,6 +108,12 @@ _claimed, _job = each(
         or_(jobs.c.expires_at.is_(None), jobs.c.expires_at > _NOW, jobs.c.started_at.is_not(None)),
         # An array, and not NOT IN: the planner would run such a subquery for each job.
         jobs.c.queue != all_(func.array(select(queues.c.name).where(queues.c.paused).scalar_subquery())),
+        # The limit counts marks. A job without one is sent again, and this message of it would not be counted.
+        or_(
+            jobs.c.dispatched_at.is_not(None),
+            jobs.c.queue
+            != all_(func.array(select(queues.c.name).where(queues.c.concurrency_limit.is_not(None)).scalar_subquery())),
+        ),
         select(workers.c.id)
         .where(
             workers.c.id == bindparam("claimed_by", type_=Uuid),
@@ -151,8 +162,8 @@ def claim(
     """Start these attempts on this worker, if their jobs still wait for them; return what was started.
 
     From queued, by the worker that holds the message; to running. The message of an attempt that is missing from the
-    result is to be dropped: its job is in another state or past ``expires_at``, its queue is paused, or this worker was
-    declared lost.
+    result is to be dropped: its job is in another state or past ``expires_at``, or without a mark in a queue whose
+    concurrency limit counts these (it is sent again); its queue is paused, or this worker was declared lost.
     """
     [rows] = execute_together(connection, claiming(attempts, worker_id=worker_id, worker=worker))
     return claimed(rows)

@@ -65,6 +65,7 @@ _values = {name: _new.c[name] for name in _COLUMNS if name not in {"payload", "t
     "scheduled_at": _start_at,
     "status": case((_later, Status.SCHEDULED.value), else_=Status.QUEUED.value),
     "due_at": case((_later, _start_at), else_=null()),
+    "queued_at": case((_later, null()), else_=func.now()),
 }
 _insert = (
     insert(jobs)

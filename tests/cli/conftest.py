@@ -201,6 +201,7 @@ def job() -> Callable[..., dict[str, Any]]:
             "cancel_requested_at": None,
             "result_ttl": None,
             "estimate": None,
+            "waiting_for": None,
             "parent_id": None,
             "worker": "host-1.4711",
             "links": dict.fromkeys(("self", "result", "events", "attempts", "cancel"), f"/v1/jobs/{JOB_ID}"),

@@ -11,7 +11,8 @@ import httpx
 JOB_FIELDS: Final = [
     "id", "type", "queue", "status", "done", "priority", "owner", "tags", "progress", "result", "error", "attempt",
     "max_retries", "time_limit", "created_at", "scheduled_at", "started_at", "finished_at", "expires_at",
-    "next_attempt_at", "cancel_requested_at", "parent_id", "worker", "links", "result_ttl", "estimate",
+    "next_attempt_at", "cancel_requested_at", "parent_id", "worker", "links", "result_ttl", "waiting_for",
+    "estimate",
 ]  # fmt: skip
 PROGRESS_FIELDS: Final = {"percent", "current", "total", "step", "message", "updated_at"}
 TIMES: Final = (

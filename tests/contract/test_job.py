@@ -20,7 +20,15 @@ def test_every_field_of_a_waiting_job(ann: Client) -> None:
     assert is_time(job["created_at"])
     assert is_time(job["scheduled_at"])
     assert job["next_attempt_at"] == job["scheduled_at"]
-    for name in ("started_at", "finished_at", "expires_at", "cancel_requested_at", "parent_id", "worker"):
+    for name in (
+        "started_at",
+        "finished_at",
+        "expires_at",
+        "cancel_requested_at",
+        "waiting_for",
+        "parent_id",
+        "worker",
+    ):
         assert job[name] is None, name
 
 

@@ -8,7 +8,9 @@ from tests.contract.callboard import Client
 from tests.contract.formats import JOB_FIELDS, is_time, problem
 from tests.support.sse import reading
 
-EVENT_FIELDS = ["id", "type", "at", "attempt", "worker", "progress", "error", "next_attempt_at", "status"]
+EVENT_FIELDS = [
+    "id", "type", "at", "attempt", "worker", "progress", "error", "next_attempt_at", "status", "waiting_for",
+]  # fmt: skip
 
 
 def test_events_are_what_happened_oldest_first(ann: Client) -> None:

@@ -28,6 +28,7 @@ from callboard.db.transitions import (
     AttemptId,
     Ending,
     SubmissionRequest,
+    await_worker,
     cancel,
     claim,
     consume,
@@ -35,6 +36,7 @@ from callboard.db.transitions import (
     expire,
     mark_dispatched,
     promote,
+    recall,
     record,
     reopen,
     submit,
@@ -105,6 +107,7 @@ DUTIES: dict[str, tuple[Call, str, int]] = {
     "abandoned_attempts": (abandoned_attempts, "jobs_in_flight_idx", 400),
     "unheld_attempts": (lambda c: unheld_attempts(c, a_worker(c), [], older_than=1.0), "jobs_in_flight_idx", 400),
     "list_workers": (list_workers, "jobs_in_flight_idx", 400),
+    "recall": (lambda c: recall(c, ["test.job", "other"]), "jobs_waiting_for_idx", 200),
 }
 """What is asked every few seconds: through which index of jobs, and how many rows of it may be read."""
 
@@ -127,6 +130,7 @@ BATCHES: dict[str, Callable[[Connection, list[UUID], list[UUID]], object]] = {
     "claim": lambda c, queued, running: claim(
         c, [AttemptId(job_id, 1) for job_id in queued], worker_id=a_worker(c), worker="w"
     ),
+    "await_worker": lambda c, queued, running: await_worker(c, [AttemptId(job_id, 1) for job_id in queued], grace=60.0),
     "finish": lambda c, queued, running: record(
         c, [Ending(AttemptId(job_id, 1), OUTCOMES[Status.SUCCEEDED]) for job_id in running]
     ),

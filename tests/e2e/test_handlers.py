@@ -52,22 +52,33 @@ def test_a_payload_that_does_not_fit_any_more(system: System) -> None:
 
 
 def test_a_type_that_the_worker_does_not_know(system: System) -> None:
-    """The last worker that knew it is gone."""
+    """The last worker that knew it is gone, and no other comes in time."""
     job_id = system.api.submit("e2e.noop", delay=3600.0, max_retries=0)
     system.rows("UPDATE jobs SET type = 'e2e.forgotten', due_at = now() WHERE id = %s", job_id)
+    system.api.until(job_id, lambda job: job["waiting_for"] is not None)
+    system.rows(
+        """
+        UPDATE jobs SET waiting_for = waiting_for || '{"since": "2026-01-01T00:00:00Z"}',
+            due_at = CASE WHEN status = 'blocked' THEN now() END
+        WHERE id = %s
+        """,
+        job_id,
+    )
     job = system.api.wait(job_id)
-    assert (job["status"], job["attempt"], job["error"]["reason"]) == ("failed", 1, "unknown_type")
+    assert (job["status"], job["attempt"], job["error"]["reason"]) == ("failed", 0, "unknown_type")
     assert "e2e.forgotten" in job["error"]["message"]
 
 
 def test_a_type_that_the_worker_does_not_know_yet(system: System) -> None:
     """A deployment is under way: the job waits for a worker that knows it."""
-    job_id = system.api.submit("e2e.noop", delay=3600.0)
+    job_id = system.api.submit("e2e.noop", delay=3600.0, max_retries=0)
     system.rows("UPDATE jobs SET type = 'e2e.new', due_at = now() WHERE id = %s", job_id)
-    job = system.api.until(job_id, lambda job: job["status"] == "retrying")
-    assert job["error"]["reason"] == "unknown_type"
-    system.rows("UPDATE jobs SET type = 'e2e.noop', due_at = now() WHERE id = %s", job_id)
-    assert system.api.wait(job_id)["attempt"] == 2
+    job = system.api.until(job_id, lambda job: job["waiting_for"] is not None)
+    assert (job["status"], job["attempt"]) in {("blocked", 0), ("queued", 0)}
+    assert (job["waiting_for"]["kind"], job["waiting_for"]["type"]) == ("worker", "e2e.new")
+    system.rows("UPDATE jobs SET type = 'e2e.noop' WHERE id = %s", job_id)
+    job = system.api.wait(job_id)
+    assert (job["status"], job["attempt"], job["waiting_for"]) == ("succeeded", 1, None)
 
 
 def test_an_uploaded_file(system: System, tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ def describe(job: JobInList) -> str:
             return " · ".join(dict.fromkeys(part for part in parts if part))
         case "scheduled" if job.scheduled_at is not None:
             return f"until {moment(job.scheduled_at)}"
+        case "blocked" | "queued" if job.waiting_for is not None:
+            return f"for a worker that knows {job.waiting_for.type}"
         case "retrying":
             message = job.error.message if job.error is not None else ""
             return f"after attempt {job.attempt}" + (f": {message}" if message else "")

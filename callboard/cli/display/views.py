@@ -124,6 +124,8 @@ def _facts(job: Job) -> Iterator[tuple[str, Text | str]]:
             yield name, moment(time)
     if took(job):
         yield "took", took(job)
+    if job.waiting_for is not None:
+        yield "waits for", safe(f"a worker that knows {job.waiting_for.type}, since {moment(job.waiting_for.since)}")
     if job.worker is not None:
         yield "worker", safe(job.worker)
     if job.parent_id is not None:

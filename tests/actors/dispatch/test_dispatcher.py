@@ -235,3 +235,37 @@ def test_a_scheduled_job_is_on_time_though_the_statement_that_asks_for_it_failed
             notify_dispatcher(database)
             terminate_blocked_by(database, pid)
         until(lambda: dispatched(database) == 3)
+
+
+class Dying(Watched):
+    """Carries messages, and then its dispatcher gets no further."""
+
+    def publish(self, dispatches: Sequence[Dispatch]) -> Sequence[Dispatch]:
+        super().publish(dispatches)
+        if dispatches:
+            raise RuntimeError("the process dies here")
+        return dispatches
+
+
+def test_a_concurrency_limit_holds_over_a_crash_of_the_dispatcher_that_had_published(
+    settings: Settings, database: Database, factory: Factory
+) -> None:
+    """A worker has the message already, and the next dispatcher has a job that goes before."""
+    first = factory.submit(priority=0)
+    with database.begin() as connection:
+        connection.execute(update(queues).values(concurrency_limit=1))
+    dying = Dying()
+    with dispatching(settings, database, dying):
+        until(dying.waiting)
+    dying.take_all()
+
+    factory.submit(priority=9)
+    transport = Watched()
+    # As RabbitMQ, which keeps what the other one has published.
+    transport.starts_empty = False  # type: ignore[misc]
+    with dispatching(settings, database, transport):
+        factory.submit(queue="other")
+        notify_dispatcher(database)
+        until(lambda: transport.waiting("other"))
+        assert transport.waiting() == 0
+    assert factory.claim(first).id == first

@@ -63,7 +63,7 @@ class Bench:
     def submit(self, job_type: str, payload: Any, **options: Any) -> UUID:
         return self.factory.submit(type=job_type, queue="isolated", payload=orjson.dumps(payload), **options)
 
-    def run_only(self, job_id: UUID, attempt: int = 1) -> Future[None]:
+    def run_only(self, job_id: UUID, attempt: int = 1) -> Future[BaseException | None]:
         """Run an attempt in a thread, which does not wait for its record."""
         return self._threads.submit(self._runner.run, AttemptId(job_id, attempt))
 

@@ -32,7 +32,8 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 JOB_FIELDS = {
     "id", "type", "queue", "status", "done", "priority", "owner", "tags", "progress", "result", "error", "attempt",
     "max_retries", "time_limit", "created_at", "scheduled_at", "started_at", "finished_at", "expires_at",
-    "next_attempt_at", "cancel_requested_at", "parent_id", "worker", "links", "result_ttl", "estimate",
+    "next_attempt_at", "cancel_requested_at", "parent_id", "worker", "links", "result_ttl", "waiting_for",
+    "estimate",
 }  # fmt: skip
 JSON = {"content-type": "application/json"}
 

@@ -18,6 +18,7 @@ from callboard.db.dispatching.queues import QueueChange, change_queue, ensure_qu
 from callboard.db.rules.states import Status
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
+from callboard.db.transitions import AttemptId, await_worker, recall
 from tests.support.factory import Factory
 from tests.support.serving import Served
 
@@ -69,6 +70,17 @@ def test_queues_and_workers(api: Served, database: Database, factory: Factory) -
     assert value(samples, "queue_paused", queue="default") == 0
     assert value(samples, "workers", state="running") == 1
     assert value(samples, "workers", state="lost") == 0
+
+
+def test_jobs_that_wait_for_a_worker_are_counted(api: Served, database: Database, factory: Factory) -> None:
+    met, claimed = factory.submit(type="new.type"), factory.submit(type="new.type")
+    factory.submit(type="new.type")
+    with database.begin() as connection:
+        await_worker(connection, [AttemptId(met, 1), AttemptId(claimed, 1)], grace=60.0)
+        assert recall(connection, ["new.type"]) == 2
+    factory.claim(claimed)
+
+    assert value(scrape(api.client), "jobs_waiting_for_worker", type="new.type", queue="default") == 1
 
 
 def test_requests_are_counted_by_the_template_of_their_path(api: Served) -> None:

@@ -9,6 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
+from callboard.cli.display.progress import describe
 from callboard.cli.display.views import JobList, details, outcome
 from callboard.client import Attempt, Job
 
@@ -70,6 +71,13 @@ def test_details_tell_attempts_payload_and_result(make_job: MakeJob, width: int)
 def test_details_of_a_job_that_is_not_done(make_job: MakeJob, status: str) -> None:
     waiting = make_job(status, scheduled_at="2030-01-02T03:04:05.000Z", worker=None, started_at=None)
     assert status in shown(details(waiting, []), 80)
+
+
+def test_details_say_what_a_job_waits_for(make_job: MakeJob) -> None:
+    waiting_for = {"kind": "worker", "type": "report.build", "since": "2030-01-02T03:04:05.000Z", "tries": 3}
+    waiting = make_job("blocked", waiting_for=waiting_for, started_at=None)
+    assert "a worker that knows report.build" in shown(details(waiting, []), 120)
+    assert describe(waiting) == "for a worker that knows report.build"
 
 
 def test_the_outcome_of_a_failed_job_is_its_error(make_job: MakeJob) -> None:

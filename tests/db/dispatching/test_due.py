@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from callboard.db.dispatching.due import (
     TakenQueues,
@@ -13,13 +16,17 @@ from callboard.db.dispatching.due import (
     seconds_until_due,
     take_queues,
 )
+from callboard.db.dispatching.queues import list_queues
 from callboard.db.dispatching.rate_limits import Rate
-from callboard.db.models import queues
+from callboard.db.fleet.gauges import read_gauges
+from callboard.db.models import jobs, queues
+from callboard.db.rules.outcome import Outcome
 from callboard.db.rules.states import Status
 from callboard.db.sql.engine import Database
-from callboard.db.transitions import AttemptId, mark_dispatched, promote, undispatch
-from tests.support.clock import age_dispatch, make_due
-from tests.support.factory import QUEUE, Factory
+from callboard.db.transitions import Amendment, AttemptId, amend, claim, mark_dispatched, promote, reopen, undispatch
+from tests.support.clock import age_dispatch, make_due, seconds
+from tests.support.factory import OUTCOMES, QUEUE, Factory
+from tests.support.locks import backend_of, until_blocked_by
 
 
 def test_jobs_come_by_priority_then_by_age(database: Database, factory: Factory) -> None:
@@ -94,6 +101,74 @@ def test_a_concurrency_limit_counts_what_runs_and_what_is_on_its_way(database: D
         assert take_queues(connection, default_window=10).limits[QUEUE].capacity(0) == 1
 
 
+def test_a_message_without_its_mark_counts_while_it_waits(database: Database, factory: Factory) -> None:
+    """Of a job that was amended, or of a queue that was paused in between."""
+    factory.submit()
+    with database.begin() as connection:
+        connection.execute(update(queues).values(concurrency_limit=3))
+        limits = take_queues(connection, default_window=10).limits[QUEUE]
+
+    assert [limits.capacity(depth) for depth in (0, 1, 3, 4)] == [3, 2, 0, 0]
+
+
+def test_a_dispatcher_counts_what_another_has_marked_just_before_it_got_the_queue(
+    database: Database, factory: Factory
+) -> None:
+    """The other one commits after this one's statement has begun, and before that asks for the lock."""
+    first, _ = (factory.submit() for _ in range(2))
+    with database.begin() as connection:
+        connection.execute(update(queues).values(concurrency_limit=1))
+        connection.execute(text(_SLOW_LOCK))
+
+    def take() -> int:
+        with database.begin() as late:
+            late.execute(text("SET LOCAL search_path = slow, pg_catalog"))
+            return take_queues(late, default_window=10).limits[QUEUE].capacity(0)
+
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            with database.begin() as holder:
+                holder.execute(text("SELECT pg_advisory_xact_lock(4711)"))
+                with database.begin() as early:
+                    assert take_queues(early, default_window=10).limits[QUEUE].capacity(0) == 1
+                    mark_dispatched(early, [AttemptId(first, 1)])
+                    taking = pool.submit(take)
+                    until_blocked_by(database, backend_of(holder))
+            assert taking.result(60) == 0
+    finally:
+        with database.begin() as connection:
+            connection.execute(text("DROP SCHEMA slow CASCADE"))
+
+
+#: Where this schema comes before PostgreSQL's own, a statement that takes an advisory lock waits for the test first.
+_SLOW_LOCK = """
+CREATE SCHEMA slow;
+CREATE FUNCTION slow.pg_try_advisory_xact_lock(space integer, key integer) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_catalog.pg_advisory_xact_lock_shared(4711);
+    RETURN pg_catalog.pg_try_advisory_xact_lock(space, key);
+END
+$$
+"""
+
+
+def test_a_message_that_the_concurrency_limit_does_not_count_starts_nothing(
+    database: Database, factory: Factory
+) -> None:
+    """It was sent before the job's priority was changed: the job is sent again, in its new place."""
+    job_id = factory.submit()
+    with database.begin() as connection:
+        connection.execute(update(queues).values(concurrency_limit=1))
+        mark_dispatched(connection, [AttemptId(job_id, 1)])
+        assert amend(connection, job_id, Amendment({"priority": 0}))
+    urgent = factory.submit(priority=9)
+    worker_id = factory.worker()
+    with database.begin() as connection:
+        assert claim(connection, [AttemptId(job_id, 1)], worker_id=worker_id, worker="host-1") == {}
+        mark_dispatched(connection, [AttemptId(urgent, 1)])
+        assert claim(connection, [AttemptId(urgent, 1)], worker_id=worker_id, worker="host-1")
+
+
 def test_a_rate_bounds_what_waits_in_the_broker(database: Database, factory: Factory) -> None:
     factory.submit()
     with database.begin() as connection:
@@ -152,3 +227,59 @@ def test_whether_anything_is_due(database: Database, factory: Factory, status: S
     with database.begin() as connection:
         assert anything_due(connection, ["another", QUEUE]) == due
         assert not anything_due(connection, ["another"])
+
+
+def waits(database: Database) -> tuple[float | None, float | None]:
+    """Return the age of the oldest waiting job as the list of queues and as the gauges have it, in whole minutes."""
+    with database.begin() as connection:
+        [queue] = list_queues(connection)
+        ages = [row["oldest_waiting_age"] for row in read_gauges(connection).jobs if row["status"] == Status.QUEUED]
+    listed = queue["oldest_waiting_age"]
+    return (None if listed is None else float(listed) // 60, float(ages[0]) // 60 if ages else None)
+
+
+def age_times(database: Database, job_id: UUID, by: float, *columns: str) -> None:
+    """Let these times of a job be so much earlier."""
+    with database.begin() as connection:
+        values = {name: jobs.c[name] - seconds(by) for name in columns}
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+
+
+def test_a_wait_counts_from_when_a_job_was_due(database: Database, factory: Factory) -> None:
+    """Not from when it was made: a delayed, retried, released or reopened job is not late."""
+    delayed = factory.submit(delay=3600.0)
+    assert waits(database) == (None, None)
+    age_times(database, delayed, 3600.0 + 120.0, "scheduled_at", "due_at")
+    with database.begin() as connection:
+        assert promote(connection) == 1
+    assert waits(database) == (2.0, 2.0)
+
+    factory.end(factory.claim(delayed), OUTCOMES[Status.RETRYING])
+    assert waits(database) == (None, None)
+    age_times(database, delayed, 3600.0 + 300.0, "due_at")
+    with database.begin() as connection:
+        assert promote(connection) == 1
+    assert waits(database) == (5.0, 5.0)
+
+    factory.end(factory.claim(delayed, 2), Outcome.release())
+    assert waits(database) == (0.0, 0.0)
+    factory.end(factory.claim(delayed, 3), OUTCOMES[Status.FAILED])
+    with database.begin() as connection:
+        assert reopen(connection, delayed)
+    assert waits(database) == (0.0, 0.0)
+
+
+def test_a_job_that_is_moved_to_now_waits_from_now_on(database: Database, factory: Factory) -> None:
+    job_id = factory.submit(delay=3600.0)
+    age_times(database, job_id, 600.0, "created_at")
+    with database.begin() as connection:
+        assert amend(connection, job_id, Amendment({"scheduled_at": None}))
+    assert waits(database) == (0.0, 0.0)
+
+
+def test_a_job_of_an_older_release_waits_since_it_was_scheduled(database: Database, factory: Factory) -> None:
+    job_id = factory.submit()
+    age_times(database, job_id, 600.0, "created_at")
+    with database.begin() as connection:
+        connection.execute(update(jobs).values(queued_at=None))
+    assert waits(database) == (10.0, 10.0)
