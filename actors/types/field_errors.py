@@ -46,7 +46,7 @@ def message_of(item: ErrorDetails) -> str:
         return "there is no such field"
     for prefix in _PREFIXES:
         message = message.removeprefix(prefix)
-    return f"its name: {message}" if item["loc"][-1:] == (_KEY,) else message
+    return f"its name: {message}" if list(item["loc"][-1:]) == [_KEY] else message
 
 
 def _place(item: ErrorDetails, value: Any) -> Path:
@@ -54,7 +54,7 @@ def _place(item: ErrorDetails, value: Any) -> Path:
 
     Pydantic puts in names of its own: those of a union's members, of validators, and ``[key]``.
     """
-    location: Path = item["loc"]
+    location: Path = tuple(item["loc"])  # a list where it was read from JSON
     if location[-1:] == (_KEY,):
         return next(_readings(value, location[:-1]))[0]
     # A field that is missing leads nowhere: it is in the object that was given instead.

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from callboard.actors.types.field_errors import field_errors
+from callboard.actors.types.findings import first_findings
 
 
 class Dog(BaseModel):
@@ -114,6 +115,19 @@ def test_what_a_validator_says_stands_alone() -> None:
 def test_a_hundred_errors_are_enough_and_none_is_said_twice() -> None:
     assert len(places(list[int], ["x"] * 1000)) == 100
     assert places(list[Literal[1]] | list[Annotated[Literal[1], Field()]], [2]) == [("/payload/0", "Input should be 1")]
+
+
+def test_where_there_are_too_many_to_list_them_all() -> None:
+    animals = [{"kind": "dog"}] * 2000
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(list[Tagged]).validate_python(animals)
+    found = field_errors(first_findings(caught.value), animals, "payload")
+    assert [error.pointer for error in found] == [f"/payload/{index}/name" for index in range(100)]
+    tags = {"tags": {f"long{index}": "" for index in range(2000)}, "pet": {"kind": "dog", "name": "Rex"}}
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(Holder).validate_python(tags)
+    first = field_errors(first_findings(caught.value), tags)[0]
+    assert (first.pointer, first.detail) == ("/tags/long0", "its name: String should have at most 3 characters")
 
 
 def test_names_that_repeat_on_every_level_cost_little() -> None:
