@@ -15,6 +15,8 @@ from typing import Final
 from callboard.actors.types.registry import ENTRY_POINT_GROUP, Registry, registry
 from callboard.db.errors import ConfigurationError
 
+#: The modules of Callboard's own job types that are always there.
+BUILT_IN: Final = ("callboard.actors.jobs.bulk", "callboard.actors.jobs.table.analyze")
 _OURS: Final = Path(__file__).parents[2]
 #: Folders of the standard library and of what is installed.
 _INSTALLED: Final = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib", "platstdlib")}
@@ -24,7 +26,7 @@ def load_job_types(
     modules: Sequence[str],
     *,
     diagnostics: bool,
-    built_in: Sequence[str] = ("callboard.actors.jobs.bulk", "callboard.actors.jobs.table.analyze"),
+    built_in: Sequence[str] = BUILT_IN,
     before_import: Callable[[str], None] = lambda _module: None,
 ) -> Registry:
     """Import all modules that define job types, and return the job types.

@@ -81,7 +81,7 @@ def _variables() -> str:
 
 
 def _job_types(settings: Settings, stop: StopSignal) -> str:
-    with JobTypesTrial({}) as trial:
+    with JobTypesTrial({}, built_in=True) as trial:
         queues = trial.queues(stop) or ()
     modules = ", ".join(settings.job_modules) or "no modules of your own"
     return f"{modules}; queues: {', '.join(queues)}"

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 import structlog
 
-from callboard.actors.types.loading import load_job_types
+from callboard.actors.types.loading import BUILT_IN, load_job_types
 from callboard.db.errors import ConfigurationError
 from callboard.db.settings import Settings
 from callboard.processes.signals import StopSignal
@@ -32,9 +32,14 @@ _LONG: Final = 30.0
 class JobTypesTrial:
     """A process that imports the job modules and ends. A context manager, which ends it early if need be."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        """``environment``: variables for the process, beside those of this one."""
+    def __init__(self, environment: Mapping[str, str], *, built_in: bool) -> None:
+        """
+        Args:
+            environment: variables for the process, beside those of this one.
+            built_in: whether to import Callboard's own job modules, too, which takes longer than all else.
+        """
         self.environment = environment
+        self._built_in = built_in
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -47,7 +52,7 @@ class JobTypesTrial:
             stack.callback(os.close, self._readable)
             os.set_blocking(self._readable, False)
             with os.fdopen(writable, "wb"):
-                options = {"report": writable}
+                options = {"report": writable, "built_in": self._built_in}
                 self._process = start_child(
                     "job_types", options, watchdog, self.environment, report=writable, output=self._output
                 )
@@ -63,7 +68,7 @@ class JobTypesTrial:
         self._process.wait()
 
     def queues(self, stop: StopSignal) -> Sequence[str] | None:
-        """Wait for its end; return the queues of all job types, or None if ``stop`` was set before.
+        """Wait for its end; return the queues of the job types, or None if ``stop`` was set before.
 
         Raises:
             ConfigurationError: a module cannot be imported, or a job type is malformed; or the process ended on import.
@@ -100,7 +105,7 @@ class JobTypesTrial:
         return f"The module {module!r} of CALLBOARD_JOB_MODULES ended its process on import, {how}.{said}"
 
 
-def try_job_types(settings: Settings, *, report: int) -> int:
+def try_job_types(settings: Settings, *, report: int, built_in: bool) -> int:
     """Import the job modules, and write what there is to say about it to the descriptor ``report``, as JSON lines."""
 
     def say(what: Mapping[str, Any]) -> None:
@@ -108,7 +113,10 @@ def try_job_types(settings: Settings, *, report: int) -> int:
 
     try:
         registry = load_job_types(
-            settings.job_modules, diagnostics=settings.diagnostics, before_import=lambda module: say({"module": module})
+            settings.job_modules,
+            diagnostics=settings.diagnostics,
+            built_in=BUILT_IN if built_in else (),
+            before_import=lambda module: say({"module": module}),
         )
     except ConfigurationError as error:
         say({"error": str(error)})

@@ -43,7 +43,7 @@ def run_workers(
     """
     Rabbitmq.from_settings(settings)
     open_storage(settings)
-    with JobTypesTrial({}) as trial:
+    with JobTypesTrial({}, built_in=True) as trial:
         known = trial.queues(stop)
     if known is None:
         return 0

@@ -64,8 +64,8 @@ def up(
     settings = _settings(data_dir=data_dir)
     work = _work(settings, threads, max_jobs_per_process, max_memory)
     environment = {"CALLBOARD_DIAGNOSTICS": "true", "CALLBOARD_DATA_DIR": str(settings.data_dir.resolve())}
-    with JobTypesTrial(environment) as trial:
-        # The trial is under way while this process imports the rest.
+    # It is under way while this process imports the rest. Should a module have a name of ours, the children say so.
+    with JobTypesTrial(environment, built_in=False) as trial:
         from callboard.processes.up import run_up
 
         code = run_up(settings, trial, host=host, port=port, work=work)
