@@ -10,7 +10,8 @@ import traceback
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from functools import partial
 from typing import Any, NoReturn
 
 import structlog
@@ -74,20 +75,25 @@ class SharedLoop(asyncio.SelectorEventLoop):
     def begin(self, attempt: CoroutineAttempt, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Run a coroutine; ``attempt.ended`` has its value. For any thread."""
         self.attempts.add(attempt)
-        asyncio.run_coroutine_threadsafe(self._supervise(attempt, coroutine), self)
+        context = copy_context()
+        context.run(_attempt.set, attempt)
+        self.call_soon_threadsafe(self._start, attempt, coroutine, context=context)
 
     def abandon(self, blocker: CoroutineAttempt) -> None:
         """Never run another step, also if the one that runs now should end. The attempts beside it are to run again."""
-        self._ending = True
+        self._begin_to_end()
         for attempt in self.attempts - {blocker}:
             _end(attempt, LoopAbandoned("Another coroutine has blocked the event loop."))
 
     def end(self) -> None:
         """Stop it, and wait up to 5 seconds for its thread."""
+        self._begin_to_end()
+        self._thread.join(5)
+
+    def _begin_to_end(self) -> None:
         self._ending = True
         with suppress(RuntimeError):  # it is closed
             self.call_soon_threadsafe(super().stop)
-        self._thread.join(5)
 
     def stop(self) -> NoReturn:
         """Refuse.
@@ -138,21 +144,21 @@ class SharedLoop(asyncio.SelectorEventLoop):
             _end(attempt, JobInterrupted())
         self.close()
 
-    async def _supervise(self, attempt: CoroutineAttempt, coroutine: Coroutine[Any, Any, Any]) -> None:
-        _attempt.set(attempt)
-        task = asyncio.ensure_future(coroutine)
+    def _start(self, attempt: CoroutineAttempt, coroutine: Coroutine[Any, Any, Any]) -> None:
+        task = self.create_task(coroutine)
         attempt.interrupter.enforce_by(lambda: self._cancel(task), in_handler=lambda: _current_task() is task)
-        try:
-            value = await task
-        except asyncio.CancelledError:
+        # No task of ours waits for it: a handler may cancel all that there are.
+        task.add_done_callback(partial(self._ended, attempt))
+
+    def _ended(self, attempt: CoroutineAttempt, task: asyncio.Task[Any]) -> None:
+        self.attempts.discard(attempt)
+        if task.cancelled():
             _end(attempt, JobInterrupted())
-        except BaseException as error:  # noqa: BLE001 - the waiting thread gets it
+        elif (error := task.exception()) is not None:
             _end(attempt, error)
         else:
             with suppress(InvalidStateError):
-                attempt.ended.set_result(value)
-        finally:
-            self.attempts.discard(attempt)
+                attempt.ended.set_result(task.result())
 
     def _cancel(self, task: asyncio.Future[Any]) -> None:
         with suppress(RuntimeError):  # it is closed

@@ -32,6 +32,17 @@ def test_a_coroutine_leaves_the_event_loop_alone(bench: Bench, tmp_path: Path, h
     assert bench.run("isolated.async", 0.01)["status"] == "succeeded"
 
 
+def test_a_coroutine_that_cancels_all_tasks_leaves_none_without_an_outcome(bench: Bench, tmp_path: Path) -> None:
+    beside = bench.submit("hostile.wait", {"folder": str(tmp_path)})
+    ended = bench.start(beside)
+    until((tmp_path / "started").exists)
+    row = bench.run("hostile.cancel_all", None)
+    ended.result(60)
+
+    assert (row["status"], bench.row(beside)["status"]) == ("retrying", "retrying")
+    assert bench.run("isolated.async", 0.01)["status"] == "succeeded"
+
+
 def test_a_coroutine_that_blocks_the_loop_ends_alone(
     bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

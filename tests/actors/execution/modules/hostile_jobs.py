@@ -89,6 +89,13 @@ async def leave(payload: str) -> None:
         await done
 
 
+@job("hostile.cancel_all", queue=QUEUE)
+async def cancel_all(payload: None) -> None:
+    for task in asyncio.all_tasks():
+        task.cancel()
+    await asyncio.sleep(60)
+
+
 @job("hostile.block", queue=QUEUE)
 async def block(payload: Path) -> None:
     """Sit in one C call, in the event loop, until somebody opens the other end of a pipe with a name."""
