@@ -336,9 +336,8 @@ def test_without_the_database_the_last_count_is_used() -> None:
 
         live_jobs = LiveJobs(count)
         # The submission itself waits for the database, and is stored if it comes back in time.
-        assert (
-            await asyncio.gather(*[live_jobs.admit("ann", 1, most=20) for _ in range(30)]) == [True] * 20 + [False] * 10
-        )
+        admitted = await asyncio.gather(*[live_jobs.admit("ann", 1, most=20) for _ in range(30)])
+        assert admitted == [True] * 20 + [False] * 10
         assert counted <= 3
 
     asyncio.run(main())
