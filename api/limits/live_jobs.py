@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,20 +22,22 @@ _MAX_OWNERS: Final = 10_000
 class _Owner:
     live: int = 0
     """Live jobs when they were last counted, and those that were being submitted then."""
-    counted_at: float = -_MAX_AGE_IF_FEW
+    counted_at: float = -math.inf
     admitted: int = 0
     """Jobs admitted since the count."""
     in_flight: int = 0
     """Jobs admitted, and perhaps not stored yet: a count may not include them."""
     counting: asyncio.Lock = field(default_factory=asyncio.Lock)
     background: asyncio.Task[None] | None = None
+    failed_at: float = -math.inf
+    """When the database last did not answer: it is not asked again at once."""
 
 
 class LiveJobs:
     """Admits jobs up to each owner's limit of live jobs. Used in one event loop.
 
     One process alone never exceeds a limit. Several processes that admit jobs of one owner at the same time may exceed
-    it by as much as they admit between two counts.
+    it by as much as they admit between two counts. While the database does not answer, the last count is used.
     """
 
     def __init__(self, count: Callable[[str, int], Awaitable[int]]) -> None:
@@ -52,9 +54,6 @@ class LiveJobs:
             name: the owner.
             jobs: how many more.
             most: the owner's limit.
-
-        Raises:
-            Unavailable: the database did not answer.
         """
         owner = self._owner(name)
         if not self._is_far_from_limit(owner, jobs, most):
@@ -75,17 +74,23 @@ class LiveJobs:
 
     async def _recount(self, name: str, owner: _Owner, most: int) -> None:
         in_flight, admitted = owner.in_flight, owner.admitted
-        live = await self._count(name, most + 1)
+        now = asyncio.get_running_loop().time
+        if now() - owner.failed_at < _MAX_AGE:
+            return
+        try:
+            live = await self._count(name, most + 1)
+        except Unavailable:
+            # Without the database no submission succeeds either, and those that wait for it know best for how long.
+            owner.failed_at = now()
+            return
         owner.live = live + in_flight
         owner.admitted -= admitted
-        owner.counted_at = asyncio.get_running_loop().time()
+        owner.counted_at = now()
 
     async def _recount_in_background(self, name: str, owner: _Owner, most: int) -> None:
         try:
-            # Without the database no submission succeeds either, and says so.
             async with owner.counting:
-                with suppress(Unavailable):
-                    await self._recount(name, owner, most)
+                await self._recount(name, owner, most)
         finally:
             owner.background = None
 

@@ -19,6 +19,8 @@ _SUBMISSIONS: Final = "submissions"
 _LIVE_JOBS: Final = "live-jobs"
 #: Seconds for Retry-After at the limit of live jobs. When one will end is not known.
 _RETRY_LIVE_JOBS_AFTER: Final = 5
+#: Seconds for which a submission waits for a count; it has the time that it takes itself besides.
+_LONGEST_COUNT: Final = 3.0
 
 
 class Limits:
@@ -29,7 +31,9 @@ class Limits:
             return await threads.run(lambda connection: take_tokens(connection, name, rate, least=least, most=most))
 
         async def count(owner: str, most: int) -> int:
-            return await threads.run(lambda connection: count_live_of(connection, owner, most=most))
+            return await threads.run(
+                lambda connection: count_live_of(connection, owner, most=most), within=_LONGEST_COUNT
+            )
 
         self._grants = TokenGrants(take)
         self._live = LiveJobs(count)

@@ -27,7 +27,7 @@ def test_a_range_is_cut_to_the_file(header: str, start: int, stop: int) -> None:
 @pytest.mark.parametrize(
     "header",
     ["", "bytes", "bytes=", "bytes=-", "bytes=5-4", "bytes=a-b", "lines=1-2", "bytes=0-1,5-6", "bytes=1", "bytes=²-³",
-     "bytes=" + "9" * 5000 + "-"],
+     "bytes=" + "9" * 5000 + "-", "bytes=" + " " * 60_000 + "x"],
 )  # fmt: skip
 def test_what_is_no_single_range_is_ignored(header: str) -> None:
     assert parse_range(header, 100) is None

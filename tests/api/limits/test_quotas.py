@@ -27,6 +27,7 @@ from callboard.api.database.threads import DatabaseThreads
 from callboard.api.limits.live_jobs import LiveJobs
 from callboard.api.limits.token_grants import TokenGrants
 from callboard.db.dispatching.rate_limits import Grant, Rate, delete_full_buckets, granted, take_tokens
+from callboard.db.errors import Unavailable
 from callboard.db.models import jobs, rate_limits
 from callboard.db.rules.roles import Role
 from callboard.db.settings import Settings
@@ -324,6 +325,24 @@ def test_few_jobs_are_counted_while_submissions_go_on() -> None:
     asyncio.run(main())
 
 
+def test_without_the_database_the_last_count_is_used() -> None:
+    async def main() -> None:
+        counted = 0
+
+        async def count(_owner: str, _most: int) -> int:
+            nonlocal counted
+            counted += 1
+            raise Unavailable("The database is away.")
+
+        live_jobs = LiveJobs(count)
+        # The submission itself waits for the database, and is stored if it comes back in time.
+        admitted = await asyncio.gather(*[live_jobs.admit("ann", 1, most=20) for _ in range(30)])
+        assert admitted == [True] * 20 + [False] * 10
+        assert counted <= 3
+
+    asyncio.run(main())
+
+
 def test_a_retry_counts_as_a_submission(secured: Serve, database: Database, as_problem: AsProblem) -> None:
     key = make_key(database, max_live_jobs=2)
     operator = make_key(database, "olga", Role.OPERATOR)
@@ -387,15 +406,21 @@ def test_without_credentials_each_address_has_a_rate(settings: Settings, registr
     """As where a server of one's own serves the application to a network, with no ``authenticate`` of its own."""
     addresses = iter(["192.0.2.1", "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "unix"])
 
+    shares = []
+
     async def from_elsewhere(request: Request) -> Caller:
         request.scope["client"] = (next(addresses), 1)
-        return await local_admin(request)
+        caller = await local_admin(request)
+        shares.append(caller.share)
+        return caller
 
     changed = settings.model_copy(update={"submissions_per_second_per_address": 0.01})
     with serving(create_app(changed, registry, authenticate=from_elsewhere)) as api:
         statuses = [api.client.post("/v1/jobs", json=JOB).status_code for _ in range(7)]
 
     assert statuses == [202, 429, 202, 202, 429, 202, 202]
+    # So are uploads shared out, though all files have one owner.
+    assert len(set(shares)) == 5
 
 
 def test_a_repetition_is_answered_whatever_the_limits(secured: Serve, database: Database) -> None:
