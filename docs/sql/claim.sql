@@ -3,8 +3,8 @@
 -- Start these attempts on this worker, if their jobs still wait for them; return what was started.
 --
 -- From queued, by the worker that holds the message; to running. The message of an attempt that is missing from the
--- result is to be dropped: its job is in another state or past expires_at, its queue is paused, or this worker was
--- declared lost.
+-- result is to be dropped: its job is in another state or past expires_at, or without a mark in a queue whose
+-- concurrency limit counts these (it is sent again); its queue is paused, or this worker was declared lost.
 --
 -- From: queued. To: running.
 --
@@ -42,6 +42,18 @@ claimable AS (
             )
             AND callboard.jobs.queue != ALL (
                 array((SELECT callboard.queues.name FROM callboard.queues WHERE callboard.queues.paused))
+            )
+            AND (
+                callboard.jobs.dispatched_at IS NOT NULL
+                OR callboard.jobs.queue != ALL (
+                    array(
+                        (
+                            SELECT callboard.queues.name
+                            FROM callboard.queues
+                            WHERE callboard.queues.concurrency_limit IS NOT NULL
+                        )
+                    )
+                )
             )
             AND (
                 EXISTS (

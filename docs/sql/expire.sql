@@ -43,8 +43,9 @@ gone AS (
         callboard.jobs.unique_key, callboard.jobs.result_ttl, callboard.jobs.parent_id, callboard.jobs.attempt,
         callboard.jobs.retries, callboard.jobs.revision, callboard.jobs.started_at, callboard.jobs.attempt_started_at,
         callboard.jobs.cancel_requested_at, callboard.jobs.worker_id, callboard.jobs.worker, callboard.jobs.progress,
-        callboard.jobs.error, callboard.jobs.batch_id, callboard.jobs.fairness_key, callboard.jobs.concurrency_key,
-        callboard.jobs.webhook_url, callboard.jobs.traceparent, callboard.jobs.due_at, callboard.jobs.dispatched_at,
+        callboard.jobs.error, callboard.jobs.waiting_for, callboard.jobs.batch_id, callboard.jobs.fairness_key,
+        callboard.jobs.concurrency_key, callboard.jobs.webhook_url, callboard.jobs.traceparent, callboard.jobs.due_at,
+        callboard.jobs.queued_at, callboard.jobs.dispatched_at,
         CAST(
             jsonb_build_object(
                 $3::VARCHAR, CAST($4 AS TEXT), $5::VARCHAR, CAST($6::VARCHAR AS TEXT), $7::VARCHAR,
@@ -57,8 +58,8 @@ kept AS (
     INSERT INTO callboard.job_history (
         id, created_at, type, owner, payload, queue, priority, scheduled_at, expires_at, time_limit, max_retries, tags,
         unique_key, result_ttl, parent_id, attempt, retries, revision, started_at, attempt_started_at,
-        cancel_requested_at, worker_id, worker, progress, error, batch_id, fairness_key, concurrency_key, webhook_url,
-        traceparent, finished_at, result, erased_at, deleted, status
+        cancel_requested_at, worker_id, worker, progress, error, waiting_for, batch_id, fairness_key, concurrency_key,
+        webhook_url, traceparent, finished_at, result, erased_at, deleted, status
     )
     SELECT
         gone.id AS id, gone.created_at AS created_at, gone.type AS type, gone.owner AS owner, gone.payload AS payload,
@@ -68,7 +69,7 @@ kept AS (
         gone.attempt AS attempt, gone.retries AS retries, gone.revision + $10::INTEGER AS revision,
         gone.started_at AS started_at, gone.attempt_started_at AS attempt_started_at,
         gone.cancel_requested_at AS cancel_requested_at, gone.worker_id AS worker_id, gone.worker AS worker,
-        gone.progress AS progress, gone.new_error AS error, gone.batch_id AS batch_id,
+        gone.progress AS progress, gone.new_error AS error, gone.waiting_for AS waiting_for, gone.batch_id AS batch_id,
         gone.fairness_key AS fairness_key, gone.concurrency_key AS concurrency_key, gone.webhook_url AS webhook_url,
         gone.traceparent AS traceparent, now() AS finished_at, NULL AS result, NULL AS erased_at, $11 AS deleted,
         $12::VARCHAR AS status

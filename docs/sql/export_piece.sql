@@ -7,7 +7,7 @@
 --
 -- Called by: api/history.
 --
--- Some of it is also sent by: read_in_order, list_jobs.
+-- Some of it is also sent by: read_in_order, list_jobs, count_jobs.
 
 -- Case: all, the first.
 

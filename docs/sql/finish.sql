@@ -12,16 +12,17 @@
 -- Some of it is also sent by: record, record_and_claim.
 
 -- Statement 1.
---   $1  rowset      character varying
---   $2  status_1    character varying  'running'
---   $3  revision_1  integer            1
---   $4  param_1     boolean            false
+--   $1  status_1    character varying  'succeeded'
+--   $2  rowset      character varying
+--   $3  status_2    character varying  'running'
+--   $4  revision_1  integer            1
+--   $5  param_1     boolean            false
 WITH rowset AS MATERIALIZED (
     SELECT
         anon_1.id AS id, anon_1.attempt AS attempt, anon_1.status AS status, anon_1.outcome AS outcome,
         anon_1.result AS result, anon_1.error AS error, anon_1.reason AS reason, anon_1.error_type AS error_type,
         anon_1.error_message AS error_message, anon_1.traceback AS traceback, anon_1.delay AS delay
-    FROM json_to_recordset(CAST($1::VARCHAR AS JSON)) AS anon_1(
+    FROM json_to_recordset(CAST($2::VARCHAR AS JSON)) AS anon_1(
         id UUID, attempt INTEGER, status TEXT, outcome TEXT, result TEXT, error TEXT, reason TEXT, error_type TEXT,
         error_message TEXT, traceback TEXT, delay DOUBLE PRECISION
     )
@@ -36,12 +37,17 @@ finished AS (
         found.result_ttl AS result_ttl, found.parent_id AS parent_id, found.attempt AS attempt,
         found.retries AS retries, found.revision AS revision, found.started_at AS started_at,
         found.attempt_started_at AS attempt_started_at, found.cancel_requested_at AS cancel_requested_at,
-        found.worker_id AS worker_id, found.worker AS worker, found.progress AS progress, found.error AS error,
+        found.worker_id AS worker_id, found.worker AS worker, found.error AS error, found.waiting_for AS waiting_for,
         found.batch_id AS batch_id, found.fairness_key AS fairness_key, found.concurrency_key AS concurrency_key,
         found.webhook_url AS webhook_url, found.traceparent AS traceparent, found.due_at AS due_at,
-        found.dispatched_at AS dispatched_at, rowset.status AS new_status, rowset.result AS new_result,
-        rowset.error AS new_error, rowset.outcome AS outcome, rowset.reason AS reason, rowset.error_type AS error_type,
-        rowset.error_message AS error_message, rowset.traceback AS traceback
+        found.queued_at AS queued_at, found.dispatched_at AS dispatched_at,
+        CASE
+            WHEN (rowset.status = $1::VARCHAR) THEN found.progress || jsonb_build_object('percent', 100.0)
+            ELSE found.progress
+        END AS progress,
+        rowset.status AS new_status, rowset.result AS new_result, rowset.error AS new_error, rowset.outcome AS outcome,
+        rowset.reason AS reason, rowset.error_type AS error_type, rowset.error_message AS error_message,
+        rowset.traceback AS traceback
     FROM rowset
     JOIN LATERAL (
         SELECT
@@ -56,14 +62,15 @@ finished AS (
             callboard.jobs.started_at AS started_at, callboard.jobs.attempt_started_at AS attempt_started_at,
             callboard.jobs.cancel_requested_at AS cancel_requested_at, callboard.jobs.worker_id AS worker_id,
             callboard.jobs.worker AS worker, callboard.jobs.progress AS progress, callboard.jobs.error AS error,
-            callboard.jobs.batch_id AS batch_id, callboard.jobs.fairness_key AS fairness_key,
-            callboard.jobs.concurrency_key AS concurrency_key, callboard.jobs.webhook_url AS webhook_url,
-            callboard.jobs.traceparent AS traceparent, callboard.jobs.due_at AS due_at,
+            callboard.jobs.waiting_for AS waiting_for, callboard.jobs.batch_id AS batch_id,
+            callboard.jobs.fairness_key AS fairness_key, callboard.jobs.concurrency_key AS concurrency_key,
+            callboard.jobs.webhook_url AS webhook_url, callboard.jobs.traceparent AS traceparent,
+            callboard.jobs.due_at AS due_at, callboard.jobs.queued_at AS queued_at,
             callboard.jobs.dispatched_at AS dispatched_at
         FROM callboard.jobs
         WHERE callboard.jobs.id = rowset.id
             AND callboard.jobs.attempt = rowset.attempt
-            AND callboard.jobs.status = $2::VARCHAR
+            AND callboard.jobs.status = $3::VARCHAR
         FOR UPDATE
     ) AS found ON true
 ),
@@ -77,8 +84,8 @@ kept AS (
     INSERT INTO callboard.job_history (
         id, created_at, type, owner, payload, queue, priority, scheduled_at, expires_at, time_limit, max_retries, tags,
         unique_key, result_ttl, parent_id, attempt, retries, revision, started_at, attempt_started_at,
-        cancel_requested_at, worker_id, worker, progress, error, batch_id, fairness_key, concurrency_key, webhook_url,
-        traceparent, finished_at, result, erased_at, deleted, status
+        cancel_requested_at, worker_id, worker, progress, error, waiting_for, batch_id, fairness_key, concurrency_key,
+        webhook_url, traceparent, finished_at, result, erased_at, deleted, status
     )
     SELECT
         finished.id AS id, finished.created_at AS created_at, finished.type AS type, finished.owner AS owner,
@@ -86,13 +93,13 @@ kept AS (
         finished.scheduled_at AS scheduled_at, finished.expires_at AS expires_at, finished.time_limit AS time_limit,
         finished.max_retries AS max_retries, finished.tags AS tags, finished.unique_key AS unique_key,
         finished.result_ttl AS result_ttl, finished.parent_id AS parent_id, finished.attempt AS attempt,
-        finished.retries AS retries, finished.revision + $3::INTEGER AS revision, finished.started_at AS started_at,
+        finished.retries AS retries, finished.revision + $4::INTEGER AS revision, finished.started_at AS started_at,
         finished.attempt_started_at AS attempt_started_at, finished.cancel_requested_at AS cancel_requested_at,
         finished.worker_id AS worker_id, finished.worker AS worker, finished.progress AS progress,
-        CAST(finished.new_error AS JSONB) AS error, finished.batch_id AS batch_id,
+        CAST(finished.new_error AS JSONB) AS error, finished.waiting_for AS waiting_for, finished.batch_id AS batch_id,
         finished.fairness_key AS fairness_key, finished.concurrency_key AS concurrency_key,
         finished.webhook_url AS webhook_url, finished.traceparent AS traceparent, now() AS finished_at,
-        CAST(finished.new_result AS JSONB) AS result, NULL AS erased_at, $4 AS deleted, finished.new_status AS status
+        CAST(finished.new_result AS JSONB) AS result, NULL AS erased_at, $5 AS deleted, finished.new_status AS status
     FROM finished
 ),
 

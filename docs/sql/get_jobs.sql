@@ -5,10 +5,14 @@
 -- Called by: api/database, api/jobs.
 
 -- Statement 1.
---   $1  rowset   character varying
---   $2  param_1  timestamp with time zone  'infinity'
---   $3  param_2  integer                   1
---   $4  param_3  integer                   1
+--   $1  rowset         character varying
+--   $2  param_1        timestamp with time zone  'infinity'
+--   $3  status_1       character varying         'running'
+--   $4  waiting_for_1  text                      'attempt'
+--   $5  attempt_1      integer                   1
+--   $6  param_2        character varying         'attempt'
+--   $7  param_3        integer                   1
+--   $8  param_4        integer                   1
 WITH rowset AS MATERIALIZED (
     SELECT anon_1.id AS id, anon_1.created_at AS created_at
     FROM json_to_recordset(CAST($1::VARCHAR AS JSON)) AS anon_1(id UUID, created_at TIMESTAMP WITH TIME ZONE)
@@ -18,7 +22,7 @@ SELECT
     found.id, found.type, found.status, found.owner, found.attempt, found.revision, found.created_at, found.started_at,
     found.cancel_requested_at, found.batch_id, found.worker, found.queue, found.priority, found.scheduled_at,
     found.expires_at, found.time_limit, found.max_retries, found.tags, found.result_ttl, found.parent_id,
-    found.progress, found.error, found.due_at, found.finished_at, found.result
+    found.progress, found.error, found.due_at, found.finished_at, found.result, found.waiting_for
 FROM rowset
 JOIN LATERAL (
     SELECT
@@ -32,17 +36,24 @@ JOIN LATERAL (
         callboard.jobs.result_ttl AS result_ttl, callboard.jobs.parent_id AS parent_id,
         CAST(callboard.jobs.progress AS TEXT) AS progress, CAST(callboard.jobs.error AS TEXT) AS error,
         nullif(callboard.jobs.due_at, $2::TIMESTAMP WITH TIME ZONE) AS due_at,
-        CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result
+        CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result,
+        CASE
+            WHEN (
+                callboard.jobs.waiting_for IS NOT NULL
+                AND callboard.jobs.status != $3::VARCHAR
+                AND CAST((callboard.jobs.waiting_for ->> $4::TEXT) AS INTEGER) = callboard.jobs.attempt + $5::INTEGER
+            ) THEN CAST(callboard.jobs.waiting_for - CAST($6::VARCHAR AS TEXT) AS TEXT)
+        END AS waiting_for
     FROM callboard.jobs
     WHERE callboard.jobs.id = rowset.id
-    LIMIT $3::INTEGER
+    LIMIT $7::INTEGER
 ) AS found ON true
 UNION ALL
 SELECT
     found.id, found.type, found.status, found.owner, found.attempt, found.revision, found.created_at, found.started_at,
     found.cancel_requested_at, found.batch_id, found.worker, found.queue, found.priority, found.scheduled_at,
     found.expires_at, found.time_limit, found.max_retries, found.tags, found.result_ttl, found.parent_id,
-    found.progress, found.error, found.due_at, found.finished_at, found.result
+    found.progress, found.error, found.due_at, found.finished_at, found.result, found.waiting_for
 FROM rowset
 JOIN LATERAL (
     SELECT
@@ -58,10 +69,10 @@ JOIN LATERAL (
         callboard.job_history.result_ttl AS result_ttl, callboard.job_history.parent_id AS parent_id,
         CAST(callboard.job_history.progress AS TEXT) AS progress, CAST(callboard.job_history.error AS TEXT) AS error,
         CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS due_at, callboard.job_history.finished_at AS finished_at,
-        CAST(callboard.job_history.result AS TEXT) AS result
+        CAST(callboard.job_history.result AS TEXT) AS result, CAST(NULL AS TEXT) AS waiting_for
     FROM callboard.job_history
     WHERE callboard.job_history.id = rowset.id
         AND callboard.job_history.created_at = rowset.created_at
         AND callboard.job_history.deleted IS false
-    LIMIT $4::INTEGER
+    LIMIT $8::INTEGER
 ) AS found ON true;

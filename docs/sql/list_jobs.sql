@@ -8,21 +8,25 @@
 --
 -- Called by: api/jobs.
 --
--- Some of it is also sent by: read_in_order, export_piece.
+-- Some of it is also sent by: read_in_order, count_jobs, export_piece.
 
 -- Case: all, the first page.
 
 -- As before: statement 1 of read_in_order.sql.
 
 -- Statement 1.
---   $1  param_1  timestamp with time zone  'infinity'
---   $2  param_2  integer                   21
---   $3  param_3  integer                   21
---   $4  param_4  integer                   21
+--   $1  param_1        timestamp with time zone  'infinity'
+--   $2  status_1       character varying         'running'
+--   $3  waiting_for_1  text                      'attempt'
+--   $4  attempt_1      integer                   1
+--   $5  param_2        character varying         'attempt'
+--   $6  param_3        integer                   21
+--   $7  param_4        integer                   21
+--   $8  param_5        integer                   21
 SELECT
     id, type, status, owner, attempt, revision, created_at, started_at, cancel_requested_at, batch_id, worker, queue,
     priority, scheduled_at, expires_at, time_limit, max_retries, tags, result_ttl, parent_id, progress, error, due_at,
-    finished_at, result
+    finished_at, result, waiting_for
 FROM (
     (
         SELECT
@@ -36,10 +40,18 @@ FROM (
             callboard.jobs.tags AS tags, callboard.jobs.result_ttl AS result_ttl, callboard.jobs.parent_id AS parent_id,
             CAST(callboard.jobs.progress AS TEXT) AS progress, CAST(callboard.jobs.error AS TEXT) AS error,
             nullif(callboard.jobs.due_at, $1::TIMESTAMP WITH TIME ZONE) AS due_at,
-            CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result
+            CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result,
+            CASE
+                WHEN (
+                    callboard.jobs.waiting_for IS NOT NULL
+                    AND callboard.jobs.status != $2::VARCHAR
+                    AND CAST((callboard.jobs.waiting_for ->> $3::TEXT) AS INTEGER) = callboard.jobs.attempt +
+                        $4::INTEGER
+                ) THEN CAST(callboard.jobs.waiting_for - CAST($5::VARCHAR AS TEXT) AS TEXT)
+            END AS waiting_for
         FROM callboard.jobs
         ORDER BY callboard.jobs.id DESC
-        LIMIT $2::INTEGER
+        LIMIT $6::INTEGER
     )
     UNION ALL (
         SELECT
@@ -55,35 +67,40 @@ FROM (
             callboard.job_history.tags AS tags, callboard.job_history.result_ttl AS result_ttl,
             callboard.job_history.parent_id AS parent_id, CAST(callboard.job_history.progress AS TEXT) AS progress,
             CAST(callboard.job_history.error AS TEXT) AS error, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS due_at,
-            callboard.job_history.finished_at AS finished_at, CAST(NULL AS TEXT) AS result
+            callboard.job_history.finished_at AS finished_at, CAST(NULL AS TEXT) AS result,
+            CAST(NULL AS TEXT) AS waiting_for
         FROM callboard.job_history
         WHERE callboard.job_history.deleted IS false
         ORDER BY callboard.job_history.id DESC
-        LIMIT $3::INTEGER
+        LIMIT $7::INTEGER
     )
 ) AS anon_1
 ORDER BY id DESC
-LIMIT $4::INTEGER;
+LIMIT $8::INTEGER;
 
 -- Case: of one owner, a later page.
 
 -- As before: statement 1 of read_in_order.sql.
 
 -- Statement 2.
---   $1   param_1       timestamp with time zone  'infinity'
---   $2   id_1          uuid
---   $3   created_at_1  timestamp with time zone
---   $4   param_2       text[]
---   $5   param_3       integer                   21
---   $6   id_2          uuid
---   $7   created_at_2  timestamp with time zone
---   $8   param_4       text[]
---   $9   param_5       integer                   21
---   $10  param_6       integer                   21
+--   $1   param_1        timestamp with time zone  'infinity'
+--   $2   status_1       character varying         'running'
+--   $3   waiting_for_1  text                      'attempt'
+--   $4   attempt_1      integer                   1
+--   $5   param_2        character varying         'attempt'
+--   $6   id_1           uuid
+--   $7   created_at_1   timestamp with time zone
+--   $8   param_3        text[]
+--   $9   param_4        integer                   21
+--   $10  id_2           uuid
+--   $11  created_at_2   timestamp with time zone
+--   $12  param_5        text[]
+--   $13  param_6        integer                   21
+--   $14  param_7        integer                   21
 SELECT
     id, type, status, owner, attempt, revision, created_at, started_at, cancel_requested_at, batch_id, worker, queue,
     priority, scheduled_at, expires_at, time_limit, max_retries, tags, result_ttl, parent_id, progress, error, due_at,
-    finished_at, result
+    finished_at, result, waiting_for
 FROM (
     (
         SELECT
@@ -97,13 +114,21 @@ FROM (
             callboard.jobs.tags AS tags, callboard.jobs.result_ttl AS result_ttl, callboard.jobs.parent_id AS parent_id,
             CAST(callboard.jobs.progress AS TEXT) AS progress, CAST(callboard.jobs.error AS TEXT) AS error,
             nullif(callboard.jobs.due_at, $1::TIMESTAMP WITH TIME ZONE) AS due_at,
-            CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result
+            CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result,
+            CASE
+                WHEN (
+                    callboard.jobs.waiting_for IS NOT NULL
+                    AND callboard.jobs.status != $2::VARCHAR
+                    AND CAST((callboard.jobs.waiting_for ->> $3::TEXT) AS INTEGER) = callboard.jobs.attempt +
+                        $4::INTEGER
+                ) THEN CAST(callboard.jobs.waiting_for - CAST($5::VARCHAR AS TEXT) AS TEXT)
+            END AS waiting_for
         FROM callboard.jobs
-        WHERE callboard.jobs.id < $2::UUID
-            AND callboard.jobs.created_at <= $3::TIMESTAMP WITH TIME ZONE
-            AND callboard.jobs.owner = ANY ($4::TEXT[])
+        WHERE callboard.jobs.id < $6::UUID
+            AND callboard.jobs.created_at <= $7::TIMESTAMP WITH TIME ZONE
+            AND callboard.jobs.owner = ANY ($8::TEXT[])
         ORDER BY callboard.jobs.owner DESC, callboard.jobs.id DESC
-        LIMIT $5::INTEGER
+        LIMIT $9::INTEGER
     )
     UNION ALL (
         SELECT
@@ -119,18 +144,19 @@ FROM (
             callboard.job_history.tags AS tags, callboard.job_history.result_ttl AS result_ttl,
             callboard.job_history.parent_id AS parent_id, CAST(callboard.job_history.progress AS TEXT) AS progress,
             CAST(callboard.job_history.error AS TEXT) AS error, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS due_at,
-            callboard.job_history.finished_at AS finished_at, CAST(NULL AS TEXT) AS result
+            callboard.job_history.finished_at AS finished_at, CAST(NULL AS TEXT) AS result,
+            CAST(NULL AS TEXT) AS waiting_for
         FROM callboard.job_history
-        WHERE callboard.job_history.id < $6::UUID
-            AND callboard.job_history.created_at <= $7::TIMESTAMP WITH TIME ZONE
-            AND callboard.job_history.owner = ANY ($8::TEXT[])
+        WHERE callboard.job_history.id < $10::UUID
+            AND callboard.job_history.created_at <= $11::TIMESTAMP WITH TIME ZONE
+            AND callboard.job_history.owner = ANY ($12::TEXT[])
             AND callboard.job_history.deleted IS false
         ORDER BY callboard.job_history.owner DESC, callboard.job_history.id DESC
-        LIMIT $9::INTEGER
+        LIMIT $13::INTEGER
     )
 ) AS anon_1
 ORDER BY id DESC
-LIMIT $10::INTEGER;
+LIMIT $14::INTEGER;
 
 -- Case: of one owner and one type, which no index knows together.
 
@@ -183,30 +209,34 @@ SELECT
     ) AS edge;
 
 -- Statement 4.
---   $1   param_1   timestamp with time zone  'infinity'
---   $2   param_2   text[]
---   $3   param_3   uuid
---   $4   param_4   integer                   0
---   $5   type_1    character varying         'test.job'
---   $6   owner_1   character varying         'owner'
---   $7   param_5   integer                   21
---   $8   param_6   text[]
---   $9   param_7   uuid
---   $10  param_8   integer                   0
---   $11  type_2    character varying         'test.job'
---   $12  owner_2   character varying         'owner'
---   $13  param_9   integer                   21
---   $14  param_10  integer                   21
+--   $1   param_1        timestamp with time zone  'infinity'
+--   $2   status_1       character varying         'running'
+--   $3   waiting_for_1  text                      'attempt'
+--   $4   attempt_1      integer                   1
+--   $5   param_2        character varying         'attempt'
+--   $6   param_3        text[]
+--   $7   param_4        uuid
+--   $8   param_5        integer                   0
+--   $9   type_1         character varying         'test.job'
+--   $10  owner_1        character varying         'owner'
+--   $11  param_6        integer                   21
+--   $12  param_7        text[]
+--   $13  param_8        uuid
+--   $14  param_9        integer                   0
+--   $15  type_2         character varying         'test.job'
+--   $16  owner_2        character varying         'owner'
+--   $17  param_10       integer                   21
+--   $18  param_11       integer                   21
 SELECT
     id, type, status, owner, attempt, revision, created_at, started_at, cancel_requested_at, batch_id, worker, queue,
     priority, scheduled_at, expires_at, time_limit, max_retries, tags, result_ttl, parent_id, progress, error, due_at,
-    finished_at, result
+    finished_at, result, waiting_for
 FROM (
     (
         SELECT
             id, type, status, owner, attempt, revision, created_at, started_at, cancel_requested_at, batch_id, worker,
             queue, priority, scheduled_at, expires_at, time_limit, max_retries, tags, result_ttl, parent_id, progress,
-            error, due_at, finished_at, result
+            error, due_at, finished_at, result, waiting_for
         FROM (
             SELECT
                 callboard.jobs.id AS id, callboard.jobs.type AS type, callboard.jobs.status AS status,
@@ -220,22 +250,30 @@ FROM (
                 callboard.jobs.parent_id AS parent_id, CAST(callboard.jobs.progress AS TEXT) AS progress,
                 CAST(callboard.jobs.error AS TEXT) AS error,
                 nullif(callboard.jobs.due_at, $1::TIMESTAMP WITH TIME ZONE) AS due_at,
-                CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result
+                CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result,
+                CASE
+                    WHEN (
+                        callboard.jobs.waiting_for IS NOT NULL
+                        AND callboard.jobs.status != $2::VARCHAR
+                        AND CAST((callboard.jobs.waiting_for ->> $3::TEXT) AS INTEGER) = callboard.jobs.attempt +
+                            $4::INTEGER
+                    ) THEN CAST(callboard.jobs.waiting_for - CAST($5::VARCHAR AS TEXT) AS TEXT)
+                END AS waiting_for
             FROM callboard.jobs
-            WHERE callboard.jobs.owner = ANY ($2::TEXT[]) AND callboard.jobs.id >= $3::UUID
+            WHERE callboard.jobs.owner = ANY ($6::TEXT[]) AND callboard.jobs.id >= $7::UUID
             ORDER BY callboard.jobs.owner DESC, callboard.jobs.id DESC
             LIMIT ALL
-            OFFSET $4::INTEGER
+            OFFSET $8::INTEGER
         ) AS anon_2
-        WHERE type = $5::VARCHAR AND owner = $6::VARCHAR
+        WHERE type = $9::VARCHAR AND owner = $10::VARCHAR
         ORDER BY owner DESC, id DESC
-        LIMIT $7::INTEGER
+        LIMIT $11::INTEGER
     )
     UNION ALL (
         SELECT
             id, type, status, owner, attempt, revision, created_at, started_at, cancel_requested_at, batch_id, worker,
             queue, priority, scheduled_at, expires_at, time_limit, max_retries, tags, result_ttl, parent_id, progress,
-            error, due_at, finished_at, result
+            error, due_at, finished_at, result, waiting_for
         FROM (
             SELECT
                 callboard.job_history.id AS id, callboard.job_history.type AS type,
@@ -250,19 +288,20 @@ FROM (
                 callboard.job_history.tags AS tags, callboard.job_history.result_ttl AS result_ttl,
                 callboard.job_history.parent_id AS parent_id, CAST(callboard.job_history.progress AS TEXT) AS progress,
                 CAST(callboard.job_history.error AS TEXT) AS error, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS due_at,
-                callboard.job_history.finished_at AS finished_at, CAST(NULL AS TEXT) AS result
+                callboard.job_history.finished_at AS finished_at, CAST(NULL AS TEXT) AS result,
+                CAST(NULL AS TEXT) AS waiting_for
             FROM callboard.job_history
-            WHERE callboard.job_history.owner = ANY ($8::TEXT[])
-                AND callboard.job_history.id >= $9::UUID
+            WHERE callboard.job_history.owner = ANY ($12::TEXT[])
+                AND callboard.job_history.id >= $13::UUID
                 AND callboard.job_history.deleted IS false
             ORDER BY callboard.job_history.owner DESC, callboard.job_history.id DESC
             LIMIT ALL
-            OFFSET $10::INTEGER
+            OFFSET $14::INTEGER
         ) AS anon_3
-        WHERE type = $11::VARCHAR AND owner = $12::VARCHAR
+        WHERE type = $15::VARCHAR AND owner = $16::VARCHAR
         ORDER BY owner DESC, id DESC
-        LIMIT $13::INTEGER
+        LIMIT $17::INTEGER
     )
 ) AS anon_1
 ORDER BY id DESC
-LIMIT $14::INTEGER;
+LIMIT $18::INTEGER;

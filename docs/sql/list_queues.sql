@@ -1,7 +1,7 @@
 -- list_queues (db/dispatching/queues.py)
 --
--- Return all queues: their columns, and waiting, running (jobs), oldest_waiting_age (seconds of the
--- oldest queued job, or None), throughput (jobs that ended in the last minute).
+-- Return all queues: their columns, and waiting, running (jobs), oldest_waiting_age (seconds
+-- since the queued job that waits longest was due, or None), throughput (jobs that ended in the last minute).
 --
 -- Called by: api/system.
 
@@ -38,8 +38,14 @@ LEFT OUTER JOIN (
         count(*) FILTER (WHERE callboard.jobs.status IN ($4::VARCHAR, $5::VARCHAR, $6::VARCHAR, $7::VARCHAR)) AS waiting
             ,
         count(*) FILTER (WHERE callboard.jobs.status = $8::VARCHAR) AS running,
-        EXTRACT(epoch FROM now() - (min(callboard.jobs.created_at) FILTER (WHERE callboard.jobs.status = $9::VARCHAR)))
-            AS oldest_waiting_age
+        EXTRACT(
+            epoch
+            FROM now() - (
+                min(
+                    coalesce(callboard.jobs.queued_at, greatest(callboard.jobs.created_at, callboard.jobs.scheduled_at))
+                ) FILTER (WHERE callboard.jobs.status = $9::VARCHAR)
+            )
+        ) AS oldest_waiting_age
     FROM callboard.jobs
     GROUP BY callboard.jobs.queue
 ) AS live ON live.queue = callboard.queues.name

@@ -15,8 +15,9 @@
 --   $8  make_interval_7  double precision   86400.0
 SELECT
     callboard.workers.id, callboard.workers.name, callboard.workers.host, callboard.workers.pid,
-    callboard.workers.version, callboard.workers.queues, callboard.workers.threads, callboard.workers.state,
-    callboard.workers.started_at, callboard.workers.last_seen_at, coalesce(anon_1.jobs, ARRAY[]::UUID[]) AS jobs
+    callboard.workers.version, callboard.workers.queues, callboard.workers.types, callboard.workers.threads,
+    callboard.workers.state, callboard.workers.started_at, callboard.workers.last_seen_at,
+    coalesce(anon_1.jobs, ARRAY[]::UUID[]) AS jobs
 FROM callboard.workers
 LEFT OUTER JOIN (
     SELECT callboard.jobs.worker_id AS worker_id, array_agg(callboard.jobs.id) AS jobs

@@ -1,14 +1,17 @@
 -- mark_dispatched (db/transitions/starting.py)
 --
--- Record that the broker has confirmed the messages of these attempts.
+-- Record that these attempts' messages are in the broker, or may be from now on.
 --
 -- From queued; stays queued. A job that was claimed, cancelled or expired since its message was published is left
--- alone. The transaction's commit does not wait for the disk: if a crash of PostgreSQL undoes a mark, only a message
--- is repeated, and waiting with the marked rows locked would hold up the claims of these very messages.
+-- alone. Unless durable, the transaction's commit does not wait for the disk: if a crash of PostgreSQL undoes a
+-- mark, only a message is repeated, and waiting with the marked rows locked would hold up the claims of these very
+-- messages.
 --
 -- From: queued. To: queued, with its message in the broker.
 --
 -- Called by: actors/dispatch.
+--
+-- Some of it is also sent by: take_queues.
 
 -- Statement 1.
 --   $1  set_config_2  character varying  'synchronous_commit'

@@ -2,7 +2,7 @@
 --
 -- Return up to limit jobs of table, live or finished ones, newest first; those with ids below before.
 --
--- Columns: id, and skip: a cancel was requested (live), or the contents were erased (finished).
+-- Columns: id, type, and skip: a cancel was requested (live), or the contents were erased (finished).
 --
 -- Called by: db.
 
@@ -13,7 +13,7 @@
 --   $2  created_at_1  timestamp with time zone
 --   $3  owner_1       character varying         'owner'
 --   $4  param_1       integer                   9
-SELECT callboard.jobs.id, callboard.jobs.cancel_requested_at IS NOT NULL AS skip
+SELECT callboard.jobs.id, callboard.jobs.type, callboard.jobs.cancel_requested_at IS NOT NULL AS skip
 FROM callboard.jobs
 WHERE callboard.jobs.id < $1::UUID
     AND callboard.jobs.created_at <= $2::TIMESTAMP WITH TIME ZONE
@@ -28,7 +28,7 @@ LIMIT $4::INTEGER;
 --   $2  created_at_1  timestamp with time zone
 --   $3  owner_1       character varying         'owner'
 --   $4  param_1       integer                   9
-SELECT callboard.job_history.id, callboard.job_history.erased_at IS NOT NULL AS skip
+SELECT callboard.job_history.id, callboard.job_history.type, callboard.job_history.erased_at IS NOT NULL AS skip
 FROM callboard.job_history
 WHERE callboard.job_history.id < $1::UUID
     AND callboard.job_history.created_at <= $2::TIMESTAMP WITH TIME ZONE

@@ -2,9 +2,9 @@
 --
 -- Queue the jobs whose due_at has come; return how many.
 --
--- From scheduled or retrying, by the dispatcher. Rows that another dispatcher is promoting are skipped.
+-- From scheduled, retrying or blocked, by the dispatcher. Rows that another dispatcher is promoting are skipped.
 --
--- From: scheduled or retrying, and due. To: queued.
+-- From: scheduled, retrying or blocked, and due. To: queued.
 --
 -- Called by: actors/dispatch.
 
@@ -23,6 +23,8 @@ WITH due AS (
 )
 
 UPDATE callboard.jobs
-SET status=$2::VARCHAR, revision=(callboard.jobs.revision + $3::INTEGER), due_at=$4::TIMESTAMP WITH TIME ZONE
+SET
+    status=$2::VARCHAR, revision=(callboard.jobs.revision + $3::INTEGER), due_at=$4::TIMESTAMP WITH TIME ZONE,
+    queued_at=callboard.jobs.due_at
 WHERE callboard.jobs.id = ANY (array((SELECT due.id FROM due)))
 RETURNING callboard.jobs.id;

@@ -2,7 +2,7 @@
 --
 -- Return the names of all queues.
 --
--- Called by: api/jobs.
+-- Called by: api/jobs, callboard/processes.
 
 -- Statement 1.
 SELECT callboard.queues.name

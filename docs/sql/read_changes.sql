@@ -9,7 +9,7 @@
 
 -- Statement 1.
 --   $1   since            character varying
---   $2   param_3          bigint                    4294967295
+--   $2   param_4          bigint                    4294967295
 --   $3   after            uuid
 --   $4   owner            character varying
 --   $5   since_at         timestamp with time zone
@@ -20,11 +20,15 @@
 --   $10  make_interval_5  integer                   0
 --   $11  make_interval_6  integer                   0
 --   $12  late             double precision
---   $13  param_4          bigint                    4294967295
+--   $13  param_5          bigint                    4294967295
 --   $14  limit            integer
 --   $15  param_1          timestamp with time zone  'infinity'
---   $16  param_2          bigint                    4294967295
---   $17  param_5          bigint                    4294967295
+--   $16  status_1         character varying         'running'
+--   $17  waiting_for_1    text                      'attempt'
+--   $18  attempt_1        integer                   1
+--   $19  param_2          character varying         'attempt'
+--   $20  param_3          bigint                    4294967295
+--   $21  param_6          bigint                    4294967295
 WITH live AS MATERIALIZED (
     SELECT callboard.jobs.id AS id, callboard.jobs.created_at AS created_at
     FROM callboard.jobs
@@ -95,7 +99,7 @@ SELECT
     changed.created_at, changed.started_at, changed.cancel_requested_at, changed.batch_id, changed.worker,
     changed.queue, changed.priority, changed.scheduled_at, changed.expires_at, changed.time_limit, changed.max_retries,
     changed.tags, changed.result_ttl, changed.parent_id, changed.progress, changed.error, changed.due_at,
-    changed.finished_at, changed.result, changed.transaction
+    changed.finished_at, changed.result, changed.waiting_for, changed.transaction
 FROM (SELECT CAST(pg_current_snapshot() AS TEXT) AS snapshot, now() AS at) AS here
 LEFT OUTER JOIN (
     SELECT
@@ -110,12 +114,19 @@ LEFT OUTER JOIN (
         CAST(callboard.jobs.progress AS TEXT) AS progress, CAST(callboard.jobs.error AS TEXT) AS error,
         nullif(callboard.jobs.due_at, $15::TIMESTAMP WITH TIME ZONE) AS due_at,
         CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result,
+        CASE
+            WHEN (
+                callboard.jobs.waiting_for IS NOT NULL
+                AND callboard.jobs.status != $16::VARCHAR
+                AND CAST((callboard.jobs.waiting_for ->> $17::TEXT) AS INTEGER) = callboard.jobs.attempt + $18::INTEGER
+            ) THEN CAST(callboard.jobs.waiting_for - CAST($19::VARCHAR AS TEXT) AS TEXT)
+        END AS waiting_for,
         CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT) - (
             (
                 CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT) - CAST(
                     CAST(jobs.xmin AS TEXT) AS BIGINT
                 )
-            ) & $16::BIGINT
+            ) & $20::BIGINT
         ) AS transaction
     FROM page
     JOIN callboard.jobs ON callboard.jobs.id = page.id
@@ -133,13 +144,13 @@ LEFT OUTER JOIN (
         callboard.job_history.result_ttl AS result_ttl, callboard.job_history.parent_id AS parent_id,
         CAST(callboard.job_history.progress AS TEXT) AS progress, CAST(callboard.job_history.error AS TEXT) AS error,
         CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS due_at, callboard.job_history.finished_at AS finished_at,
-        CAST(NULL AS TEXT) AS result,
+        CAST(NULL AS TEXT) AS result, CAST(NULL AS TEXT) AS waiting_for,
         CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT) - (
             (
                 CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT) - CAST(
                     CAST(job_history.xmin AS TEXT) AS BIGINT
                 )
-            ) & $17::BIGINT
+            ) & $21::BIGINT
         ) AS transaction
     FROM page
     JOIN callboard.job_history ON callboard.job_history.id = page.id

@@ -5,9 +5,22 @@
 -- Called by: api/server.
 
 -- Statement 1.
+--   $1  status_1       character varying  'running'
+--   $2  waiting_for_1  text               'attempt'
+--   $3  attempt_1      integer            1
 SELECT
     callboard.jobs.status, callboard.jobs.type, callboard.jobs.queue, count(*) AS jobs,
-    EXTRACT(epoch FROM now() - min(callboard.jobs.created_at)) AS oldest_age
+    count(*) FILTER (
+        WHERE callboard.jobs.waiting_for IS NOT NULL
+            AND callboard.jobs.status != $1::VARCHAR
+            AND CAST((callboard.jobs.waiting_for ->> $2::TEXT) AS INTEGER) = callboard.jobs.attempt + $3::INTEGER
+    ) AS waiting_for_worker,
+    EXTRACT(
+        epoch
+        FROM now() - min(
+            coalesce(callboard.jobs.queued_at, greatest(callboard.jobs.created_at, callboard.jobs.scheduled_at))
+        )
+    ) AS oldest_waiting_age
 FROM callboard.jobs
 GROUP BY callboard.jobs.status, callboard.jobs.type, callboard.jobs.queue;
 

@@ -7,7 +7,7 @@
 --
 -- Called by: db/reads.
 --
--- Some of it is also sent by: list_jobs, export_piece.
+-- Some of it is also sent by: list_jobs, count_jobs, export_piece.
 
 -- Statement 1.
 --   $1  set_config_2  character varying  'enable_sort'

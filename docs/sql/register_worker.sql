@@ -11,9 +11,11 @@
 --   $4  pid      integer            1
 --   $5  version  character varying  '1'
 --   $6  queues   text[]
---   $7  threads  integer            8
---   $8  state    character varying  'running'
-INSERT INTO callboard.workers (id, name, host, pid, version, queues, threads, state, started_at, last_seen_at)
+--   $7  types    text[]
+--   $8  threads  integer            8
+--   $9  state    character varying  'running'
+INSERT INTO callboard.workers (id, name, host, pid, version, queues, types, threads, state, started_at, last_seen_at)
 VALUES (
-    $1::UUID, $2::VARCHAR, $3::VARCHAR, $4::INTEGER, $5::VARCHAR, $6::TEXT[], $7::INTEGER, $8::VARCHAR, now(), now()
+    $1::UUID, $2::VARCHAR, $3::VARCHAR, $4::INTEGER, $5::VARCHAR, $6::TEXT[], $7::TEXT[], $8::INTEGER, $9::VARCHAR,
+    now(), now()
 );

@@ -49,9 +49,10 @@ ended AS (
             callboard.jobs.started_at AS started_at, callboard.jobs.attempt_started_at AS attempt_started_at,
             callboard.jobs.cancel_requested_at AS cancel_requested_at, callboard.jobs.worker_id AS worker_id,
             callboard.jobs.worker AS worker, callboard.jobs.progress AS progress, callboard.jobs.error AS error,
-            callboard.jobs.batch_id AS batch_id, callboard.jobs.fairness_key AS fairness_key,
-            callboard.jobs.concurrency_key AS concurrency_key, callboard.jobs.webhook_url AS webhook_url,
-            callboard.jobs.traceparent AS traceparent, callboard.jobs.due_at AS due_at,
+            callboard.jobs.waiting_for AS waiting_for, callboard.jobs.batch_id AS batch_id,
+            callboard.jobs.fairness_key AS fairness_key, callboard.jobs.concurrency_key AS concurrency_key,
+            callboard.jobs.webhook_url AS webhook_url, callboard.jobs.traceparent AS traceparent,
+            callboard.jobs.due_at AS due_at, callboard.jobs.queued_at AS queued_at,
             callboard.jobs.dispatched_at AS dispatched_at
         FROM callboard.jobs
         WHERE callboard.jobs.id = rowset.id
@@ -67,7 +68,7 @@ waiting AS (
     SET
         status=(SELECT ended.status FROM ended WHERE ended.id = callboard.jobs.id),
         revision=(callboard.jobs.revision + $3::INTEGER), attempt_started_at=$4::TIMESTAMP WITH TIME ZONE,
-        worker_id=$5::UUID, due_at=NULL, dispatched_at=$6::TIMESTAMP WITH TIME ZONE
+        worker_id=$5::UUID, due_at=NULL, queued_at=now(), dispatched_at=$6::TIMESTAMP WITH TIME ZONE
     WHERE callboard.jobs.id = ANY (array((SELECT ended.id FROM ended)))
 ),
 

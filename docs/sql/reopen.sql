@@ -59,10 +59,10 @@ reopened AS (
         callboard.job_history.parent_id, callboard.job_history.attempt, callboard.job_history.retries,
         callboard.job_history.revision, callboard.job_history.started_at, callboard.job_history.attempt_started_at,
         callboard.job_history.cancel_requested_at, callboard.job_history.worker_id, callboard.job_history.worker,
-        callboard.job_history.progress, callboard.job_history.error, callboard.job_history.batch_id,
-        callboard.job_history.fairness_key, callboard.job_history.concurrency_key, callboard.job_history.webhook_url,
-        callboard.job_history.traceparent, callboard.job_history.finished_at, callboard.job_history.result,
-        callboard.job_history.erased_at, callboard.job_history.deleted
+        callboard.job_history.progress, callboard.job_history.error, callboard.job_history.waiting_for,
+        callboard.job_history.batch_id, callboard.job_history.fairness_key, callboard.job_history.concurrency_key,
+        callboard.job_history.webhook_url, callboard.job_history.traceparent, callboard.job_history.finished_at,
+        callboard.job_history.result, callboard.job_history.erased_at, callboard.job_history.deleted
 ),
 
 uncounted AS (
@@ -74,8 +74,8 @@ uncounted AS (
 INSERT INTO callboard.jobs (
     id, created_at, type, status, owner, payload, queue, priority, scheduled_at, expires_at, time_limit, max_retries,
     tags, unique_key, result_ttl, parent_id, attempt, retries, revision, started_at, attempt_started_at,
-    cancel_requested_at, worker_id, worker, progress, error, batch_id, fairness_key, concurrency_key, webhook_url,
-    traceparent, due_at, dispatched_at
+    cancel_requested_at, worker_id, worker, progress, error, waiting_for, batch_id, fairness_key, concurrency_key,
+    webhook_url, traceparent, queued_at, due_at, dispatched_at
 )
 SELECT
     reopened.id AS id, reopened.created_at AS created_at, reopened.type AS type, $5::VARCHAR AS status,
@@ -84,8 +84,9 @@ SELECT
     reopened.tags AS tags, NULL AS unique_key, reopened.result_ttl AS result_ttl, reopened.parent_id AS parent_id,
     reopened.attempt AS attempt, $6::INTEGER AS retries, reopened.revision + $7::INTEGER AS revision,
     reopened.started_at AS started_at, NULL AS attempt_started_at, NULL AS cancel_requested_at, NULL AS worker_id,
-    NULL AS worker, NULL AS progress, reopened.error AS error, reopened.batch_id AS batch_id,
+    NULL AS worker, NULL AS progress, reopened.error AS error, NULL AS waiting_for, reopened.batch_id AS batch_id,
     reopened.fairness_key AS fairness_key, reopened.concurrency_key AS concurrency_key,
-    reopened.webhook_url AS webhook_url, reopened.traceparent AS traceparent, NULL AS due_at, NULL AS dispatched_at
+    reopened.webhook_url AS webhook_url, reopened.traceparent AS traceparent, now() AS queued_at, NULL AS due_at,
+    NULL AS dispatched_at
 FROM reopened
 RETURNING callboard.jobs.id;

@@ -15,16 +15,20 @@
 
 -- Statement 1.
 --   $1   param_1          timestamp with time zone  'infinity'
---   $2   make_interval_1  integer                   0
---   $3   make_interval_2  integer                   0
---   $4   make_interval_3  integer                   0
---   $5   make_interval_4  integer                   0
---   $6   make_interval_5  integer                   0
---   $7   make_interval_6  integer                   0
---   $8   coalesce_1       boolean                   false
---   $9   param_2          character varying         'scheduled'
---   $10  param_3          character varying         'queued'
---   $11  rowset           character varying
+--   $2   status_1         character varying         'running'
+--   $3   waiting_for_1    text                      'attempt'
+--   $4   attempt_1        integer                   1
+--   $5   param_2          character varying         'attempt'
+--   $6   make_interval_1  integer                   0
+--   $7   make_interval_2  integer                   0
+--   $8   make_interval_3  integer                   0
+--   $9   make_interval_4  integer                   0
+--   $10  make_interval_5  integer                   0
+--   $11  make_interval_6  integer                   0
+--   $12  coalesce_1       boolean                   false
+--   $13  param_3          character varying         'scheduled'
+--   $14  param_4          character varying         'queued'
+--   $15  rowset           character varying
 WITH rowset AS MATERIALIZED (
     SELECT
         anon_1.id AS id, anon_1.created_at AS created_at, anon_1.type AS type, anon_1.owner AS owner,
@@ -33,7 +37,7 @@ WITH rowset AS MATERIALIZED (
         anon_1.max_retries AS max_retries, anon_1.tags AS tags, anon_1.unique_key AS unique_key,
         anon_1.result_ttl AS result_ttl, anon_1.parent_id AS parent_id, anon_1.batch_id AS batch_id,
         anon_1.traceparent AS traceparent
-    FROM json_to_recordset(CAST($11::VARCHAR AS JSON)) AS anon_1(
+    FROM json_to_recordset(CAST($15::VARCHAR AS JSON)) AS anon_1(
         id UUID, created_at TIMESTAMP WITH TIME ZONE, type TEXT, owner TEXT, payload TEXT, queue TEXT, priority INTEGER,
         delay DOUBLE PRECISION, scheduled_at TIMESTAMP WITH TIME ZONE, expires_at TIMESTAMP WITH TIME ZONE,
         time_limit DOUBLE PRECISION, max_retries INTEGER, tags TEXT, unique_key TEXT, result_ttl DOUBLE PRECISION,
@@ -43,7 +47,7 @@ WITH rowset AS MATERIALIZED (
 
 INSERT INTO callboard.jobs (
     id, created_at, type, owner, queue, priority, expires_at, time_limit, max_retries, unique_key, result_ttl,
-    parent_id, batch_id, traceparent, payload, tags, scheduled_at, status, due_at
+    parent_id, batch_id, traceparent, payload, tags, scheduled_at, status, due_at, queued_at
 )
 SELECT
     rowset.id AS id, rowset.created_at AS created_at, rowset.type AS type, rowset.owner AS owner, rowset.queue AS queue,
@@ -54,7 +58,7 @@ SELECT
     coalesce(
         rowset.scheduled_at,
         now() + make_interval(
-            $2::INTEGER, $3::INTEGER, $4::INTEGER, $5::INTEGER, $6::INTEGER, $7::INTEGER, rowset.delay
+            $6::INTEGER, $7::INTEGER, $8::INTEGER, $9::INTEGER, $10::INTEGER, $11::INTEGER, rowset.delay
         )
     ) AS scheduled_at,
     CASE
@@ -62,30 +66,42 @@ SELECT
             coalesce(
                 rowset.scheduled_at,
                 now() + make_interval(
-                    $2::INTEGER, $3::INTEGER, $4::INTEGER, $5::INTEGER, $6::INTEGER, $7::INTEGER, rowset.delay
+                    $6::INTEGER, $7::INTEGER, $8::INTEGER, $9::INTEGER, $10::INTEGER, $11::INTEGER, rowset.delay
                 )
             ) > now(),
-            $8
-        ) THEN $9::VARCHAR
-        ELSE $10::VARCHAR
+            $12
+        ) THEN $13::VARCHAR
+        ELSE $14::VARCHAR
     END AS status,
     CASE
         WHEN coalesce(
             coalesce(
                 rowset.scheduled_at,
                 now() + make_interval(
-                    $2::INTEGER, $3::INTEGER, $4::INTEGER, $5::INTEGER, $6::INTEGER, $7::INTEGER, rowset.delay
+                    $6::INTEGER, $7::INTEGER, $8::INTEGER, $9::INTEGER, $10::INTEGER, $11::INTEGER, rowset.delay
                 )
             ) > now(),
-            $8
+            $12
         ) THEN coalesce(
             rowset.scheduled_at,
             now() + make_interval(
-                $2::INTEGER, $3::INTEGER, $4::INTEGER, $5::INTEGER, $6::INTEGER, $7::INTEGER, rowset.delay
+                $6::INTEGER, $7::INTEGER, $8::INTEGER, $9::INTEGER, $10::INTEGER, $11::INTEGER, rowset.delay
             )
         )
         ELSE NULL
-    END AS due_at
+    END AS due_at,
+    CASE
+        WHEN coalesce(
+            coalesce(
+                rowset.scheduled_at,
+                now() + make_interval(
+                    $6::INTEGER, $7::INTEGER, $8::INTEGER, $9::INTEGER, $10::INTEGER, $11::INTEGER, rowset.delay
+                )
+            ) > now(),
+            $12
+        ) THEN NULL
+        ELSE now()
+    END AS queued_at
 FROM rowset
 ON CONFLICT DO NOTHING
 RETURNING
@@ -96,7 +112,14 @@ RETURNING
     callboard.jobs.tags, callboard.jobs.result_ttl, callboard.jobs.parent_id,
     CAST(callboard.jobs.progress AS TEXT) AS progress, CAST(callboard.jobs.error AS TEXT) AS error,
     nullif(callboard.jobs.due_at, $1::TIMESTAMP WITH TIME ZONE) AS due_at,
-    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result;
+    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result,
+    CASE
+        WHEN (
+            callboard.jobs.waiting_for IS NOT NULL
+            AND callboard.jobs.status != $2::VARCHAR
+            AND CAST((callboard.jobs.waiting_for ->> $3::TEXT) AS INTEGER) = callboard.jobs.attempt + $4::INTEGER
+        ) THEN CAST(callboard.jobs.waiting_for - CAST($5::VARCHAR AS TEXT) AS TEXT)
+    END AS waiting_for;
 
 -- Statement 2.
 --   $1  set_config_2  character varying  'synchronous_commit'
@@ -137,7 +160,7 @@ WITH rowset AS MATERIALIZED (
 
 INSERT INTO callboard.jobs (
     id, created_at, type, owner, queue, priority, expires_at, time_limit, max_retries, unique_key, result_ttl,
-    parent_id, batch_id, traceparent, payload, tags, scheduled_at, status, due_at
+    parent_id, batch_id, traceparent, payload, tags, scheduled_at, status, due_at, queued_at
 )
 SELECT
     rowset.id AS id, rowset.created_at AS created_at, rowset.type AS type, rowset.owner AS owner, rowset.queue AS queue,
@@ -179,7 +202,19 @@ SELECT
             )
         )
         ELSE NULL
-    END AS due_at
+    END AS due_at,
+    CASE
+        WHEN coalesce(
+            coalesce(
+                rowset.scheduled_at,
+                now() + make_interval(
+                    $1::INTEGER, $2::INTEGER, $3::INTEGER, $4::INTEGER, $5::INTEGER, $6::INTEGER, rowset.delay
+                )
+            ) > now(),
+            $7
+        ) THEN NULL
+        ELSE now()
+    END AS queued_at
 FROM rowset
 ON CONFLICT DO NOTHING
 RETURNING callboard.jobs.id;
@@ -189,14 +224,15 @@ RETURNING callboard.jobs.id;
 -- Case: with an idempotency key.
 
 -- Statement 4.
---   $1  rowset              character varying
---   $2  make_interval_1     integer            0
---   $3  make_interval_2     integer            0
---   $4  make_interval_3     integer            0
---   $5  make_interval_4     integer            0
---   $6  make_interval_5     integer            0
---   $7  make_interval_6     integer            0
---   $8  hashtextextended_1  integer            0
+--   $1  rowset           character varying
+--   $2  make_interval_1  integer            0
+--   $3  make_interval_2  integer            0
+--   $4  make_interval_3  integer            0
+--   $5  make_interval_4  integer            0
+--   $6  make_interval_5  integer            0
+--   $7  make_interval_6  integer            0
+--   $8  name_1           character varying  'idempotency keys'
+--   $9  coalesce_1       integer            0
 WITH rowset AS MATERIALIZED (
     SELECT
         anon_2.owner AS owner, anon_2.key AS key, anon_2.job_ids AS job_ids, anon_2.request_hash AS request_hash,
@@ -222,7 +258,17 @@ SELECT
     now() + make_interval($2::INTEGER, $3::INTEGER, $4::INTEGER, $5::INTEGER, $6::INTEGER, $7::INTEGER, unknown.ttl)
         AS anon_1
 FROM unknown
-WHERE pg_try_advisory_xact_lock(hashtextextended(unknown.owner, hashtextextended(unknown.key, $8::INTEGER)))
+WHERE pg_try_advisory_xact_lock(
+    hashtextextended(
+        unknown.owner,
+        hashtextextended(
+            unknown.key,
+            coalesce(
+                (SELECT callboard.locks.seed FROM callboard.locks WHERE callboard.locks.name = $8::VARCHAR), $9::INTEGER
+            )
+        )
+    )
+)
 ON CONFLICT DO NOTHING;
 
 -- Statement 5.
@@ -246,8 +292,12 @@ JOIN callboard.idempotency_keys ON callboard.idempotency_keys.owner = rowset.own
 -- As before: statement 1.
 
 -- Statement 6.
---   $1  rowset   character varying
---   $2  param_1  timestamp with time zone  'infinity'
+--   $1  rowset         character varying
+--   $2  param_1        timestamp with time zone  'infinity'
+--   $3  status_1       character varying         'running'
+--   $4  waiting_for_1  text                      'attempt'
+--   $5  attempt_1      integer                   1
+--   $6  param_2        character varying         'attempt'
 WITH rowset AS MATERIALIZED (
     SELECT
         anon_1.id AS id, anon_1.created_at AS created_at, anon_1.owner AS owner, anon_1.type AS type,
@@ -265,7 +315,15 @@ SELECT
     callboard.jobs.tags, callboard.jobs.result_ttl, callboard.jobs.parent_id,
     CAST(callboard.jobs.progress AS TEXT) AS progress, CAST(callboard.jobs.error AS TEXT) AS error,
     nullif(callboard.jobs.due_at, $2::TIMESTAMP WITH TIME ZONE) AS due_at,
-    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result, rowset.id AS asked_id
+    CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS finished_at, CAST(NULL AS TEXT) AS result,
+    CASE
+        WHEN (
+            callboard.jobs.waiting_for IS NOT NULL
+            AND callboard.jobs.status != $3::VARCHAR
+            AND CAST((callboard.jobs.waiting_for ->> $4::TEXT) AS INTEGER) = callboard.jobs.attempt + $5::INTEGER
+        ) THEN CAST(callboard.jobs.waiting_for - CAST($6::VARCHAR AS TEXT) AS TEXT)
+    END AS waiting_for,
+    rowset.id AS asked_id
 FROM rowset
 JOIN callboard.jobs ON callboard.jobs.id = rowset.id
     OR callboard.jobs.owner = rowset.owner AND callboard.jobs.type = rowset.type AND callboard.jobs.unique_key =
@@ -281,7 +339,7 @@ SELECT
     callboard.job_history.parent_id, CAST(callboard.job_history.progress AS TEXT) AS progress,
     CAST(callboard.job_history.error AS TEXT) AS error, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS due_at,
     callboard.job_history.finished_at AS finished_at, CAST(callboard.job_history.result AS TEXT) AS result,
-    rowset.id AS asked_id
+    CAST(NULL AS TEXT) AS waiting_for, rowset.id AS asked_id
 FROM rowset
 JOIN callboard.job_history ON callboard.job_history.id = rowset.id
     AND callboard.job_history.created_at = rowset.created_at;

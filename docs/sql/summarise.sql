@@ -8,7 +8,7 @@
 --     run_sum, run_max, and wait_quantiles and run_quantiles, of QUANTILES, each
 --     None where no job waited or ran. The value of TOTAL is empty.
 --
--- Called by: api/history.
+-- Called by: api/history, api/system.
 
 -- Case: by type, hour by hour.
 
