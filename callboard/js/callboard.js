@@ -19,13 +19,14 @@ const AWAY = new Set([502, 503, 504]);
 const SILENT = new Error("The event stream has gone silent.");
 
 /** Where a program without a URL sends its requests, and with which key: in a page, to the server that it is from. */
-const HERE =
-  globalThis.location === undefined
-    ? {
-        url: globalThis.process?.env.CALLBOARD_URL || "http://127.0.0.1:8000",
-        apiKey: globalThis.process?.env.CALLBOARD_API_KEY || undefined,
-      }
-    : { url: "", apiKey: undefined };
+function environment() {
+  if (globalThis.location !== undefined) return { url: "" };
+  const variables = globalThis.process?.env ?? {};
+  return {
+    url: variables.CALLBOARD_URL || "http://127.0.0.1:8000",
+    apiKey: variables.CALLBOARD_API_KEY || undefined,
+  };
+}
 
 /** The server refused; what it said is in the properties. */
 export class CallboardError extends Error {
@@ -61,11 +62,14 @@ export class Callboard {
   #silence;
 
   constructor(
-    url = HERE.url,
-    { apiKey = url === HERE.url ? HERE.apiKey : undefined, fetch = globalThis.fetch, retryFor = 30_000, timeout = 30_000, silence = 45_000 } = {},
+    url = undefined,
+    { apiKey, fetch = globalThis.fetch, retryFor = 30_000, timeout = 30_000, silence = 45_000 } = {},
   ) {
-    this.#base = String(url).replace(/\/+$/, "");
-    this.#headers = apiKey ? { Authorization: `Bearer ${apiKey}` } : {};
+    // The environment's key goes to no other server than the environment's.
+    const server = url === undefined ? environment() : { url };
+    const key = apiKey ?? server.apiKey;
+    this.#base = String(server.url).replace(/\/+$/, "");
+    this.#headers = key ? { Authorization: `Bearer ${key}` } : {};
     // Browsers insist on being called as a method of the window.
     this.#fetch = (...given) => fetch.call(globalThis, ...given);
     this.#retryFor = retryFor;

@@ -46,14 +46,13 @@ test("submit, poll, result", async () => {
 });
 
 test("without a URL, those of the environment are taken", async () => {
-  const { Callboard: Fresh } = await import("../../callboard/js/callboard.js?environment");
   const headers = [];
   const fetch = (url, options) => {
     headers.push([new Request(url).url, new Headers(options.headers).get("Authorization")]);
     return Promise.resolve(new Response('{"done": true}', { status: 200 }));
   };
-  await new Fresh(undefined, { fetch }).getJob("a");
-  await new Fresh("http://127.0.0.1:1", { fetch }).getJob("a");
+  await new Callboard(undefined, { fetch }).getJob("a");
+  await new Callboard("http://127.0.0.1:1", { fetch }).getJob("a");
   assert.deepEqual(headers, [
     ["http://127.0.0.1:7/v1/jobs/a", "Bearer cb_from_the_environment"],
     ["http://127.0.0.1:1/v1/jobs/a", null],

@@ -101,7 +101,9 @@ def gulp(payload: int) -> int:
 def scan(payload: Path) -> int:
     """Read a large file through a map, which is not memory of its own."""
     with payload.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content:
-        return sum(content[position] for position in range(0, len(content), mmap.PAGESIZE))
+        total = sum(content[position] for position in range(0, len(content), mmap.PAGESIZE))
+        time.sleep(2)  # as a real scan takes: the guard sees the map
+        return total
 
 
 @job("isolated.hang", queue=QUEUE, isolation="process")
