@@ -29,6 +29,8 @@ TABLE = "## The files\n"
 
 Function = Callable[..., object]
 Cases = Sequence[tuple[Example, Sequence[Sent]]]
+#: Characters of a parameter's value that are shown.
+_LONGEST_VALUE = 70
 
 
 def captured(emptied: Callable[[], str]) -> Mapping[str, Cases]:
@@ -85,7 +87,7 @@ def _body(name: str, cases: Cases, written: dict[str, tuple[str, int]]) -> str:
 
 def _parameters(statement: Sent) -> str:
     rows = [
-        (f"${number}", parameter.name, parameter.type, parameter.value or "")
+        (f"${number}", parameter.name, parameter.type, _cut(parameter.value or ""))
         for number, parameter in enumerate(statement.parameters, start=1)
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -93,6 +95,11 @@ def _parameters(statement: Sent) -> str:
         "--   " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
         for row in rows
     )
+
+
+def _cut(value: str) -> str:
+    """Return a value that fits into its line: of a sentence, the beginning says enough."""
+    return value if len(value) <= _LONGEST_VALUE else f"{value[: _LONGEST_VALUE - 1]}…"
 
 
 def _about(function: Function) -> str:

@@ -17,6 +17,7 @@ _SCRIPTS: Final = (
     "0006_analytics/05_days.sql",
     "0009_history_reads/02_views.sql",
     "0012_duration_buckets/01_views.sql",
+    "0016_waiting_for_workers/01_views.sql",
 )
 
 _MAY_CREATE: Final = text(f"""

@@ -32,7 +32,7 @@
 --   $19  param_7        character varying  'type'
 --   $20  param_8        character varying  'UnknownJobType'
 --   $21  param_9        character varying  'message'
---   $22  param_10       character varying  'No worker that took this job knew its type ''%s'', for %s s. Does CALLBOARD_JOB_MODULES of the workers of queue ''%s'' name the module that defines it?'
+--   $22  param_10       character varying  'No worker that took this job knew its type ''%s'', for %s s. Does CA…
 --   $23  param_11       character varying  'attempt'
 WITH rowset AS MATERIALIZED (
     SELECT anon_1.id AS id, anon_1.attempt AS attempt

@@ -20,6 +20,7 @@ from callboard.db.dispatching.queues import QueueChange, change_queue, ensure_qu
 from callboard.db.dispatching.rate_limits import Rate, delete_full_buckets, take_tokens
 from callboard.db.fleet.expired_rows import delete_expired_keys, delete_old_workers
 from callboard.db.fleet.gauges import read_gauges
+from callboard.db.fleet.pace import read_pace
 from callboard.db.fleet.workers import (
     WorkerBoot,
     WorkerState,
@@ -151,6 +152,7 @@ OTHERS: Final = (
     Example((declare_dead,), lambda c, _: declare_dead(c, host="host", pid=1)),
     Example((abandoned_attempts,), lambda c, _: abandoned_attempts(c)),
     Example((list_workers,), lambda c, _: list_workers(c)),
+    Example((read_pace,), lambda c, _: read_pace(c)),
     Example((read_workforce,), lambda c, _: read_workforce(c, lease_ttl=60.0)),
     Example((delete_old_workers,), lambda c, _: delete_old_workers(c)),
     Example((delete_expired_keys,), lambda c, _: delete_expired_keys(c)),
