@@ -8,40 +8,20 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
-from sqlalchemy import text
-
 from callboard.actors.broker.amqp import Rabbitmq
 from callboard.actors.broker.connection import open_connection
 from callboard.actors.broker.transport import TransportError
 from callboard.api.auth.oidc import Tokens
 from callboard.db.errors import CallboardError, ConfigurationError, Unavailable
 from callboard.db.files.storage import open_storage
-from callboard.db.models import SCHEMA, metadata
-from callboard.db.schema.migrate import schema_is_current
+from callboard.db.schema.migrate import SCHEMA_IS_OLDER, schema_is_current
+from callboard.db.schema.suitability import DatabaseState
 from callboard.db.settings import Settings, unknown_variables
 from callboard.db.sql.engine import Database
 from callboard.processes.job_types import JobTypesTrial
 from callboard.processes.signals import StopSignal
 
-_OLDEST_VERSION: Final = 15
 _CONTENT: Final = b"callboard check"
-
-_STATE: Final = text(
-    f"""
-    SELECT
-        current_setting('server_version_num')::integer / 10000 AS version,
-        current_setting('server_encoding') AS encoding,
-        current_setting('transaction_read_only')::boolean AS read_only,
-        (
-            SELECT min(relname) FROM pg_class
-            WHERE relnamespace = to_regnamespace('{SCHEMA}') AND relname = ANY(:tables)
-                AND NOT (
-                    has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
-                    AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')
-                )
-        ) AS closed_table
-    """  # noqa: S608 - a name of ours
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +69,10 @@ def _job_types(settings: Settings, stop: StopSignal) -> str:
 
 def _database(settings: Settings) -> str:
     with closing(Database(settings, role="check", pool_size=1)) as database, database.begin() as connection:
-        state = connection.execute(_STATE, {"tables": [table.name for table in metadata.sorted_tables]}).one()
-        if state.version < _OLDEST_VERSION:
-            raise ConfigurationError(f"This is PostgreSQL {state.version}; 15 or later is needed.")
-        if state.encoding != "UTF8":
-            raise ConfigurationError(
-                f"The database is encoded in {state.encoding}. Make one with ENCODING 'UTF8' TEMPLATE template0."
-            )
-        if not schema_is_current(connection):
-            raise ConfigurationError("The schema is older than this version, or missing. Run 'callboard migrate'.")
-        if state.closed_table is not None:
-            raise ConfigurationError(f"The user of the database URL may not write {SCHEMA}.{state.closed_table}.")
-        if state.read_only:
-            raise ConfigurationError("The database takes no writes: it is a standby, or set to be read-only.")
+        state = DatabaseState.of(connection)
+        older = None if state.unsuitable or schema_is_current(connection) else SCHEMA_IS_OLDER
+        if (problem := state.unsuitable or older or state.unwritable) is not None:
+            raise ConfigurationError(problem)
     return f"PostgreSQL {state.version}, {state.encoding}, migrated, writable"
 
 

@@ -15,12 +15,14 @@ from callboard.db.sql.engine import Database
 from callboard.db.sql.session import unsound_setting
 
 _TABLES: Final = [table.name for table in metadata.sorted_tables]
+_OLDEST_VERSION: Final = 15
 _RIGHTS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 # On tables that there are: those that are not are the migrations' business.
 _STATE: Final = text(f"""
 SELECT
     quote_ident(current_user) AS "user", quote_ident(current_database()) AS database,
+    current_setting('server_version_num')::integer / 10000 AS version,
     pg_encoding_to_char(encoding) AS encoding, pg_is_in_recovery() AS standby,
     current_setting('transaction_read_only')::boolean AS read_only,
     coalesce(has_schema_privilege(to_regnamespace('{SCHEMA}'), 'USAGE'), true) AS may_enter,
@@ -41,6 +43,8 @@ class DatabaseState:
     user: str
     """Quoted, where SQL needs that; the database, too."""
     database: str
+    version: int
+    """PostgreSQL's major version."""
     encoding: str
     standby: bool
     read_only: bool
@@ -60,6 +64,8 @@ class DatabaseState:
     @property
     def unsuitable(self) -> str | None:
         """What somebody must change before Callboard can work here; None: nothing."""
+        if self.version < _OLDEST_VERSION:
+            return f"This is PostgreSQL {self.version}; {_OLDEST_VERSION} or later is needed."
         if self.encoding != "UTF8":
             return (
                 f"Database {self.database} is encoded in {self.encoding}, which has no place for most letters. Make "
