@@ -86,13 +86,13 @@ _queues = select(queues.c.name, queues.c.paused, queues.c.concurrency_limit)
 
 def read_pace(connection: Connection) -> Pace:
     """Return how fast jobs go now. Reads live jobs and rollups, and no history."""
-    means: dict[str, Any] = dict(connection.execute(_means).tuples().all())
-    threads = dict(connection.execute(_threads).tuples().all())
+    means: dict[str, Any] = dict(connection.execute(_means).all())
+    threads = dict(connection.execute(_threads).all())
     waiting: dict[str, list[Waiting]] = {}
-    for queue, priority, count, oldest, newest in connection.execute(_waiting).tuples():
+    for queue, priority, count, oldest, newest in connection.execute(_waiting):
         waiting.setdefault(queue, []).append(Waiting(priority, count, oldest, newest))
     paces = {}
-    for queue, paused, limit in connection.execute(_queues).tuples():
+    for queue, paused, limit in connection.execute(_queues):
         able = 0 if paused else threads.get(queue, 0)
         mean = means.get(queue)
         paces[queue] = QueuePace(
@@ -100,4 +100,4 @@ def read_pace(connection: Connection) -> Pace:
             threads=able if limit is None else min(able, limit),
             waiting=waiting.get(queue, []),
         )
-    return Pace(runs=dict(connection.execute(_medians).tuples().all()), queues=paces)
+    return Pace(runs=dict(connection.execute(_medians).all()), queues=paces)
