@@ -48,10 +48,14 @@ def require_few_values(body: bytes) -> None:
         values += _count(match[1])
         # Of a value there are at most two strings, its name and itself.
         if values > MOST_VALUES or strings > 2 * MOST_VALUES + 2:
-            raise TooLarge(
-                f"The body has more than {MOST_VALUES} values. "
-                "Upload large data as a file (POST /v1/files) and name it in the payload."
-            )
+            raise _too_many_values("The body")
+
+
+def _too_many_values(what: str) -> TooLarge:
+    return TooLarge(
+        f"{what} has more than {MOST_VALUES} values. "
+        "Upload large data as a file (POST /v1/files) and name it in the payload."
+    )
 
 
 def require_few_members(body: bytes) -> None:
@@ -144,6 +148,8 @@ def _end_of_job(body: bytes, begin: int, index: int, largest: int) -> tuple[int,
             case b"{" | b"[":
                 depth += 1
                 brackets += 1
+                if brackets > MOST_VALUES:
+                    raise _too_many_values(f"Job {index} of the batch")
             case b"}" | b"]" if depth:
                 depth -= 1
             case b"," | b"]":

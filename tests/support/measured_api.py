@@ -46,10 +46,16 @@ class LongestHold:
 
 
 def _watch_lock(longest: LongestHold) -> None:
+    own = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
     while True:
-        before = time.process_time()
+        before, waited = time.process_time(), _waited_for_a_processor(own)
         time.sleep(_PAUSE)
-        longest.note(time.process_time() - before)
+        longest.note(time.process_time() - before - (_waited_for_a_processor(own) - waited))
+
+
+def _waited_for_a_processor(thread: Path) -> float:
+    """Return the seconds for which a thread could run, and others ran instead of it: no lock kept it waiting then."""
+    return int(thread.read_text().split()[1]) / 1e9
 
 
 async def _watch_loop(longest: LongestHold) -> None:
