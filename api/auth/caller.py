@@ -134,7 +134,7 @@ def _local(host: str, max_live_jobs: int, submissions_per_second: float | None) 
     else:
         network = str(ipaddress.ip_network((address, _IPV6_NETWORK), strict=False) if address.version == 6 else address)
     quota = Quota(f"address:{network}", max_live_jobs or None, submissions_per_second)
-    return Caller("local", Role.ADMIN, quota, network)
+    return Caller("local", Role.ADMIN, quota, address=network)
 
 
 async def current_caller(request: Request) -> Caller:

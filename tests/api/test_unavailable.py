@@ -33,7 +33,15 @@ AsProblem = Callable[[httpx.Response, int, str], dict[str, Any]]
 Serve = Callable[..., Served]
 
 #: Operations that need no database; all others, new ones too, must respond with 503 without it.
-WITHOUT_DATABASE = {"live", "explainProblem", "getVersion", "getMetrics", "listJobTypes", "getJobType"}
+WITHOUT_DATABASE = {
+    "makeStreamTicket",
+    "live",
+    "explainProblem",
+    "getVersion",
+    "getMetrics",
+    "listJobTypes",
+    "getJobType",
+}
 IN_PATHS = {
     "explainProblem": {"code": "unavailable"},
     "getJobType": {"name": "test.job"},
@@ -47,6 +55,7 @@ BODIES: dict[str, Any] = {
     "submitBatch": {"jobs": [{"type": "test.job", "payload": {}}]},
     "amendJob": {"priority": 1},
     "configureQueue": {"dispatch_window": 10},
+    "makeStreamTicket": {"url": "/v1/jobs/stream"},
     "bulkJobs": {"action": "cancel", "filter": {"type": "test.job"}},
 }
 #: Seconds that a request may take with the settings below, on a slow machine.

@@ -147,6 +147,7 @@ PLACES: Final[Mapping[str, tuple[tuple[str, bytes], ...]]] = {
     "bulkJobs": (("all", b"%b"), ("filter", b'{"action":"cancel","filter":{"tag":%b}}')),
     "amendJob": (("all", b"%b"), ("tags", b'{"tags":%b}')),
     "configureQueue": (("all", b"%b"),),
+    "makeStreamTicket": (("all", b"%b"),),
 }
 _LARGE: Final = (MEGABYTE // 2 - 100, 3 * MEGABYTE + MEGABYTE // 4)
 _HUGE: Final = 14 * MEGABYTE
