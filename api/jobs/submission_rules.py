@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -22,6 +22,8 @@ from callboard.db.rules.new_job import OPTIONS, SERVICE_QUEUE, NewJob
 
 #: Bytes of a payload in which all is found that does not fit; in larger ones the first things.
 _SEARCHED: Final = 8 * 2**10
+#: Queues that an error lists.
+_MOST_NAMES: Final = 20
 #: The options that a job type has a default for.
 _REQUIRED: Final = tuple(name for name, option in OPTIONS.items() if option.required)
 
@@ -132,10 +134,15 @@ def require_references(
     wrong = []
     for place, options in named:
         if (queue := options.get("queue")) is not None and queue not in queues:
-            wrong.append(FieldError(f"there is no queue {queue!r}", f"{place}/queue"))
+            wrong.append(FieldError(_no_queue(queue, queues), f"{place}/queue"))
         if (parent_id := options.get("parent_id")) is not None:
             parent = parents.get(parent_id)
             if parent is None or not caller.sees(parent["owner"]):
                 wrong.append(FieldError(f"there is no job {parent_id}", f"{place}/parent_id"))
     if wrong:
-        raise InvalidInput(f"Not accepted: {wrong[0].detail}.", wrong[:MOST_FINDINGS])
+        raise InvalidInput("The submission names something that does not exist.", wrong[:MOST_FINDINGS])
+
+
+def _no_queue(name: str, queues: Collection[str]) -> str:
+    some = ", ".join(sorted(queues)[:_MOST_NAMES])
+    return f"there is no queue {name!r}; there are {some}{', …' if len(queues) > _MOST_NAMES else ''}"

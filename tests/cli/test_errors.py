@@ -131,6 +131,7 @@ def test_a_submission_without_a_response_may_have_been_accepted(
 ) -> None:
     script.job_type = response(job_type("x"))
     monkeypatch.setattr("callboard.cli.options.RETRY_FOR", 0.0)
+    monkeypatch.setattr("callboard.cli.options._START", 0.0)
     file = {"id": ID, "name": "a", "size": 0, "sha256": "", "media_type": "text/plain"}
     script.will(response(drop=True), response(drop=True), response(file, 201), response(drop=True))
     ran = run("submit", "x")

@@ -124,7 +124,7 @@ def test_a_queue_without_job_types_may_be_named_once_it_exists(
 ) -> None:
     body = {"type": "test.job", "payload": {}, "queue": "special"}
     assert as_problem(client.post("/v1/jobs", json=body), 422, "invalid-input")["errors"] == [
-        {"detail": "there is no queue 'special'", "pointer": "/queue"}
+        {"detail": "there is no queue 'special'; there are default, orders", "pointer": "/queue"}
     ]
     with database.begin() as connection:
         ensure_queues(connection, ["special"])
