@@ -97,12 +97,14 @@ def execute_together(
                     for statement, given in afterwards
                 ]
         return [_rows_of(cursor) for cursor in cursors]
-    except psycopg.Error as error:
+    except (psycopg.Error, IndexError) as error:
         if following and all(cursor.pgresult is not None for cursor in following) and not driver.closed:
             # They ran, so all before them is durable; only their own COMMIT failed. Its error is one result more than
-            # psycopg counts, so its connection does not leave the pipeline.
+            # psycopg counts, whose queue of results may then be empty; its connection does not leave the pipeline.
             connection.invalidate(error)
             return [_rows_of(cursor) for cursor in cursors]
+        if isinstance(error, IndexError):
+            raise
         # The connection to a server that has become a standby is as good as lost.
         lost = driver.closed or isinstance(error, ReadOnlySqlTransaction)
         if lost:
