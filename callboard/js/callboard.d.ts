@@ -208,6 +208,11 @@ export declare class CallboardError extends Error {
   readonly requestId: string | null;
 }
 
+/** No response arrived, in the 30 s (`retryFor`) for which requests are sent again; `cause` is what `fetch` threw. */
+export declare class ServerUnreachable extends Error {
+  readonly name: "ServerUnreachable";
+}
+
 /** The job was not done in time. It goes on. */
 export declare class PollTimeout extends Error {
   readonly name: "PollTimeout";

@@ -44,6 +44,16 @@ export class CallboardError extends Error {
   }
 }
 
+/** No response arrived. A request that may have reached the server may have been acted on. */
+export class ServerUnreachable extends Error {
+  constructor(address, cause) {
+    const why = cause.cause?.code ?? cause.cause?.message ?? cause.message;
+    const where = address || "this page's own address";
+    super(`No response from the server at ${where} (${why}). Is it running, and is this its URL?`, { cause });
+    this.name = "ServerUnreachable";
+  }
+}
+
 /** The job was not done in time. It goes on. */
 export class PollTimeout extends Error {
   constructor(job, attempts) {
@@ -255,7 +265,7 @@ export class Callboard {
       return new CallboardError(response.status, await problemOf(response), response.headers);
     } catch (error) {
       signal?.throwIfAborted();
-      if (isNetworkError(error)) return error;
+      if (isNetworkError(error)) return new ServerUnreachable(this.#base, error);
       throw error;
     }
   }

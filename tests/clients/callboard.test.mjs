@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
 
-import { Callboard, CallboardError, PollTimeout } from "../../callboard/js/callboard.js";
+import { Callboard, CallboardError, PollTimeout, ServerUnreachable } from "../../callboard/js/callboard.js";
 
 const URL = process.env.TEST_URL;
 const callboard = new Callboard(URL);
@@ -135,7 +135,11 @@ test("an overloaded server is asked again, with the same key", async (t) => {
 
 test("nobody there is an error when patience ends", async () => {
   const nobody = new Callboard("http://127.0.0.1:1", { retryFor: 0 });
-  await assert.rejects(nobody.getJob("1"), TypeError);
+  await assert.rejects(nobody.getJob("1"), (error) => {
+    assert.ok(error instanceof ServerUnreachable);
+    assert.match(error.message, /^No response from the server at http:.* \(bad port\)\./);
+    return true;
+  });
 });
 
 /** A job that changes at each event of its stream, sent in pieces that split lines and characters. */
