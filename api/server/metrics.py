@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from callboard.db.fleet.gauges import Gauges
 from callboard.db.fleet.workers import WorkerState
+from callboard.db.models.job_view import JobView
 from callboard.db.rules.states import LIVE, Status
 from callboard.db.transitions import NewJob
 from callboard.db.version import VERSION
@@ -50,6 +51,12 @@ class Metrics:
             ["type", "queue"],
             registry=self._registry,
         )
+        self._finished = Counter(
+            "callboard_jobs_finished",
+            "Jobs that this process has ended; outcome: succeeded, failed, cancelled or expired.",
+            ["type", "queue", "outcome"],
+            registry=self._registry,
+        )
         # labels() costs more than counting.
         self._series: dict[tuple[str, str, int], Histogram] = {}
         self._submitted_series: dict[tuple[str, str], Counter] = {}
@@ -78,6 +85,10 @@ class Metrics:
             if series is None:
                 series = self._submitted_series[key] = self._submitted.labels(*key)
             series.inc(count)
+
+    def finished(self, row: JobView) -> None:
+        """Count a job that a request has ended, as it is now."""
+        self._finished.labels(row["type"], row["queue"], row["status"]).inc()
 
     def exposition(self, gauges: Gauges | None, *, open_streams: int) -> _Exposition:
         """Return all metrics, for ``prometheus_client.generate_latest``.
