@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import sys
+from contextlib import suppress
 from typing import Any, Final, TextIO
 
 import orjson
@@ -64,19 +65,16 @@ class _Lines:
     """What structlog's loggers write to: the stream of a handler, under its lock, so that no line tears another's."""
 
     def __init__(self, handler: logging.StreamHandler[TextIO]) -> None:
-        self._handler = handler
+        self._stream = handler.stream
+        assert handler.lock is not None  # noqa: S101 (only of handlers that do not write themselves)
+        self._lock = handler.lock
 
     def info(self, line: str) -> None:
         """Write a line. One that cannot be written is dropped, as those of ``logging`` are: nobody could be told."""
-        handler = self._handler
-        handler.acquire()
-        try:
-            handler.stream.write(f"{line}\n")
-            handler.stream.flush()
-        except (AttributeError, OSError, ValueError):  # without stderr, with a full disk, after it was closed
-            pass
-        finally:
-            handler.release()
+        # Without stderr, with a full disk, after it was closed.
+        with suppress(AttributeError, OSError, ValueError), self._lock:
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
 
     debug = warning = error = critical = exception = info
 
