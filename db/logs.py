@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import sys
+import threading
 from contextlib import suppress
 from typing import Any, Final, TextIO
 
@@ -44,14 +45,14 @@ def configure_logs(settings: Settings) -> None:
     )
     # Our own lines, several for each job, come to it rendered: records of ``logging`` would make each cost four times
     # as much.
-    lines = _Lines(handler)
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: lines,
+        logger_factory=lambda *_: _lines,
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    _lines.go_to(handler)
     if level > logging.DEBUG:
         for name in _CHATTY:
             logging.getLogger(name).setLevel(max(level, logging.WARNING))
@@ -64,10 +65,16 @@ def configure_logs(settings: Settings) -> None:
 class _Lines:
     """What structlog's loggers write to: the stream of a handler, under its lock, so that no line tears another's."""
 
-    def __init__(self, handler: logging.StreamHandler[TextIO]) -> None:
-        self._stream = handler.stream
+    _stream: TextIO
+    _lock: threading.RLock
+
+    def go_to(self, handler: logging.StreamHandler[TextIO]) -> None:
+        """Set the handler. The stream of an earlier one, in a process that is configured again, is closed."""
+        earlier = getattr(self, "_stream", None)
         assert handler.lock is not None  # noqa: S101 (only of handlers that do not write themselves)
-        self._lock = handler.lock
+        self._stream, self._lock = handler.stream, handler.lock
+        if earlier is not None and earlier is not sys.stderr:
+            earlier.close()
 
     def info(self, line: str) -> None:
         """Write a line. One that cannot be written is dropped, as those of ``logging`` are: nobody could be told."""
@@ -77,6 +84,9 @@ class _Lines:
             self._stream.flush()
 
     debug = warning = error = critical = exception = info
+
+
+_lines: Final = _Lines()
 
 
 def _json_line(_logger: Any, _method: str, fields: EventDict) -> str:
