@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 # A second series beside each, which says when it began: nothing reads it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -26,6 +26,20 @@ ATTEMPT_DURATION: Final = Histogram(
     "callboard_attempt_duration_seconds",
     "Attempts that ended, from claim to record; lost: the outcome was not recorded, as the attempt was fenced out.",
     ["type", "outcome"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+#: Dispatchers show it, too: as one object, since files have one place for each series of a process.
+JOBS_FINISHED: Final = Counter(
+    "callboard_jobs_finished",
+    "Jobs that this process has ended; outcome: succeeded, failed, cancelled or expired.",
+    ["type", "queue", "outcome"],
+    registry=REGISTRY,
+)
+JOB_WAIT: Final = Histogram(
+    "callboard_job_wait_seconds",
+    "From when a job was due until its first attempt started.",
+    ["type", "queue"],
     buckets=_SECONDS,
     registry=REGISTRY,
 )

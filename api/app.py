@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI
@@ -58,6 +59,7 @@ def create_app(
     *,
     database: Database | None = None,
     authenticate: Authenticate = local_admin,
+    metrics_directory: Path | None = None,
 ) -> FastAPI:
     """Return the application. It starts threads when the server starts it, and connects to the database on demand.
 
@@ -66,13 +68,14 @@ def create_app(
         registry: the job types that can be submitted.
         database: used instead of one made from the settings, and not closed.
         authenticate: returns the caller of a request. The default trusts everybody who reaches the server.
+        metrics_directory: where this process and others, whose metrics it shows as well, keep them.
 
     Raises:
         ConfigurationError: a setting of the database, the file storage or the identity provider does not fit.
     """
     storage = open_storage(settings)
     tokens = Tokens.from_settings(settings)
-    metrics = Metrics(_DIRECT_ROUTES)
+    metrics = Metrics(_DIRECT_ROUTES, directory=metrics_directory)
     refusals = Refusals()
     connections = database or Database(settings, role="api")
 

@@ -248,7 +248,11 @@ class Settings(BaseSettings):
     idempotency_ttl: float = Field(86_400.0, ge=86_400, description="How long an idempotency key is kept.")
 
     # --- logs -------------------------------------------------------------------------------------------------
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info",
+        description="Least level that is logged. `info` has a line for each transition of a job; `warning` and below "
+        "quote what handlers raise, which may hold data of users.",
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         "auto",
         description="`auto`: readable on a terminal, JSON lines otherwise.",

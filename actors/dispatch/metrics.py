@@ -9,6 +9,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
+from callboard.actors.metrics import JOBS_FINISHED
+
 # A second series beside each, which says when it began: nothing reads it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -23,6 +25,7 @@ DISPATCH_ROUND: Final = Histogram(
     "From taking queues that have due jobs to having marked what the broker confirmed.",
     registry=REGISTRY,
 )
+REGISTRY.register(JOBS_FINISHED)
 BROKER_FAILURES: Final = Counter(
     "callboard_broker_failures", "Rounds of dispatch that the broker made fail.", registry=REGISTRY
 )

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from callboard.actors.execution import decide
+from callboard.actors.execution import attempt_log, decide
 from callboard.actors.execution.attempt_writer import AttemptWriter, Recorded
 from callboard.actors.execution.coroutines import CoroutineRunner
 from callboard.actors.execution.failures import failure_of
@@ -26,7 +26,7 @@ from callboard.actors.execution.progress import Progress
 from callboard.actors.execution.progress_writer import ProgressWriter
 from callboard.actors.execution.running_attempts import RunningAttempt, RunningAttempts
 from callboard.actors.execution.worker_services import WorkerServices
-from callboard.actors.metrics import ATTEMPT_DURATION, BUSY_THREADS
+from callboard.actors.metrics import BUSY_THREADS
 from callboard.actors.types.registry import JobType, Registry
 from callboard.db.files.storage import Storage
 from callboard.db.rules.attempts import ProgressReport
@@ -78,6 +78,7 @@ class AttemptRunner:
         if job is None:
             _log.debug("stale_message", job_id=str(attempt_id.job_id), attempt=attempt_id.number)
             return None
+        attempt_log.started(job)
         raised: list[BaseException] = []
         self._running.hold(job.attempt_id)
         with BUSY_THREADS.track_inprogress():
@@ -158,6 +159,7 @@ class AttemptRunner:
 
     def _record(self, job: ClaimedJob, progress: Progress, outcome: Outcome, begun: float) -> None:
         """Have the outcome recorded, unless the attempt was fenced out. It is held until then."""
+        attempt_log.failed(job, outcome)
         self._write(job, outcome, self._progress_writer.last_report(progress), begun)
 
     def _write(self, job: ClaimedJob, outcome: Outcome, last_report: ProgressReport | None, begun: float) -> None:
@@ -175,7 +177,6 @@ class AttemptRunner:
             elif not recorded.ours:
                 _log.warning("fenced_out", **log_fields(job))
             self._running.drop(job.attempt_id)
-            ended = outcome.attempt if recorded.ours else "lost"
-            ATTEMPT_DURATION.labels(job.type, ended).observe(time.monotonic() - begun)
+            attempt_log.ended(job, outcome, recorded, seconds=time.monotonic() - begun)
 
         self._attempt_writer.end(Ending(job.attempt_id, outcome), last_report, then)

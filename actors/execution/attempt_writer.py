@@ -27,6 +27,9 @@ class Recorded:
 
     ours: bool
     """Whether it is durable. False: the attempt had been fenced out, or there was an error."""
+    waits: bool = False
+    """Whether the job waits for another attempt; else it is done, though another attempt was to follow, as its cancel
+    was requested."""
     error: BaseException | None = None
     """Why it was not written, such as ``Unavailable`` if the process shut down while the database was away."""
 
@@ -48,7 +51,8 @@ class _Callback:
         return True
 
     def set_result(self, result: object, /) -> None:
-        self._then(Recorded(ours=result is True))
+        assert isinstance(result, Recorded)  # noqa: S101 (the others are results of starts)
+        self._then(result)
 
     def set_exception(self, exception: BaseException, /) -> None:
         self._then(Recorded(ours=False, error=exception))
@@ -67,7 +71,7 @@ class AttemptWriter:
         self._connection = database.pinned()
         self._identity = identity
         # One for both: half as many batches of twice the size cost half as much.
-        self._entries: Batcher[AttemptId | _End, ClaimedJob | bool | None] = Batcher(
+        self._entries: Batcher[AttemptId | _End, ClaimedJob | Recorded | None] = Batcher(
             "attempt-writer", self._write, size_of=_size_of, retry_for=None, at_end=self._connection.close
         )
 
@@ -78,7 +82,7 @@ class AttemptWriter:
             Unavailable: the process is shutting down and the database is away.
         """
         started = self._entries.write(attempt_id)
-        assert not isinstance(started, bool)  # noqa: S101 (that is the result of an end)
+        assert not isinstance(started, Recorded)  # noqa: S101 (that is the result of an end)
         return started
 
     def end(self, ending: Ending, last_report: ProgressReport | None, then: Callable[[Recorded], None]) -> None:
@@ -103,7 +107,7 @@ class AttemptWriter:
         """Write pending entries, and accept no more."""
         self._entries.close()
 
-    def _write(self, entries: Sequence[AttemptId | _End]) -> Sequence[ClaimedJob | bool | None]:
+    def _write(self, entries: Sequence[AttemptId | _End]) -> Sequence[ClaimedJob | Recorded | None]:
         starts = [entry for entry in entries if isinstance(entry, AttemptId)]
         ends = [entry for entry in entries if isinstance(entry, _End)]
         endings = [end.ending for end in ends]
@@ -118,7 +122,9 @@ class AttemptWriter:
             # Of two messages for one attempt, one gets the claim.
             written.started.pop(entry, None)
             if isinstance(entry, AttemptId)
-            else entry.ending.attempt_id in written.ended
+            else Recorded(
+                ours=entry.ending.attempt_id in written.ended, waits=entry.ending.attempt_id in written.waiting
+            )
             for entry in entries
         ]
 

@@ -16,7 +16,6 @@ from callboard.actors.types.run import Run
 from callboard.db.rules.attempts import ClaimedJob
 from callboard.db.rules.json_values import with_floats
 from callboard.db.rules.outcome import Outcome
-from callboard.db.rules.text import name_of
 
 _log = structlog.get_logger(__name__)
 
@@ -75,6 +74,4 @@ def _after_error(
         # Raised by the handler itself. Nobody has interrupted it, so this is a failure.
         error = RuntimeError("The handler raised JobInterrupted, though nobody had asked it to stop.")
     on_exception(error)
-    outcome = decide.after_exception(job_type, job, error)
-    _log.warning("attempt_failed", outcome=str(outcome.status), error=name_of(type(error)), **log_fields(job))
-    return outcome
+    return decide.after_exception(job_type, job, error)

@@ -6,8 +6,10 @@ from uuid import UUID
 
 import structlog
 
+from callboard.actors.metrics import JOBS_FINISHED
 from callboard.db.errors import Unavailable
 from callboard.db.rules.attempts import AttemptId
+from callboard.db.rules.states import Status
 from callboard.db.sql.engine import Database
 from callboard.db.sql.notify import notify_dispatcher
 from callboard.db.transitions import await_worker
@@ -37,6 +39,7 @@ class UnknownTypes:
         for job in met:
             fields = {"job_id": job_id, "job_type": job.type, "queue": job.queue, "tries": job.tries}
             if job.failed:
+                JOBS_FINISHED.labels(job.type, job.queue, Status.FAILED).inc()
                 _log.error("job_type_unknown_too_long", grace=self._grace, **fields)
             elif job.tries == 1:
                 _log.warning(

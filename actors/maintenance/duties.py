@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from callboard.actors.execution.decide import worker_lost
 from callboard.actors.loop import Loop
 from callboard.actors.maintenance.leader import leads
 from callboard.actors.maintenance.retention import Retention
 from callboard.actors.maintenance.rollups import Rollups
+from callboard.actors.metrics import JOBS_FINISHED
 from callboard.db.access.audit import delete_old_entries
 from callboard.db.attempt.checkpoints import delete_settled_checkpoints
 from callboard.db.dispatching.rate_limits import delete_full_buckets
 from callboard.db.errors import Unavailable
 from callboard.db.fleet.expired_rows import delete_expired_keys, delete_old_workers
 from callboard.db.fleet.workers import abandoned_attempts, declare_lost
+from callboard.db.rules.states import TERMINAL, Status
 from callboard.db.schema.partitions import ensure_partitions
 from callboard.db.settings import Settings
 from callboard.db.sql.engine import Database
@@ -82,16 +86,18 @@ class Maintenance:
     def _rescue(self) -> None:
         try:
             with self._database.begin() as connection:
-                rescued = self._rescue_led(connection) if leads(connection, "rescue") else 0
+                rescued = self._rescue_led(connection) if leads(connection, "rescue") else []
         except Unavailable:
             self._connected_since = None
             raise
         if self._connected_since is None:
             self._connected_since = time.monotonic()
+        for each in rescued:
+            each.report()
         if rescued:
             notify_dispatcher(self._database)
 
-    def _rescue_led(self, connection: Connection) -> int:
+    def _rescue_led(self, connection: Connection) -> Sequence[Rescued]:
         # During an outage workers could not send heartbeats either: after it they get a whole lease for the next one.
         if self._connected_since is not None and time.monotonic() - self._connected_since > self._settings.lease_ttl:
             for worker_id, name in declare_lost(connection, lease_ttl=self._settings.lease_ttl):
@@ -101,8 +107,11 @@ class Maintenance:
     def _expire(self) -> None:
         # Without a leader: each skips the jobs that another one expires, and a lock every second would be a write.
         with self._database.begin() as connection:
-            if count := expire(connection, limit=_BATCH):
-                _log.info("jobs_expired", jobs=count)
+            expired = expire(connection, limit=_BATCH)
+        # When it is durable.
+        for (job_type, queue), count in Counter((job.type, job.queue) for job in expired).items():
+            JOBS_FINISHED.labels(job_type, queue, Status.EXPIRED).inc(count)
+            _log.info("jobs_expired", job_type=job_type, queue=queue, jobs=count)
 
     def _delete_checkpoints(self) -> None:
         position: UUID | None = UUID(int=0)
@@ -129,28 +138,57 @@ class Maintenance:
             _log.info("partition_made", partition=name)
 
 
-def rescue(connection: Connection) -> int:
-    """End the attempts of lost workers, and retry or fail their jobs; return how many.
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """A job whose worker was lost."""
+
+    ending: Ending
+    job_type: str
+    queue: str
+    owner: str
+    worker: str
+
+    def report(self) -> None:
+        """Log the rescue, which is durable, and count the job if it is done."""
+        attempt_id, outcome = self.ending.attempt_id, self.ending.outcome
+        if outcome.status in TERMINAL:
+            JOBS_FINISHED.labels(self.job_type, self.queue, outcome.status).inc()
+        _log.warning(
+            "job_rescued",
+            job_id=str(attempt_id.job_id),
+            job_type=self.job_type,
+            attempt=attempt_id.number,
+            queue=self.queue,
+            owner=self.owner,
+            worker=self.worker,
+            status=str(outcome.status),
+        )
+
+
+def rescue(connection: Connection) -> Sequence[Rescued]:
+    """End the attempts of lost workers, and retry or fail their jobs; return what was rescued.
 
     The writes are fenced: a job that has changed since it was read is left alone.
     """
-    endings = [
-        Ending(
-            AttemptId(row["id"], row["attempt"]),
-            worker_lost(
-                attempt=row["attempt"],
-                retries=row["retries"],
-                max_retries=row["max_retries"],
-                worker=row["worker"],
-                cancel_requested=row["cancel_requested_at"] is not None,
-            ),
-        )
+    found = [
+        Rescued(_ending(row), row["type"], row["queue"], row["owner"], row["worker"])
         for row in abandoned_attempts(connection, limit=_BATCH)
     ]
-    rescued = record(connection, endings)
-    for job_id, attempt in rescued:
-        _log.warning("job_rescued", job_id=str(job_id), attempt=attempt)
-    return len(rescued)
+    rescued = record(connection, [each.ending for each in found])
+    return [each for each in found if each.ending.attempt_id in rescued]
+
+
+def _ending(row: RowMapping) -> Ending:
+    return Ending(
+        AttemptId(row["id"], row["attempt"]),
+        worker_lost(
+            attempt=row["attempt"],
+            retries=row["retries"],
+            max_retries=row["max_retries"],
+            worker=row["worker"],
+            cancel_requested=row["cancel_requested_at"] is not None,
+        ),
+    )
 
 
 def delete_expired(settings: Settings, connection: Connection) -> None:

@@ -29,12 +29,15 @@ class Retention:
 
     def drop(self) -> float | None:
         """Drop a month whose jobs may all be deleted. One that is in use is tried again after 10 seconds."""
+        dropped: list[str] = []
         try:
             with self._database.begin() as connection:
-                more = leads(connection, "retention drop") and drop_month(connection)
+                more = leads(connection, "retention drop") and drop_month(connection, dropped=dropped.append)
         except Unavailable as error:
             _log.warning("retention_postponed", reason=str(error))
             return _RETRY_AFTER
+        for month in dropped:
+            _log.info("history_dropped", month=month)
         return _GO_ON_AFTER if more else None
 
     def sweep(self) -> float | None:
@@ -45,5 +48,7 @@ class Retention:
         """
         with self._database.begin() as connection:
             position = sweep(connection, self._position) if leads(connection, "retention sweep") else None
+        if position is not None and position.erased:
+            _log.info("history_erased", jobs=position.erased)
         self._position = position or START
         return _GO_ON_AFTER if position else None

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import anyio.to_thread
+import structlog
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
 from callboard.api.auth.caller import AsCaller, Caller
+from callboard.api.jobs import log_fields
 from callboard.api.jobs.permissions import require_action
 from callboard.api.jobs.response import job_response
 from callboard.api.openapi import operations
@@ -27,6 +29,8 @@ from callboard.db.files.rows import delete_bytes
 from callboard.db.models.job_view import JobView
 from callboard.db.rules.states import TERMINAL, WAITING
 from callboard.db.transitions import Amendment, amend, erase
+
+_log = structlog.get_logger(__name__)
 
 router = APIRouter(tags=["jobs"])
 
@@ -48,6 +52,8 @@ async def amend_job(request: Request, job_id: JobId, caller: AsCaller) -> Respon
         if changed:
             break
         # Another request changed the job in between: check its new state. A job ends, so this loop does too.
+    changes = sorted(amendment.values)
+    _log.info("job_amended", changed=changes, **log_fields.of_row(row), **log_fields.of_caller(request, caller))
     if "scheduled_at" in amendment.values or "priority" in amendment.values:
         services.submissions.wake_dispatcher()
     return await job_response(services, row)
@@ -96,6 +102,7 @@ async def delete_job(request: Request, job_id: JobId, caller: AsCaller) -> Respo
         # Another request has deleted the job (then this raises NotFound) or queued it again.
         row = await services.reads.job(job_id, caller)
         raise Conflict(f"Job {job_id} is {row['status']} again; cancel it first, then delete it.")
+    _log.info("job_deleted", **log_fields.of_row(row), **log_fields.of_caller(request, caller))
     if outputs:
         await anyio.to_thread.run_sync(delete_bytes, services.storage, outputs)
     return Response(status_code=204)

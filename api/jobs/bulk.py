@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import orjson
+import structlog
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
 from callboard.api.auth.caller import AsCaller
+from callboard.api.jobs import log_fields
 from callboard.api.jobs.submit import Submitted, accepted, idempotency_key, require_stored
 from callboard.api.openapi import operations
 from callboard.api.services import services_of
@@ -23,6 +25,8 @@ from callboard.db.errors import FieldError, InvalidInput
 from callboard.db.reads.job_filter import JobFilter
 from callboard.db.rules.new_job import SERVICE_QUEUE
 from callboard.db.transitions import SubmissionKind, SubmissionResult
+
+_log = structlog.get_logger(__name__)
 
 router = APIRouter(tags=["jobs"])
 
@@ -55,6 +59,8 @@ async def act_on_jobs(request: Request, caller: AsCaller) -> Response:
     services.submissions.wake_dispatcher()
     job_id = submission.job_ids[0]
     replayed = submission.kind is SubmissionKind.REPLAYED
+    if not replayed:
+        _log.info("job_submitted", **log_fields.of_new(new), **log_fields.of_caller(request, caller))
     row = await services.reads.job(job_id, caller) if replayed else submission.rows[job_id]
     return await accepted(services, Submitted(row, existing=False, replayed=replayed), Preference(), status=202)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
@@ -13,6 +13,7 @@ from starlette.responses import StreamingResponse
 
 from callboard.api.auth.caller import AsCaller
 from callboard.api.errors import NotDone, ResultErased, Unsuccessful
+from callboard.api.jobs import log_fields
 from callboard.api.jobs.permissions import require_action
 from callboard.api.openapi import operations
 from callboard.api.services import Services, services_of
@@ -42,10 +43,12 @@ async def get_result(request: Request, job_id: JobId, caller: AsCaller, consume:
     services = services_of(request)
     row = await services.reads.job(job_id, caller)
     response = result_response(row)
+    fields = log_fields.of_row(row) | log_fields.of_caller(request, caller)
     if consume:
         require_action(services, caller, row)
-        consumed = _send_and_erase(bytes(response.body), services, actor_of(request, caller), job_id)
+        consumed = _send_and_erase(bytes(response.body), services, actor_of(request, caller), job_id, fields)
         return StreamingResponse(consumed, media_type="application/json")
+    _log.info("result_fetched", **fields)
     return response
 
 
@@ -68,16 +71,22 @@ def result_response(row: JobView) -> Response:
     return JsonResponse(row["result"].encode())
 
 
-async def _send_and_erase(content: bytes, services: Services, actor: Actor, job_id: UUID) -> AsyncIterator[bytes]:
+async def _send_and_erase(
+    content: bytes, services: Services, actor: Actor, job_id: UUID, fields: Mapping[str, Any]
+) -> AsyncIterator[bytes]:
     """Yield the result, and erase it before the response ends: to the client, its end means that it is erased."""
     yield content
+    _log.info("result_fetched", **fields)
 
-    def change(connection: Connection) -> None:
-        if erase_result(connection, job_id):
+    def change(connection: Connection) -> bool:
+        erased = erase_result(connection, job_id)
+        if erased:
             write_audit(connection, actor, "job.consume", job_id=job_id)
+        return erased
 
     try:
-        await services.threads.run(change)
+        if await services.threads.run(change):
+            _log.info("result_consumed", **fields)
     except CallboardError as error:
         # The client has its result. A retention rule may erase it later.
         _log.warning("consumed_result_not_erased", job_id=str(job_id), reason=str(error))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import structlog
 from fastapi import APIRouter, Request, Response
 
 from callboard.api.auth.caller import current_caller
+from callboard.api.jobs import log_fields
 from callboard.api.jobs.results import result_response
 from callboard.api.jobs.submit import accepted, idempotency_key, preference_of, submit_and_wait
 from callboard.api.openapi import operations
@@ -15,6 +17,8 @@ from callboard.api.wire.prefer import Preference
 from callboard.api.wire.requests import Payload, SubmitJob
 from callboard.db.errors import FieldError, InvalidInput
 from callboard.db.rules.states import TERMINAL
+
+_log = structlog.get_logger(__name__)
 
 router = APIRouter(tags=["jobs"])
 
@@ -50,6 +54,7 @@ async def run_job(request: Request, job_type: str) -> Response:
     if preference.wait == 0 or submitted.row["status"] not in TERMINAL:
         return await accepted(services, submitted, preference, status=202)
     response = result_response(submitted.row)
+    _log.info("result_fetched", **log_fields.of_row(submitted.row), **log_fields.of_caller(request, caller))
     response.headers.update(submitted.headers(preference))
     return response
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
+import structlog
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
 from callboard.api.auth.caller import AsCaller, Caller, current_caller
+from callboard.api.jobs import log_fields
 from callboard.api.jobs.permissions import require_action
 from callboard.api.jobs.response import job_response
 from callboard.api.jobs.waiting import wait_until_changed, wait_until_done
@@ -25,6 +27,8 @@ from callboard.db.errors import Conflict
 from callboard.db.models.job_view import JobView
 from callboard.db.reads.jobs import get_payload, list_attempts
 from callboard.db.rules.states import TERMINAL, Status
+
+_log = structlog.get_logger(__name__)
 
 router = APIRouter(tags=["jobs"])
 
@@ -84,14 +88,25 @@ async def attempts_of_job(request: Request, job_id: JobId, caller: AsCaller) -> 
 async def cancel_job(request: Request, job_id: JobId, caller: AsCaller) -> Response:
     """Cancel a job: one that waits is cancelled in the answer, one that runs is asked to stop. Asking twice is fine."""
     services = services_of(request)
-    require_action(services, caller, await services.reads.job(job_id, caller))
+    before = await services.reads.job(job_id, caller)
+    require_action(services, caller, before)
 
-    def change(connection: Connection) -> None:
-        if transitions.cancel(connection, job_id):
+    def change(connection: Connection) -> bool:
+        was_live = transitions.cancel(connection, job_id)
+        if was_live:
             write_audit(connection, actor_of(request, caller), "job.cancel", job_id=job_id)
+        return was_live
 
-    await services.threads.run(change)
+    was_live = await services.threads.run(change)
     row = await services.reads.job(job_id, caller)
+    if was_live:
+        fields = log_fields.of_row(row) | log_fields.of_caller(request, caller)
+        # One that ran may have ended meanwhile: that is its worker's to log and to count.
+        if row["status"] == Status.CANCELLED and before["status"] != Status.RUNNING:
+            services.metrics.finished(row)
+            _log.info("job_cancelled", **fields)
+        else:
+            _log.info("job_cancel_requested", **fields)
     if row["status"] in TERMINAL and row["status"] != Status.CANCELLED:
         raise Conflict(f"Job {job_id} is {row['status']}; there is nothing left to cancel.")
     return await job_response(services, row, 202)
@@ -123,4 +138,5 @@ async def retry_job(request: Request, job_id: JobId, caller: AsCaller) -> Respon
             "as long as their payload is kept."
         )
     services.submissions.wake_dispatcher()
+    _log.info("job_retried", **log_fields.of_row(row), **log_fields.of_caller(request, caller))
     return await job_response(services, row, 202)

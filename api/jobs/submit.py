@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
 from fastapi import APIRouter, Request, Response
 
 from callboard.api.auth.caller import Caller, current_caller
 from callboard.api.errors import IdempotencyKeyInFlight, IdempotencyKeyReused, QuotaExceeded
+from callboard.api.jobs import log_fields
 from callboard.api.jobs.batches import read_batch
 from callboard.api.jobs.response import job_response
 from callboard.api.jobs.submission_rules import Named, names_others, new_job, require_references
@@ -28,6 +30,8 @@ from callboard.db.errors import FieldError
 from callboard.db.models.job_view import JobView
 from callboard.db.rules.states import TERMINAL
 from callboard.db.transitions import IdempotencyKey, NewJob, SubmissionKind, SubmissionResult
+
+_log = structlog.get_logger(__name__)
 
 router = APIRouter(tags=["jobs"])
 
@@ -122,7 +126,7 @@ async def submit_and_wait(
 
     new, named = await services.bodies.run(size, read_job)
     await _require_references(services, caller, named)
-    stored = await _submit(services, caller, [new], key)
+    stored = await _submit(request, services, caller, [new], key)
     replayed = stored.kind is SubmissionKind.REPLAYED
     job_id = stored.job_ids[0]
     row = await services.reads.job(job_id, caller) if replayed else stored.rows[job_id]
@@ -156,7 +160,7 @@ async def submit_batch(request: Request) -> Response:
         lambda: read_batch(body, services.settings, services.registry, services.queues, caller=caller),
     )
     await _require_references(services, caller, named)
-    stored = await _submit(services, caller, new, key)
+    stored = await _submit(request, services, caller, new, key)
     headers = {"Idempotency-Replayed": "true"} if stored.kind is SubmissionKind.REPLAYED else None
     return respond({"ids": stored.job_ids}, 202, headers)
 
@@ -207,13 +211,12 @@ async def _require_references(services: Services, caller: Caller, named: list[Na
 
 
 async def _submit(
-    services: Services, caller: Caller, new: list[NewJob], key: IdempotencyKey | None
+    request: Request, services: Services, caller: Caller, new: list[NewJob], key: IdempotencyKey | None
 ) -> SubmissionResult:
     caller.require_submission()
     try:
         async with services.limits.submission(caller, len(new)):
             stored = await services.submissions.submit(transitions.SubmissionRequest(new, key))
-            services.metrics.submitted(job for job in new if job.id in stored.rows)
     except QuotaExceeded:
         if key is None:
             raise
@@ -223,7 +226,23 @@ async def _submit(
             raise
         stored = earlier
     require_stored(stored)
+    made = [job for job in new if job.id in stored.rows]
+    services.metrics.submitted(made)
+    _log_submitted(made, request, caller)
     return stored
+
+
+def _log_submitted(made: list[NewJob], request: Request, caller: Caller) -> None:
+    """Log jobs that are durable: one line, also for a batch."""
+    who = log_fields.of_caller(request, caller)
+    match made:
+        case []:
+            pass
+        case [new]:
+            _log.info("job_submitted", **log_fields.of_new(new), **who)
+        case _:
+            ids = {"first_id": str(made[0].id), "last_id": str(made[-1].id)}
+            _log.info("jobs_submitted", jobs=len(made), **ids, owner=caller.owner, **who)
 
 
 def require_stored(result: SubmissionResult) -> None:

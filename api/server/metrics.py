@@ -5,16 +5,20 @@ from __future__ import annotations
 import platform
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 from starlette.routing import Route
 from starlette.types import Scope
 
 from callboard.db.fleet.gauges import Gauges
 from callboard.db.fleet.workers import WorkerState
+from callboard.db.models.job_view import JobView
 from callboard.db.rules.states import LIVE, Status
 from callboard.db.transitions import NewJob
 from callboard.db.version import VERSION
@@ -32,11 +36,19 @@ _OTHER: Final = "other"
 class Metrics:
     """The counters of one api process."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
-        """``routes``: those that bypass FastAPI's router. For the others, the router puts the route into the scope."""
+    def __init__(self, routes: Iterable[Route], *, directory: Path | None = None) -> None:
+        """
+        Args:
+            routes: those that bypass FastAPI's router. For the others, the router puts the route into the scope.
+            directory: where this process and others keep their numbers (``PROMETHEUS_MULTIPROC_DIR``), which are shown
+                as one. None: this process is alone, and has them in memory.
+        """
         self._paths: dict[object, str] = {route.endpoint: route.path_format for route in routes}
         self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
+        numbers: Collector = self._registry
+        if directory is not None:
+            numbers = MultiProcessCollector(None, str(directory))  # type: ignore[no-untyped-call]
+        self._collectors = (ProcessCollector(registry=None), numbers)
         self._requests = Histogram(
             "callboard_http_request_duration_seconds",
             "From a request to the beginning of its answer; waits that the client asked for are part of it.",
@@ -48,6 +60,12 @@ class Metrics:
             "callboard_jobs_submitted",
             "Jobs that this process has made, by type and queue.",
             ["type", "queue"],
+            registry=self._registry,
+        )
+        self._finished = Counter(
+            "callboard_jobs_finished",
+            "Jobs that this process has ended; outcome: succeeded, failed, cancelled or expired.",
+            ["type", "queue", "outcome"],
             registry=self._registry,
         )
         # labels() costs more than counting.
@@ -79,6 +97,10 @@ class Metrics:
                 series = self._submitted_series[key] = self._submitted.labels(*key)
             series.inc(count)
 
+    def finished(self, row: JobView) -> None:
+        """Count a job that a request has ended, as it is now."""
+        self._finished.labels(row["type"], row["queue"], row["status"]).inc()
+
     def exposition(self, gauges: Gauges | None, *, open_streams: int) -> _Exposition:
         """Return all metrics, for ``prometheus_client.generate_latest``.
 
@@ -98,17 +120,20 @@ class Metrics:
         ]
         if gauges is not None:
             families += _of_database(gauges)
-        return _Exposition([*self._registry.collect(), *families])
+        return _Exposition(self._collectors, families)
 
 
 class _Exposition:
     """The part of a CollectorRegistry that ``generate_latest`` uses."""
 
-    def __init__(self, families: Sequence[Metric]) -> None:
+    def __init__(self, collectors: Iterable[Collector], families: Iterable[Metric]) -> None:
+        self._collectors = collectors
         self._families = families
 
     def collect(self) -> Iterator[Metric]:
-        return iter(self._families)
+        for collector in self._collectors:
+            yield from collector.collect()
+        yield from self._families
 
 
 def _of_database(gauges: Gauges) -> list[Metric]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from pathlib import Path
 
 from callboard.db.access.keys import any_valid_key
 from callboard.db.errors import ConfigurationError, Unavailable
@@ -15,8 +16,14 @@ from callboard.db.sql.engine import Database
 _GRACE = 10
 
 
-def run_api(settings: Settings, *, host: str, port: int) -> int:
+def run_api(settings: Settings, *, host: str, port: int, metrics_directory: str | None = None) -> int:
     """Serve HTTP until SIGTERM; return the exit code.
+
+    Args:
+        settings: of this process.
+        host: address to listen on.
+        port: to listen on.
+        metrics_directory: of ``ChildMetrics``, where this process is one of several whose metrics it shows.
 
     Raises:
         ConfigurationError: the address is not loopback and there is no authentication, or it cannot be bound,
@@ -35,7 +42,12 @@ def run_api(settings: Settings, *, host: str, port: int) -> int:
     if not local:
         require_authentication(settings, host)
     registry = load_job_types(settings.job_modules, diagnostics=settings.diagnostics)
-    app = create_app(settings, registry, authenticate=Authenticator(local=local))
+    app = create_app(
+        settings,
+        registry,
+        authenticate=Authenticator(local=local),
+        metrics_directory=None if metrics_directory is None else Path(metrics_directory),
+    )
     require_suitable(settings)
     listening = bind(host, port)
     config = uvicorn.Config(

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import socket
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from callboard.db.errors import ConfigurationError
+from callboard.processes.child_metrics import ChildMetrics
 from callboard.processes.probes import Probe, worker_probes
 from callboard.processes.process_tree import ProcessTree
 
@@ -88,24 +86,6 @@ def _application(registry: CollectorRegistry, probes: Mapping[str, Probe]) -> WS
     return respond
 
 
-class ChildMetrics:
-    """The metrics of all children of a supervisor: each writes its own into files, which are summed up."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.registry = CollectorRegistry()
-        MultiProcessCollector(self.registry, str(folder))  # type: ignore[no-untyped-call]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Variables for the children."""
-        return {"PROMETHEUS_MULTIPROC_DIR": str(self._folder)}
-
-    def died(self, pid: int) -> None:
-        """Drop the gauges of a child that has died; its counters still count."""
-        mark_process_dead(pid, str(self._folder))  # type: ignore[no-untyped-call]
-
-
 @contextmanager
 def metrics_of_children(
     address: MetricsAddress | None, *, workers: int, hang_after: float
@@ -123,8 +103,8 @@ def metrics_of_children(
     if address is None:
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="callboard-metrics-") as folder:
-        children = ChildMetrics(Path(folder))
-        probes = worker_probes(children.registry, workers, hang_after=hang_after)
-        with serving_metrics(address, children.registry, probes):
+    with ChildMetrics.temporary() as children:
+        registry = children.registry()
+        probes = worker_probes(registry, workers, hang_after=hang_after)
+        with serving_metrics(address, registry, probes):
             yield children

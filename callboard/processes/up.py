@@ -23,6 +23,7 @@ from callboard.db.sql.engine import Database
 from callboard.embedded.files import write_private
 from callboard.embedded.postgres import EmbeddedPostgres
 from callboard.processes.api import bind, is_loopback, require_authentication
+from callboard.processes.child_metrics import ChildMetrics
 from callboard.processes.deaths import report_death
 from callboard.processes.job_types import JobTypesTrial
 from callboard.processes.signals import StopSignal
@@ -63,6 +64,8 @@ def run_up(settings: Settings, trial: JobTypesTrial, *, host: str, port: int, wo
     _check(settings)
     environment = dict(trial.environment)
     with contextlib.ExitStack() as stack:
+        metrics = stack.enter_context(ChildMetrics.temporary())
+        environment |= metrics.environment
         postgres = None
         administrator_url = ""
         if settings.database_url is None:
@@ -91,6 +94,11 @@ def run_up(settings: Settings, trial: JobTypesTrial, *, host: str, port: int, wo
         greeting = _Greeting(host, port, settings, is_open=is_open)
         watch = None if postgres is None else _PostgresWatch(postgres, administrator_url, stop)
 
+        def died(spec: ChildSpec, pid: int) -> None:
+            metrics.died(pid)
+            if spec.role == "work":
+                report_death(database, pid)
+
         def on_poll() -> None:
             greeting.say_once_it_serves()
             if watch is not None:
@@ -98,13 +106,13 @@ def run_up(settings: Settings, trial: JobTypesTrial, *, host: str, port: int, wo
 
         supervisor = Supervisor(
             [
-                ChildSpec("api", "api", {"host": host, "port": port}),
+                ChildSpec("api", "api", {"host": host, "port": port, "metrics_directory": str(metrics.directory)}),
                 ChildSpec("work", "work", work),
             ],
             environment=environment,
             grace=settings.shutdown_grace + 10,
             hang_after=settings.hang_after,
-            died=lambda spec, pid: report_death(database, pid) if spec.role == "work" else None,
+            died=died,
             on_poll=on_poll,
         )
         return supervisor.run(stop)

@@ -184,7 +184,17 @@ def declare_dead(connection: Connection, *, host: str, pid: int) -> None:
 
 # Running jobs are found through jobs_in_flight_idx: each has dispatched_at.
 _abandoned = (
-    select(jobs.c.id, jobs.c.attempt, jobs.c.retries, jobs.c.max_retries, jobs.c.cancel_requested_at, jobs.c.worker)
+    select(
+        jobs.c.id,
+        jobs.c.attempt,
+        jobs.c.type,
+        jobs.c.queue,
+        jobs.c.owner,
+        jobs.c.retries,
+        jobs.c.max_retries,
+        jobs.c.cancel_requested_at,
+        jobs.c.worker,
+    )
     .select_from(jobs.outerjoin(workers, workers.c.id == jobs.c.worker_id))
     .where(
         jobs.c.dispatched_at.is_not(None),
@@ -199,8 +209,8 @@ _abandoned = (
 def abandoned_attempts(connection: Connection, *, limit: int = 1000) -> Sequence[RowMapping]:
     """Return running jobs whose worker is lost, stopped or unknown.
 
-    Columns: ``id``, ``attempt``, ``retries``, ``max_retries``, ``cancel_requested_at``, ``worker``. Their rescue is
-    fenced by the attempt's number, so a job that has moved on meanwhile is not changed.
+    Columns: ``id``, ``attempt``, ``type``, ``queue``, ``owner``, ``retries``, ``max_retries``, ``cancel_requested_at``,
+    ``worker``. Their rescue is fenced by the attempt's number, so a job that has moved on meanwhile is not changed.
     """
     return connection.execute(_abandoned, {"limit": limit}).mappings().all()
 

@@ -34,6 +34,13 @@ class ClaimedJob:
     time_limit: float
     started_at: datetime
     """Start of this attempt, by the database's clock."""
+    due_since: datetime
+    """When this attempt was due, by the same clock: after delays and backoffs."""
+
+    @property
+    def wait_seconds(self) -> float:
+        """Seconds for which this attempt was due before it started."""
+        return max(0.0, (self.started_at - self.due_since).total_seconds())
 
     @property
     def attempt_id(self) -> AttemptId:

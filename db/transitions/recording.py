@@ -31,6 +31,8 @@ class Written:
 
     ended: set[AttemptId]
     """As :func:`record` returns it."""
+    waiting: set[AttemptId]
+    """Those of them whose jobs wait for another attempt; the other jobs are done."""
     started: dict[AttemptId, ClaimedJob]
     """As :func:`claim` returns it."""
 
@@ -55,7 +57,7 @@ def record_and_claim(
             [started], ended = execute_together(connection, claiming(starts, worker_id=worker_id, worker=worker)), []
         case _:
             ended, started = [], []
-    return Written(waiting | finished(ended), claimed(started))
+    return Written(waiting | finished(ended), waiting, claimed(started))
 
 
 def _wait_again(connection: Connection, endings: Sequence[Ending]) -> tuple[set[AttemptId], list[Ending]]:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Double, Integer, Text, Uuid, all_, bindparam, cast, func, null, or_, select, update
 
 from callboard.db.models import jobs, queues, workers
+from callboard.db.models.job_view import due_since
 from callboard.db.rules.attempts import AttemptId, ClaimedJob
 from callboard.db.rules.states import Status
 from callboard.db.sql.pipeline import NOT_DURABLE, PreparedStatement, RowDict, StatementCall, execute_together
@@ -152,6 +153,7 @@ _claim = PreparedStatement(
         jobs.c.max_retries,
         jobs.c.time_limit,
         jobs.c.attempt_started_at.label("started_at"),
+        due_since.label("due_since"),
     )
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    Row,
     Text,
     Uuid,
     bindparam,
@@ -109,15 +110,15 @@ _expired = (
     .returning(*jobs.c, _error(Reason.EXPIRED, "Expired", "Not started before expires_at.").label("new_error"))
     .cte("gone")
 )
-_expire = select(_expired.c.id).add_cte(
+_expire = select(_expired.c.id, _expired.c.type, _expired.c.queue).add_cte(
     into_history(_expired, status=literal(Status.EXPIRED.value), error=_expired.c.new_error)
 )
 
 
-def expire(connection: Connection, *, limit: int = 1000) -> int:
-    """End the jobs that were not started before ``expires_at``; return how many.
+def expire(connection: Connection, *, limit: int = 1000) -> Sequence[Row[UUID, str, str]]:
+    """End the jobs that were not started before ``expires_at``; return ``id``, ``type`` and ``queue`` of each.
 
     From blocked, scheduled or queued, and never started; by maintenance; to expired. A job that has started once does
     not expire, however long its retries wait.
     """
-    return len(connection.execute(_expire, {"limit": limit}).all())
+    return connection.execute(_expire, {"limit": limit}).all()

@@ -82,3 +82,61 @@ def test_a_line_has_level_time_context_and_traceback() -> None:
         assert line["level"] == "error"
         assert "LookupError: gone" in line["exception"]
         assert "'secret'" not in line["exception"], "variables are not shown: keys may be in them"
+
+
+HOSTILE = """
+import sys
+import structlog
+from callboard.db.logs import configure_logs
+from callboard.db.settings import Settings
+
+class Mute:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+configure_logs(Settings(database_url="postgresql://nowhere/nothing", log_format="json"))
+log = structlog.get_logger()
+loop = []
+loop.append(loop)
+log.info("odd", number=2**70, lone="a\\ud800b", mute=Mute(), loop=loop, keys={(1, 2): 3}, plain=[1, None])
+log.info("kept", named={1: Mute})
+"""
+
+
+def test_no_value_of_a_field_is_an_error() -> None:
+    written = subprocess.run([sys.executable, "-c", HOSTILE], capture_output=True, check=True, timeout=60)
+    odd, kept = [orjson.loads(line) for line in written.stderr.splitlines()]
+    assert (odd["event"], odd["level"], odd["plain"]) == ("odd", "info", [1, None])
+    assert (odd["number"], odd["lone"], odd["loop"]) == (str(2**70), "a\ufffdb", "[[...]]")
+    assert "RuntimeError" in odd["mute"]
+    assert kept["named"] == {"1": "<class '__main__.Mute'>"}
+
+
+QUIET = """
+import sys
+import structlog
+from callboard.db.logs import configure_logs
+from callboard.db.settings import Settings
+
+configure_logs(Settings(database_url="postgresql://nowhere/nothing", log_format=sys.argv[1], log_level="warning"))
+structlog.get_logger().info("not_shown")
+try:
+    raise LookupError("gone")
+except LookupError:
+    structlog.get_logger().bind(job_id="j-1").exception("shown")
+"""
+
+
+def test_the_level_decides_and_a_terminal_gets_text() -> None:
+    written = subprocess.run([sys.executable, "-c", QUIET, "console"], capture_output=True, check=True, timeout=60)
+    text = written.stderr.decode()
+    assert "not_shown" not in text
+    assert "job_id" in text
+    assert "LookupError: gone" in text
+    assert not text.startswith("{")
+
+
+def test_a_process_without_stderr_logs_nothing_and_goes_on() -> None:
+    program = f"import os\nos.close(2)\n{QUIET}\nprint('went on')"
+    done = subprocess.run([sys.executable, "-c", program, "json"], capture_output=True, check=True, timeout=60)
+    assert done.stdout == b"went on\n"

@@ -174,7 +174,7 @@ def test_a_process_that_does_not_end_is_replaced(workerless: Distributed) -> Non
     worker = workerless.start_worker("--threads", "1", "--max-jobs-per-process", "1", hang_timeout=HANG_TIMEOUT)
     left = api.wait(api.submit("e2e.leave_thread"))["result"]
     assert api.wait(api.submit("e2e.pid"), timeout=LONG)["result"] != left
-    assert f'"pid": {left}, "seconds"' in worker.log()
+    assert f'"pid":{left},"seconds":' in worker.log()
 
 
 def probe(port: int, path: str) -> tuple[int, str]:

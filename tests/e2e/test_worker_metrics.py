@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import signal
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from callboard.db.version import VERSION
-from tests.e2e.system import Distributed
+from tests.e2e.stage import Stage
+from tests.e2e.system import Distributed, Embedded
 from tests.support.ports import free_port
 from tests.support.until import until
 
@@ -70,6 +74,11 @@ def test_the_numbers_of_all_processes_are_one(workerless: Distributed) -> None:
     assert ended(samples, "diagnostics.sleep", "cancelled") == 3
     assert ended(samples, "diagnostics.fail", "failed") == 1
 
+    of_noops = {"type": "diagnostics.noop", "queue": "diagnostics"}
+    assert value(samples, "jobs_finished_total", **of_noops, outcome="succeeded") == 20
+    assert value(samples, "job_wait_seconds_count", **of_noops) == 20
+    assert value(samples, "jobs_finished_total", type="diagnostics.fail", queue="diagnostics", outcome="failed") == 1
+
     used = samples["process_cpu_seconds_total", frozenset()]
     assert used > 0
     assert samples["process_resident_memory_bytes", frozenset()] > 50_000_000
@@ -98,6 +107,49 @@ def test_a_dispatcher_counts_what_it_publishes(workerless: Distributed) -> None:
     for _ in range(5):
         workerless.api.submit("diagnostics.noop")
     until_samples(port, lambda got: value(got, "dispatched_total", queue="diagnostics") == 5)
-    assert not [name for name, _ in scrape(port) if name.endswith("_created") or name.startswith("callboard_worker")]
+    samples = scrape(port)
+    assert not [name for name, _ in samples if name.endswith("_created") or name.startswith("callboard_worker")]
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    workerless.api.wait(workerless.api.submit("diagnostics.noop", expires_at=soon.isoformat()))
+    expired = {"type": "diagnostics.noop", "queue": "diagnostics", "outcome": "expired"}
+    until_samples(port, lambda got: value(got, "jobs_finished_total", **expired) == 1)
     workerless.start_dispatcher()
     assert second.stop() == 0
+
+
+def test_under_up_the_api_shows_those_of_the_work_process(stage: Stage) -> None:
+    system = stage.put_up(Embedded)
+    system.start_up(threads=3)
+    of_noops = {"type": "diagnostics.noop", "queue": "diagnostics"}
+    done = 0
+
+    def after(jobs: int) -> Samples:
+        """Return the samples once so many jobs more are counted, and one work process is."""
+        for job_id in [system.api.submit("diagnostics.noop") for _ in range(jobs)]:
+            system.api.wait(job_id)
+        nonlocal done
+        done += jobs
+        return until_samples(
+            system.port,
+            lambda got: (
+                value(got, "worker_threads") == 3
+                and value(got, "worker_ready_processes") == 1
+                and value(got, "jobs_finished_total", **of_noops, outcome="succeeded") == done
+            ),
+        )
+
+    samples = after(5)
+    assert value(samples, "jobs_submitted_total", **of_noops) == 5
+    assert value(samples, "job_wait_seconds_count", **of_noops) == 5
+    assert value(samples, "dispatched_total", queue="diagnostics") >= 5
+    assert value(samples, "database_up") == 1
+    assert samples["process_cpu_seconds_total", frozenset()] > 0
+
+    for role in ("work", "api"):
+        [pid] = [pid for pid, command in system.family.members().items() if f"processes.child {role}" in command]
+        os.kill(pid, signal.SIGKILL)
+        until(lambda pid=pid: pid not in system.family.members())  # type: ignore[misc]
+        system.wait_until_ready(system.up)
+        # Its gauges went with it, its counts did not.
+        samples = after(1)
+        assert value(samples, "jobs_submitted_total", **of_noops) == done

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -47,12 +47,16 @@ class _Month:
         return [f"{SCHEMA}.{table.name}_{self.start:%Y_%m}" for table in PARTITIONED]
 
 
-def drop_month(connection: Connection) -> bool:
+def drop_month(connection: Connection, *, dropped: Callable[[str], None] = lambda _subject: None) -> bool:
     """Drop the oldest month that every rule lets go: history, attempts, progress, and the rows of its jobs' files.
 
     The bytes of those files are left to ``callboard remove-orphaned-files``. Rollups stay. A month in which a job was
     submitted that is still live is kept. The drop is recorded in the audit log. All of it happens in the caller's
     transaction.
+
+    Args:
+        connection: in a transaction.
+        dropped: called with the month and its size, as in the audit log, if the transaction drops one.
 
     Returns:
         True when there may be more to do at once; False when no month may go.
@@ -69,7 +73,7 @@ def drop_month(connection: Connection) -> bool:
     for month in _months(connection):
         check = _check(connection, month, rules)
         if check is not None:
-            return _delete_file_rows(connection, month) or _drop(connection, month, check)
+            return _delete_file_rows(connection, month) or _drop(connection, month, check, dropped)
     return False
 
 
@@ -145,7 +149,7 @@ def _delete_file_rows(connection: Connection, month: _Month) -> bool:
     return connection.execute(delete(files).where(files.c.id.in_(outputs.limit(_FILES_PER_CALL)))).rowcount > 0
 
 
-def _drop(connection: Connection, month: _Month, check: _Check) -> bool:
+def _drop(connection: Connection, month: _Month, check: _Check, dropped: Callable[[str], None]) -> bool:
     connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
     size = _size(connection, month)
     with connection.begin_nested() as attempt:
@@ -161,7 +165,9 @@ def _drop(connection: Connection, month: _Month, check: _Check) -> bool:
             attempt.rollback()
             return True
         connection.execute(text(f"DROP TABLE {', '.join(month.partitions)}"))
-    write_audit(connection, _RETENTION, "history.drop", subject=f"{month.start:%Y-%m}: {size}")
+    subject = f"{month.start:%Y-%m}: {size}"
+    write_audit(connection, _RETENTION, "history.drop", subject=subject)
+    dropped(subject)
     return True
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -28,6 +28,8 @@ class Sweep:
 
     job_type: str
     job_id: UUID
+    erased: int = field(default=0, compare=False)
+    """Jobs that the call erased which has returned this."""
 
 
 START: Final = Sweep("", UUID(int=0))
@@ -57,10 +59,12 @@ def sweep(connection: Connection, position: Sweep, *, limit: int = 1000) -> Swee
     overdue = [
         row.id for row in rows if not row.deleted and row.status in keeps and row.finished_at < now - keeps[row.status]
     ]
-    if overdue:
-        delete_outputs(connection, sorted(erase_all(connection, overdue)))
+    erased = erase_all(connection, overdue) if overdue else set()
+    if erased:
+        delete_outputs(connection, sorted(erased))
     # No type comes between this one's name and the same with \x01, so the next call goes on with the next type.
-    return Sweep(job_type, rows[-1].id) if len(rows) == limit else Sweep(f"{job_type}\x01", START.job_id)
+    after, last = (job_type, rows[-1].id) if len(rows) == limit else (f"{job_type}\x01", START.job_id)
+    return Sweep(after, last, len(erased))
 
 
 def _short_keeps(rules: Rules, job_type: str, *, longest: timedelta) -> dict[str, timedelta]:

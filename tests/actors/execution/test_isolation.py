@@ -229,7 +229,7 @@ process = HandlerProcess(Settings(job_modules=("isolated_jobs",)), ProcessState(
 process.load()
 now = datetime.now(UTC)
 payload = '"' + sys.argv[1] + '"'
-process.start(ClaimedJob(uuid4(), 1, now, "isolated.hang", "isolated", "owner", payload, 5, 0, 3, 60.0, now), None)
+process.start(ClaimedJob(uuid4(), 1, now, "isolated.hang", "isolated", "owner", payload, 5, 0, 3, 60.0, now, now), None)
 time.sleep(60)
 """
     path = os.pathsep.join([str(ROOT), str(Path(__file__).with_name("modules"))])

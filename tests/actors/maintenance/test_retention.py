@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text, update
+from structlog.testing import capture_logs
 
 from callboard.actors.maintenance.leader import leads
 from callboard.actors.maintenance.retention import Retention
@@ -317,8 +318,12 @@ def test_the_duties_drop_and_sweep(database: Database, factory: Factory) -> None
     assert (retention.drop(), retention.sweep()) == (None, None)
 
     rule(database, "short", days=30)
-    while retention.sweep() is not None:
-        pass
+    with capture_logs() as logs:
+        while retention.sweep() is not None:
+            pass
+    assert [line for line in logs if line["event"] == "history_erased"] == [
+        {"event": "history_erased", "log_level": "info", "jobs": 1}
+    ]
     assert not exists(database, short)
     assert is_there(database)
     rule(database)
@@ -328,6 +333,9 @@ def test_the_duties_drop_and_sweep(database: Database, factory: Factory) -> None
     with database.begin() as analyst:
         analyst.execute(text("SELECT count(*) FROM callboard.job_history"))
         assert retention.drop() is not None, "it is tried again soon"
-    while retention.drop() is not None:
-        pass
+    with capture_logs() as logs:
+        while retention.drop() is not None:
+            pass
+    months = [line["month"].split(":")[0] for line in logs if line["event"] == "history_dropped"]
+    assert f"{OLD:%Y-%m}" in months
     assert not is_there(database)

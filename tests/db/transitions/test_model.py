@@ -282,7 +282,7 @@ class Transitions(RuleBasedStateMachine):
     def expire(self) -> None:
         waiting = [job for job in self.model.values() if job.overdue and not job.started and job.status in WAITING]
         with self.database.begin() as connection:
-            assert expire(connection) == len(waiting)
+            assert len(expire(connection)) == len(waiting)
         for job in waiting:
             job.expire()
 

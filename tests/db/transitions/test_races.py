@@ -170,7 +170,7 @@ def test_upkeep_does_not_get_into_the_way_of_workers(database: Database, factory
 
     def end_overdue() -> int:
         with database.begin() as connection:
-            return expire(connection)
+            return len(expire(connection))
 
     together(give_back, end_overdue, lambda: len(take(database, worker_id, job_ids)))
 
