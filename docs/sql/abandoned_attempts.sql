@@ -2,8 +2,8 @@
 --
 -- Return running jobs whose worker is lost, stopped or unknown.
 --
--- Columns: id, attempt, retries, max_retries, cancel_requested_at, worker. Their rescue is
--- fenced by the attempt's number, so a job that has moved on meanwhile is not changed.
+-- Columns: id, attempt, type, queue, owner, retries, max_retries, cancel_requested_at,
+-- worker. Their rescue is fenced by the attempt's number, so a job that has moved on meanwhile is not changed.
 --
 -- Called by: actors/maintenance.
 
@@ -13,8 +13,8 @@
 --   $3  state_1_2  character varying  'draining'
 --   $4  limit      integer
 SELECT
-    callboard.jobs.id, callboard.jobs.attempt, callboard.jobs.retries, callboard.jobs.max_retries,
-    callboard.jobs.cancel_requested_at, callboard.jobs.worker
+    callboard.jobs.id, callboard.jobs.attempt, callboard.jobs.type, callboard.jobs.queue, callboard.jobs.owner,
+    callboard.jobs.retries, callboard.jobs.max_retries, callboard.jobs.cancel_requested_at, callboard.jobs.worker
 FROM callboard.jobs
 LEFT OUTER JOIN callboard.workers ON callboard.workers.id = callboard.jobs.worker_id
 WHERE callboard.jobs.dispatched_at IS NOT NULL

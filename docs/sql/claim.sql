@@ -78,4 +78,5 @@ RETURNING
     callboard.jobs.id, callboard.jobs.attempt, callboard.jobs.created_at, callboard.jobs.type, callboard.jobs.queue,
     callboard.jobs.owner, CAST(callboard.jobs.payload AS TEXT) AS payload, callboard.jobs.priority,
     callboard.jobs.retries, callboard.jobs.max_retries, callboard.jobs.time_limit,
-    callboard.jobs.attempt_started_at AS started_at;
+    callboard.jobs.attempt_started_at AS started_at,
+    coalesce(callboard.jobs.queued_at, greatest(callboard.jobs.created_at, callboard.jobs.scheduled_at)) AS due_since;

@@ -1,6 +1,6 @@
 -- expire (db/transitions/stopping.py)
 --
--- End the jobs that were not started before expires_at; return how many.
+-- End the jobs that were not started before expires_at; return id, type and queue of each.
 --
 -- From blocked, scheduled or queued, and never started; by maintenance; to expired. A job that has started once does
 -- not expire, however long its retries wait.
@@ -76,5 +76,5 @@ kept AS (
     FROM gone
 )
 
-SELECT gone.id
+SELECT gone.id, gone.type, gone.queue
 FROM gone;
