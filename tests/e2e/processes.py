@@ -78,6 +78,7 @@ class Process:
         self.name = name
         self._log = directory / f"{name}.log"
         with self._log.open("ab") as log:
+            self._log_begins = log.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *program, *command],
                 cwd=directory,
@@ -97,8 +98,8 @@ class Process:
         return self._process.poll() is None
 
     def log(self) -> str:
-        """All that it wrote so far, and those of the same name before it."""
-        return self._log.read_text(encoding="utf-8", errors="replace")
+        """All that it wrote so far; the file has what others of the same name wrote before it."""
+        return self._log.read_bytes()[self._log_begins :].decode(errors="replace")
 
     def children(self) -> list[int]:
         """Return the pids of its children."""
