@@ -6,6 +6,7 @@ too. They are restored when *any* attempt of the process ends. See docs/decision
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import locale
 import logging
@@ -74,9 +75,21 @@ def _set_logging(wanted: tuple[int, int, list[logging.Handler]]) -> None:
     root.setLevel(level)
 
 
+#: Of the C library, called without letting another thread run: that would cost attempts that end at once their turn.
+_getcwd: Final = ctypes.PyDLL(None).getcwd
+_getcwd.restype = ctypes.c_void_p
+
+
+def _is_in(directory: bytes) -> bool:
+    """Return whether this is the working directory. A longer path does not fit and is none."""
+    path = ctypes.create_string_buffer(len(directory) + 1)
+    return bool(_getcwd(path, len(path))) and path.value == directory
+
+
+_DIRECTORY: Final = _Piece("working directory", _directory, os.chdir)
 #: Of every process. Cheap to read: this is done after every attempt.
 _PIECES: Final = (
-    _Piece("working directory", _directory, os.chdir),
+    _DIRECTORY,
     _Piece("os.environ", _environment, _set_environment),
     _Piece("locale", lambda: locale.setlocale(locale.LC_ALL), lambda name: locale.setlocale(locale.LC_ALL, name)),
     _Piece("sys.path", lambda: list(sys.path), _set_path),
@@ -141,12 +154,16 @@ class ProcessState:
         self.umask: Final = os.umask(0o077)
         os.umask(self.umask)
         self.directory: Final = _directory() or "/"
+        self._encoded_directory: Final = os.fsencode(self.directory)
         self.environment: Final = dict(os.environ)
         self.path: Final = [os.path.join(self.directory, entry) for entry in sys.path]  # noqa: PTH118
         """``sys.path``, absolute."""
 
     def restore(self) -> tuple[list[str], list[str]]:
         """Undo what has changed; return the names of what had, and of what cannot be undone."""
+        # Without the lock: nearly all attempts change nothing, and threads that end at once would queue for it.
+        if not self._one_handler and self._is_as_before():
+            return [], []
         changed: list[str] = []
         lasting: list[str] = []
         with self._lock:
@@ -166,3 +183,11 @@ class ProcessState:
                 lasting += [name for name, read, wanted in self._lasting if _differs(read, wanted)]
                 random.seed()
         return changed + [name for name in lasting if name not in changed], lasting
+
+    def _is_as_before(self) -> bool:
+        return (
+            _is_in(self._encoded_directory)
+            and not any(_differs(piece.read, wanted) for piece, wanted in self._pieces if piece is not _DIRECTORY)
+            and os.umask(self.umask) == self.umask
+            and self._streams.are_as_before()
+        )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+import time
 from contextlib import suppress
 from typing import Any, Final
 
 _NAMES: Final = ("stdin", "stdout", "stderr")
 #: Copies of the descriptors are at least this high: away from those that a handler may close by their number.
 _LEAST_COPY: Final = 64
+#: Seconds between two comparisons of what the descriptors lead to: each lets other threads run, which costs a turn.
+_COMPARED_EVERY: Final = 0.05
 
 
 class StandardStreams:
@@ -25,7 +28,24 @@ class StandardStreams:
             self._copies.append(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _LEAST_COPY))
         self._identities = [_identity(descriptor) for descriptor in range(len(_NAMES))]
         self._streams = [getattr(sys, name) for name in _NAMES]
+        self._compared = -_COMPARED_EVERY
         self._encodings = [(getattr(each, "encoding", None), getattr(each, "errors", None)) for each in self._streams]
+
+    def are_as_before(self) -> bool:
+        """Return whether nothing has changed. What takes a descriptor's place is noticed within 50 ms."""
+        for descriptor, name in enumerate(_NAMES):
+            stream = self._streams[descriptor]
+            if getattr(sys, name) is not stream or (stream is not None and _is_closed(stream)):
+                return False
+            try:
+                os.get_blocking(descriptor)  # the cheapest question that only an open one answers
+            except OSError:
+                return False
+        now = time.monotonic()
+        if now - self._compared < _COMPARED_EVERY:
+            return True
+        self._compared = now
+        return all(_identity(descriptor) == self._identities[descriptor] for descriptor in range(len(_NAMES)))
 
     def restore(self) -> list[str]:
         """Undo what has changed; return what had."""

@@ -33,6 +33,8 @@ def json_form(value: Any, adapter: TypeAdapter[Any] = ANYTHING, *, what: str, ma
             errors say where.
         TooLarge: its JSON has more bytes.
     """
+    if value is None:
+        return b"null"  # what most handlers return
     try:
         # by_alias also inside values that are annotated Any. Of types, the caller has checked what it wants.
         text = adapter.dump_json(value, by_alias=True, warnings=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -14,6 +15,12 @@ from callboard.db.rules.outcome import Outcome
 from tests.actors.execution.conftest import Bench
 from tests.support.factory import ERROR
 from tests.support.until import until
+
+
+@pytest.fixture(autouse=True)
+def at_info(caplog: pytest.LogCaptureFixture) -> None:
+    """The level that processes have by default."""
+    caplog.set_level(logging.INFO)
 
 
 def of(logs: list[Any], event: str, job_id: object) -> dict[str, Any]:
