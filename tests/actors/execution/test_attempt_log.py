@@ -18,9 +18,9 @@ from tests.support.until import until
 
 
 @pytest.fixture(autouse=True)
-def at_info(caplog: pytest.LogCaptureFixture) -> None:
-    """The level that processes have by default."""
-    caplog.set_level(logging.INFO)
+def at_info(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The level that processes have by default. That of the root logger is restored after each attempt."""
+    monkeypatch.setattr(attempt_log, "_level", logging.Logger("at info", logging.INFO))
 
 
 def of(logs: list[Any], event: str, job_id: object) -> dict[str, Any]:
