@@ -20,7 +20,9 @@ from tests.support.until import until
 @pytest.fixture(autouse=True)
 def at_info(monkeypatch: pytest.MonkeyPatch) -> None:
     """The level that processes have by default. That of the root logger is restored after each attempt."""
-    monkeypatch.setattr(attempt_log, "_level", logging.Logger("at info", logging.INFO))
+    shown = logging.getLogger("at info")
+    shown.setLevel(logging.INFO)
+    monkeypatch.setattr(attempt_log, "_level", shown)
 
 
 def of(logs: list[Any], event: str, job_id: object) -> dict[str, Any]:
