@@ -86,10 +86,9 @@ def _is_in(directory: bytes) -> bool:
     return bool(_getcwd(path, len(path))) and path.value == directory
 
 
-_DIRECTORY: Final = _Piece("working directory", _directory, os.chdir)
 #: Of every process. Cheap to read: this is done after every attempt.
 _PIECES: Final = (
-    _DIRECTORY,
+    _Piece("working directory", _directory, os.chdir),
     _Piece("os.environ", _environment, _set_environment),
     _Piece("locale", lambda: locale.setlocale(locale.LC_ALL), lambda name: locale.setlocale(locale.LC_ALL, name)),
     _Piece("sys.path", lambda: list(sys.path), _set_path),
@@ -105,6 +104,10 @@ _PIECES: Final = (
         lambda blocked: signal.pthread_sigmask(signal.SIG_SETMASK, blocked),
     ),
 )
+
+
+#: What is compared without a call of its own, as reading makes a copy or lets another thread run.
+_COMPARED_IN_PLACE: Final = frozenset({"working directory", "os.environ", "sys.path", "logging", "warnings filters"})
 
 
 def _limits() -> list[tuple[int, int]]:
@@ -147,6 +150,8 @@ class ProcessState:
         """
         self._lock = threading.Lock()
         self._pieces = [(piece, piece.read()) for piece in _PIECES]
+        self._wanted = {piece.name: wanted for piece, wanted in self._pieces}
+        self._others = [(piece.read, wanted) for piece, wanted in self._pieces if piece.name not in _COMPARED_IN_PLACE]
         self._lasting = [(name, read, read()) for name, read in _LASTING if one_handler]
         self._one_handler = one_handler
         self._streams = StandardStreams()
@@ -185,9 +190,18 @@ class ProcessState:
         return changed + [name for name in lasting if name not in changed], lasting
 
     def _is_as_before(self) -> bool:
-        return (
-            _is_in(self._encoded_directory)
-            and not any(_differs(piece.read, wanted) for piece, wanted in self._pieces if piece is not _DIRECTORY)
-            and os.umask(self.umask) == self.umask
-            and self._streams.are_as_before()
-        )
+        """Return whether every piece is as it was, without copying what is only compared."""
+        root = logging.getLogger()
+        try:
+            return (
+                os.environ._data == self._wanted["os.environ"]  # type: ignore[attr-defined]  # noqa: SLF001
+                and sys.path == self._wanted["sys.path"]
+                and warnings.filters == self._wanted["warnings filters"]
+                and (root.manager.disable, root.level, root.handlers) == self._wanted["logging"]
+                and _is_in(self._encoded_directory)
+                and not any(read() != wanted for read, wanted in self._others)
+                and os.umask(self.umask) == self.umask
+                and self._streams.are_as_before()
+            )
+        except Exception:  # noqa: BLE001 - what a handler put there raises when it is compared
+            return False
